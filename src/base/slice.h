@@ -1,0 +1,55 @@
+// slice: borrowed bytes, a pointer and a length. It owns nothing, may hold any byte, and is valid only as long as what it points
+// into: the duration of the call unless a header says otherwise. The empty slice may have a NULL pointer.
+#ifndef VARVE_BASE_SLICE_H
+#define VARVE_BASE_SLICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+struct slice {
+    const uint8_t *data;
+    size_t len;
+};
+
+static inline struct slice slice_of(const void *data, size_t len)
+{
+    return (struct slice){data, len};
+}
+
+static inline struct slice slice_cstr(const char *text)
+{
+    return (struct slice){(const uint8_t *)text, strlen(text)};
+}
+
+// Lexicographic order of unsigned bytes, a shorter prefix first: the only key order of the engine.
+static inline int slice_compare(struct slice a, struct slice b)
+{
+    size_t n = a.len < b.len ? a.len : b.len;
+    int order = n ? memcmp(a.data, b.data, n) : 0;
+    if (order != 0)
+        return order;
+    return (a.len > b.len) - (a.len < b.len);
+}
+
+static inline bool slice_equal(struct slice a, struct slice b)
+{
+    return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
+}
+
+static inline bool slice_starts_with(struct slice s, struct slice prefix)
+{
+    return s.len >= prefix.len && (prefix.len == 0 || memcmp(s.data, prefix.data, prefix.len) == 0);
+}
+
+// The rest of s after its first n bytes; n <= s.len.
+static inline struct slice slice_skip(struct slice s, size_t n)
+{
+    return (struct slice){s.data + n, s.len - n};
+}
+
+// Compares with a C string, ignoring ASCII case: for command names, options and directives.
+bool slice_equal_nocase(struct slice s, const char *text);
+
+#endif

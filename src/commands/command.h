@@ -1,0 +1,144 @@
+// commands: from arguments to a reply. The public header of this folder: the row that describes a command, the call a handler gets, the
+// session it belongs to, and the dispatcher that the server calls. Sees types, resp and base; knows no sockets.
+//
+// A handler is plain synchronous code (optimistic execution, ../README.md): it checks its arguments, reads and stages writes through
+// call->txn, writes its reply. It returns OK when the reply is complete (an error reply is a complete reply), WAIT when a read said WAIT,
+// or a negative status of the engine. After WAIT all it did is thrown away, and it runs again from its start, with the same seed.
+#ifndef VARVE_COMMANDS_COMMAND_H
+#define VARVE_COMMANDS_COMMAND_H
+
+#include "base/list.h"
+#include "engine/engine.h"
+#include "resp/reply.h"
+#include "types/keyspace.h"
+
+struct call;
+struct commands;
+typedef int (*command_fn)(struct call *call);
+
+// Redis' command flags, as COMMAND INFO shows them.
+enum command_flags {
+    CMD_WRITE = 1 << 0,
+    CMD_READONLY = 1 << 1,
+    CMD_DENYOOM = 1 << 2,
+    CMD_ADMIN = 1 << 3,
+    CMD_NOSCRIPT = 1 << 4,
+    CMD_LOADING = 1 << 5,
+    CMD_STALE = 1 << 6,
+    CMD_FAST = 1 << 7,
+    CMD_NO_AUTH = 1 << 8,
+    CMD_MAY_REPLICATE = 1 << 9,
+    CMD_NO_MULTI = 1 << 10,
+    CMD_ALLOW_BUSY = 1 << 11,
+    CMD_SKIP_MONITOR = 1 << 12,
+    CMD_SKIP_SLOWLOG = 1 << 13,
+    CMD_NO_ASYNC_LOADING = 1 << 14,
+    CMD_NO_MANDATORY_KEYS = 1 << 15,
+    CMD_PROTECTED = 1 << 16,
+    CMD_MOVABLEKEYS = 1 << 17,
+    CMD_PUBSUB = 1 << 18,
+    CMD_BLOCKING = 1 << 19,
+    CMD_ASKING = 1 << 20,
+    CMD_QUEUED_NEVER = 1 << 21, // ours: runs at once inside MULTI (EXEC, DISCARD, MULTI, WATCH, QUIT, RESET)
+};
+
+// One row a command, in the file of its function. Everything else derives from it: arity and "unknown subcommand" errors, COMMAND (INFO,
+// DOCS, LIST, GETKEYS), MULTI's rules, statistics, and the test that every command has a test. Texts are NULL where there is nothing.
+struct command {
+    const char *name; // lower case
+    command_fn fn;    // NULL: only a container of subcommands
+    int arity;        // Redis' convention: > 0 exactly, < 0 at least
+    uint32_t flags;
+    int first_key, last_key, key_step;
+    const char *acl;   // categories beyond those that follow from the flags: "keyspace string"
+    const char *tips;  // "request_policy:multi_shard response_policy:agg_sum"
+    const char *specs; // key specs: see docs.h
+    const char *since;
+    const char *group;
+    const char *complexity;
+    const char *summary;
+    const char *history; // "6.0.0:Added the `X` option.;..."
+    const char *arguments; // the argument language of docs.h
+    const struct command *subcommands; // ends with a NULL name
+    // Keys of the call, for commands whose keys depend on arguments; NULL: first_key, last_key, key_step.
+    int (*get_keys)(const struct slice *argv, int argc, int *positions, int max);
+};
+
+// What one connection's commands see and change of it. Plain values are copied at the start of EXEC and put back if an attempt waits.
+struct session {
+    uint64_t id;
+    int db;
+    int proto; // 2 or 3
+    bool authenticated;
+    bool close_after_reply;
+    bool no_touch;
+    struct multi *multi; // NULL outside MULTI; multi.c
+    struct list watched; // watch.c
+    bool watch_dirty;    // a watched key was touched: EXEC fails
+    void *conn;          // the server's
+};
+
+void session_init(struct session *s, uint64_t id);
+// Discards MULTI and WATCH; keeps the rest.
+void session_release(struct commands *c, struct session *s);
+
+struct call {
+    struct commands *commands;
+    const struct command *command; // the subcommand's row where there is one
+    struct session *session;
+    struct keyspace_view *keys;    // types' view for this attempt: txn, databases, time
+    struct txn *txn;
+    struct reply *reply;
+    const struct slice *argv;
+    int argc;
+    int64_t now_ms; // fixed for the attempt
+    uint64_t seed;  // fixed for the command
+    bool in_exec;
+    struct stream *stream; // set by a handler that goes on as a stream (stream.h), which then returns OK
+};
+
+// --- The dispatcher ---------------------------------------------------------------------------------------------------------------
+
+struct commands_options {
+    struct engine *engine;
+    struct keyspace *keyspace;
+    void *server;                              // for the server's own rows
+    const char *(*requirepass)(void *server);  // NULL or "": none
+    // Room for writes: NULL: yes, else the error text (over the client memory or the disk is full).
+    const char *(*deny_write)(void *server);
+};
+
+struct commands *commands_new(const struct commands_options *options);
+void commands_free(struct commands *c);
+// The families of this folder register themselves in commands_new; the server adds its own. Rows are static. A row with a known name is a
+// broken invariant.
+void commands_register(struct commands *c, const struct command *rows); // ends with a NULL name
+const struct command *commands_find(const struct commands *c, struct slice name);
+void *commands_server(struct commands *c);
+
+// One attempt of one command. txn has been begun. OK: the reply is in `reply` and effects are committed; WAIT: nothing is in `reply`, nothing
+// has changed, txn_wait tells when to try again with the same seed. Failures of the engine have become error replies.
+// *stream is set when the reply goes on as a stream.
+struct stream;
+int commands_execute(struct commands *c, struct session *s, struct txn *txn, const struct slice *argv, int argc, int64_t now_ms,
+    uint64_t seed, bool first_attempt, struct reply *reply, struct stream **stream);
+// The error reply for a status of the engine: "MISCONF ...", "OOM ...", "ERR ...".
+void commands_reply_status(struct commands *c, struct reply *reply, int status);
+// Begins to fetch the keys of a command that is still queued behind a parked one.
+void commands_prefetch(struct commands *c, const struct session *s, const struct slice *argv, int argc);
+// Deletes in-memory keys that have expired, at most `max`; returns how many. Uses a txn of its own.
+int commands_expire_cycle(struct commands *c, int64_t now_ms, int max);
+
+// Statistics of a command, for INFO.
+struct command_stats {
+    uint64_t calls, usec, rejected, failed;
+};
+void commands_each_stat(const struct commands *c, void (*visit)(void *arg, const char *name, const struct command_stats *s), void *arg);
+void commands_each_error(const struct commands *c, void (*visit)(void *arg, const char *code, uint64_t count), void *arg);
+void commands_reset_stats(struct commands *c);
+struct keyspace_stats {
+    uint64_t hits, misses, expired, commands, unexpected_errors;
+};
+void commands_get_keyspace_stats(const struct commands *c, struct keyspace_stats *out);
+
+#endif

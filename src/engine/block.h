@@ -1,0 +1,51 @@
+// block: the sorted run of entries inside a table (format.h, DATA block contents), as bytes: builder and cursor, no I/O.
+#ifndef VARVE_ENGINE_BLOCK_H
+#define VARVE_ENGINE_BLOCK_H
+
+#include "base/buf.h"
+#include "engine/engine.h"
+#include "engine/entry.h"
+
+struct block_builder {
+    struct buf bytes;
+    struct buf last_key;
+    uint32_t *restarts;
+    uint32_t restart_count, restart_cap;
+    uint32_t count;
+};
+
+void block_builder_release(struct block_builder *b);
+void block_builder_clear(struct block_builder *b);
+void block_builder_add(struct block_builder *b, const struct entry *e); // in order
+size_t block_builder_size(const struct block_builder *b);               // of the finished contents
+struct slice block_builder_finish(struct block_builder *b);             // contents, valid until clear
+
+// Compresses (if it pays: at least an eighth smaller) and appends contents and trailer to out. Returns the stored length without trailer.
+size_t block_encode(struct buf *out, struct slice contents, enum compression compression, int level, uint64_t table_number,
+    uint64_t offset);
+// Checks and uncompresses stored bytes (with trailer). *contents is one heap block. Takes any bytes; the uncompressed length is bounded by
+// max_len before memory is taken. CORRUPT with path and offset.
+int block_decode(struct slice stored, uint64_t table_number, uint64_t offset, size_t max_len, const char *path,
+    uint8_t **contents, size_t *len, struct error *err);
+
+// A position in a block. The contents have passed their checksum, but are still only trusted after every bound was checked.
+struct block_cursor {
+    const uint8_t *data;
+    uint32_t restarts_at; // offset of the restart array
+    uint32_t restart_count;
+    uint32_t next;        // offset behind the current entry
+    uint32_t current;     // offset of the current entry
+    struct buf key;       // current key, put together
+    struct entry entry;
+};
+
+int block_cursor_init(struct block_cursor *c, struct slice contents); // OK or CORRUPT; may be called again on another block
+void block_cursor_release(struct block_cursor *c);
+// OK, END or CORRUPT.
+int block_cursor_seek(struct block_cursor *c, struct slice key, uint64_t seq);
+int block_cursor_first(struct block_cursor *c);
+int block_cursor_last(struct block_cursor *c);
+int block_cursor_next(struct block_cursor *c);
+int block_cursor_prev(struct block_cursor *c);
+
+#endif

@@ -1,0 +1,141 @@
+// The engine's private state, one struct a concern. Included by engine.c and the modules that make up engine.h's functions (txn, iter, commit,
+// flush, compaction_job, snapshot, recovery, stats); by nothing outside this folder. All of it is the loop's.
+#ifndef VARVE_ENGINE_ENGINE_IMPL_H
+#define VARVE_ENGINE_ENGINE_IMPL_H
+
+#include "base/list.h"
+#include "engine/batch.h"
+#include "engine/engine.h"
+#include "engine/fetch.h"
+#include "engine/manifest.h"
+#include "engine/memtable.h"
+#include "engine/picker.h"
+#include "engine/pins.h"
+#include "engine/stats.h"
+#include "engine/wal.h"
+
+enum { FROZEN_MAX = 4 }; // memtables that wait for their flush; with the active one they share the memtables' part of the budget
+
+struct memtables {
+    struct memtable *active;
+    struct memtable *frozen[FROZEN_MAX]; // oldest first
+    unsigned frozen_count;
+};
+
+// commit.c: what a failed log write takes back. One buf a log group: what was applied since the last hand-over, and what is under way.
+struct commit_state {
+    struct undo_group {
+        struct buf undo;       // of the active memtable at that time
+        struct memtable *memtable;
+        uint64_t last_seq;
+        struct counts counts;  // what the group added
+    } *groups;                 // oldest first; dropped when durable
+    unsigned group_count, group_cap;
+    struct list room_waiters;  // txns whose commit said WAIT
+};
+
+struct pace_state {
+    uint64_t debt;          // bytes, as of the last change of the version
+    uint64_t delay_us;      // for the last commit
+    double bytes_per_us;    // what compaction has been keeping up with
+};
+
+struct engine {
+    struct engine_options options; // defaults filled in
+    char *dir;
+    struct env *env;
+    struct exec *exec;
+    struct logger *logger;
+    struct file *lock;
+
+    uint64_t last_seq;  // of the newest commit
+    uint64_t next_file;
+    struct memtables memtables;
+    struct version *version;
+    struct counts counts; // version's plus all memtables': what txn_count answers from
+    struct wal *wal;
+    struct manifest *manifest;
+    struct cache *cache;
+    struct fetcher *fetcher;
+    struct pins pins;
+    struct list snapshots; // ascending seq
+    struct commit_state commit;
+    struct pace_state pace;
+    struct flush_state *flush;           // flush.c
+    struct compaction_state *compaction; // compaction_job.c
+    struct error failed;                 // status != OK: read-only until opened again
+    struct engine_stats stats;
+};
+
+struct snapshot {
+    struct list link;
+    uint64_t seq;
+};
+
+// A view of everything at a moment: what an iterator reads. Holds references.
+struct view {
+    uint32_t refs;
+    struct memtable *memtables[FROZEN_MAX + 1]; // newest first
+    unsigned memtable_count;
+    struct version *version;
+    uint64_t seq;
+};
+
+enum txn_state { TXN_IDLE, TXN_FETCHING, TXN_ROOM };
+
+struct txn {
+    struct engine *engine;
+    struct batch batch;
+    struct fetch fetch;
+    struct pin **pinned; // rows this txn holds
+    uint32_t pinned_count, pinned_cap;
+    struct view *view;   // shared by the attempts' iterators; NULL until one is opened
+    uint64_t seq;
+    enum txn_state state;
+    bool wants_room;     // the last commit said WAIT
+    struct list room_link;
+    void (*ready_cb)(struct txn *txn, void *arg);
+    void *ready_arg;
+};
+
+// engine.c (owner of the struct)
+uint64_t engine_new_file_number(struct engine *e);
+// Publishes a version: replaces e->version, tells the fetcher of tables that are gone, recomputes the debt, wakes waiters for room, and asks
+// flush and compaction whether there is work.
+void engine_install_version(struct engine *e, struct version *v);
+void engine_recount(struct engine *e);                         // e->counts from version and memtables
+void engine_fail(struct engine *e, const struct error *cause); // read-only from now on; on_progress fires later
+uint64_t engine_oldest_snapshot(const struct engine *e);       // SEQ_MAX if none
+struct view *view_new(struct engine *e, uint64_t seq);
+void view_unref(struct engine *e, struct view *v);
+
+// commit.c
+void commit_init(struct engine *e);
+void commit_release(struct engine *e);
+// The durable seq or the log's status has changed: forgets undo, or takes back what was not made durable.
+void commit_on_progress(struct engine *e);
+// Freezes the active memtable and begins a new one: OK; WAIT: as many as may are frozen, or no segment is ready.
+int commit_freeze(struct engine *e);
+void commit_wake_room(struct engine *e); // calls back the txns that wait for room, if there is some
+// Applies one replayed entry, whose tag already says what its commit found out.
+void commit_replay(struct engine *e, const struct entry *entry);
+
+// pace.c
+void pace_update(struct engine *e);                   // after the version or a memtable has changed
+void pace_on_commit(struct engine *e, uint64_t bytes);
+
+// flush.c
+void flush_init(struct engine *e);
+void flush_release(struct engine *e); // drives exec until none is under way
+void flush_maybe(struct engine *e);   // begins one if a memtable is frozen and none is under way
+int flush_blocking(struct engine *e); // recovery: the oldest frozen memtable, on this thread
+
+// compaction_job.c
+void compaction_init(struct engine *e);
+void compaction_release(struct engine *e);
+void compaction_maybe(struct engine *e);
+
+// recovery.c: everything between the lock and a ready engine.
+int recovery_run(struct engine *e, struct error *err);
+
+#endif

@@ -1,0 +1,59 @@
+// memtable: the newest records, in memory. Owned by the loop while active; once frozen its records are immutable and a flush job may read
+// them, while the loop goes on reading (and ordering) it too: the order that the loop builds lies beside the records, not in them.
+//
+// Point lookups go through a hash index. Ordering is on demand: new records go to an unsorted tail, and are linked into a skip list (Pugh 1990)
+// when an iterator needs order, in bounded steps; a flush job sorts an array of its own. A write-only load never pays for order.
+//
+// Life: memtable_new (one reference, the engine's) -> active -> memtable_freeze -> flushed -> memtable_unref. Iterators and jobs hold
+// references of their own; the counter is the loop's alone.
+#ifndef VARVE_ENGINE_MEMTABLE_H
+#define VARVE_ENGINE_MEMTABLE_H
+
+#include "base/buf.h"
+#include "engine/counts.h"
+#include "engine/entry.h"
+
+struct memtable;
+
+// A drop_prefix that happened while the memtable was active.
+struct memtable_drop {
+    struct slice prefix; // in the memtable's arena
+    uint64_t seq;
+};
+
+struct memtable *memtable_new(size_t (*counted_prefix)(struct slice key), uint64_t first_segment);
+struct memtable *memtable_ref(struct memtable *m);
+void memtable_unref(struct memtable *m);
+
+// Applies one committed entry, whose tag carries the flags the commit found. An older record of the same key is overwritten in place
+// if its seq is above keep_seq (no snapshot needs it) and the new value fits its slot, else kept behind the new one. If `undo` is not
+// NULL, what memtable_undo needs to take the entry back is appended to it.
+void memtable_apply(struct memtable *m, const struct entry *e, uint64_t keep_seq, struct buf *undo);
+// Takes back everything in `undo`, newest first: after a failed log write. The memtable is then as it was, except for memory.
+void memtable_undo(struct memtable *m, struct buf *undo);
+
+// Newest record of key with seq <= max_seq: OK (PUT or DELETE) or NOT_FOUND. hash = hash64(key). out borrows until the next apply.
+int memtable_get(const struct memtable *m, struct slice key, uint64_t hash, uint64_t max_seq, struct entry *out);
+// Whether the memtable has any drop whose prefix the key starts with, newer than seq.
+bool memtable_dropped(const struct memtable *m, struct slice key, uint64_t seq);
+
+void memtable_freeze(struct memtable *m);
+size_t memtable_bytes(const struct memtable *m); // what it takes from the heap
+uint64_t memtable_entries(const struct memtable *m);
+uint64_t memtable_last_seq(const struct memtable *m); // 0 when empty
+uint64_t memtable_first_segment(const struct memtable *m); // the oldest log segment that holds records of it
+const struct counts *memtable_counts(const struct memtable *m);
+const struct memtable_drop *memtable_drops(const struct memtable *m, size_t *count);
+
+// Loop. Orders up to `budget` records of the tail; true when all are in order, which a cursor needs.
+bool memtable_order_step(struct memtable *m, size_t budget);
+// Loop. Shows records with seq <= max_seq (all versions); answers WAIT, noting nothing, while the order is not complete: bounded
+// work has been done, call again in a later turn. Sees records that come later as well, with their seqs. Holds a reference.
+struct cursor *memtable_cursor(struct memtable *m, uint64_t max_seq);
+// Job, on a frozen memtable: all records, sorted; an array of its own. memory_bytes tells what it takes.
+struct cursor *memtable_sorted_cursor(struct memtable *m);
+
+// Expiry, loop: the live record with the smallest expiry, if <= now_ms. OK or NOT_FOUND.
+int memtable_next_expired(struct memtable *m, int64_t now_ms, struct slice *key);
+
+#endif

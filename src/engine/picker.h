@@ -1,0 +1,43 @@
+// picker: which tables to compact next. A pure function from a version to a plan: no I/O, no clock but the one passed in, so that other
+// strategies stand behind the same interface.
+#ifndef VARVE_ENGINE_PICKER_H
+#define VARVE_ENGINE_PICKER_H
+
+#include "engine/version.h"
+
+struct picker_options {
+    unsigned level0_file_limit;
+    uint64_t base_level_bytes; // of level 1; each further level 10 times that
+    uint64_t target_file_size;
+    int64_t now_ms;
+    uint64_t oldest_snapshot; // drops newer than it have to wait; SEQ_MAX if none
+};
+
+enum plan_kind {
+    PLAN_NONE,
+    PLAN_MERGE,       // inputs[0] and inputs[1] into tables of output_level
+    PLAN_MOVE,        // inputs[0] as they are
+    PLAN_DELETE,      // inputs[0] lie wholly inside a drop that no snapshot needs: removed unread
+};
+
+struct plan {
+    enum plan_kind kind;
+    unsigned level, output_level; // inputs[0] are of level, inputs[1] of output_level
+    struct table **inputs[2];     // borrowed from the version
+    uint32_t input_count[2];
+    struct table **grandparents;  // of output_level + 1, overlapping: outputs are cut so as not to overlap too many
+    uint32_t grandparent_count;
+    bool bottom; // no table below output_level overlaps: tombstones and doubts end here
+};
+
+// OK and a plan that touches no table with being_compacted, or NOT_FOUND: nothing to do. Reasons, most urgent first: tables inside drops;
+// level sizes and level 0 count by score; tables with much dropped, deleted, expired or doubtful data.
+int picker_pick(const struct version *v, const struct picker_options *options, struct plan *out);
+// A step of compacting everything once: the lowest-numbered level with tables, into the next; NOT_FOUND when all is in one level and
+// what lies there was rewritten since `since_number` (file numbers below it are old).
+int picker_pick_all(const struct version *v, uint64_t since_number, struct plan *out);
+void plan_release(struct plan *p);
+// Bytes that must be rewritten until no level is over its limit: what pacing goes by.
+uint64_t picker_debt(const struct version *v, const struct picker_options *options);
+
+#endif

@@ -1,0 +1,35 @@
+// reply: writes RESP2 or RESP3 (https://redis.io/docs/reference/protocol-spec) to a buf. One call, one value; aggregates announce
+// how many values follow. Where RESP3 has a type and RESP2 has not, the function picks what Redis sends: a map becomes a flat array, a
+// double a bulk string, a boolean an integer, a null "$-1" or "*-1".
+#ifndef VARVE_RESP_REPLY_H
+#define VARVE_RESP_REPLY_H
+
+#include "base/buf.h"
+
+struct reply {
+    struct buf *out;
+    int proto;       // 2 or 3
+    uint64_t errors; // error replies written, for statistics
+};
+
+void reply_simple(struct reply *r, const char *text); // +TEXT
+void reply_ok(struct reply *r);
+// -TEXT. Texts begin with Redis' code ("ERR ", "WRONGTYPE "); line breaks inside become spaces.
+void reply_error(struct reply *r, const char *text);
+void reply_errorf(struct reply *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void reply_int(struct reply *r, int64_t value);
+void reply_bulk(struct reply *r, struct slice value);
+void reply_bulk_cstr(struct reply *r, const char *text);
+void reply_bulk_int(struct reply *r, int64_t value); // an integer as a bulk string
+void reply_null(struct reply *r);                    // $-1 or _
+void reply_null_array(struct reply *r);              // *-1 or _
+void reply_array(struct reply *r, int64_t count);
+void reply_map(struct reply *r, int64_t pairs);
+void reply_set(struct reply *r, int64_t count);
+void reply_attribute(struct reply *r, int64_t pairs); // RESP3 only
+void reply_push(struct reply *r, int64_t count);      // RESP3: >; RESP2: an array
+void reply_double(struct reply *r, double value);     // as Redis prints it (%.17g; inf, -inf, nan)
+void reply_bool(struct reply *r, bool value);
+void reply_verbatim(struct reply *r, struct slice text, const char format[3]); // "txt" or "mkd"; RESP2: a bulk string
+
+#endif
