@@ -16,7 +16,8 @@
 #include "engine/exec.h"
 
 enum {
-    ENGINE_KEY_MAX = 64 * 1024 + 64, // bytes of a key as the engine sees it: the user's 64 KiB and the layer above's prefix
+    ENGINE_KEY_MAX =
+        64 * 1024 + 64, // bytes of a key as the engine sees it: the user's 64 KiB and the layer above's prefix
     ENGINE_LEVELS = 7,
 };
 
@@ -39,11 +40,11 @@ struct engine_options {
     uint64_t target_file_size;  // bytes of a table; 0: follows the budget, 2 to 32 MiB
     unsigned level0_file_limit; // tables in level 0 at which compaction begins; 0: 4
     uint32_t block_size;        // bytes of an uncompressed data block; 0: 4096
-    unsigned bloom_bits_per_key;     // 0: 10
-    enum compression compression;    // of level 2 and below
-    int compression_level;           // zstd's; 0: 1
-    uint64_t compaction_rate_limit;  // bytes a second written by compaction; 0: none
-    unsigned max_open_files;         // 0: 256
+    unsigned bloom_bits_per_key;    // 0: 10
+    enum compression compression;   // of level 2 and below
+    int compression_level;          // zstd's; 0: 1
+    uint64_t compaction_rate_limit; // bytes a second written by compaction; 0: none
+    unsigned max_open_files;        // 0: 256
     enum fsync_policy fsync;
 
     // Length of the counted prefix of a key, 0 if the key is not counted: see txn_count. Pure; called from jobs too.

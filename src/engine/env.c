@@ -22,7 +22,8 @@ int env_read_file(struct env *e, const char *path, size_t max, uint8_t **out, si
     uint64_t size;
     status = e->ops->size(e, f, &size, err);
     if (status == OK && size > max)
-        status = error_set(err, TOO_LARGE, path, 0, 0, "%llu bytes, at most %zu are allowed", (unsigned long long)size, max);
+        status =
+            error_set(err, TOO_LARGE, path, 0, 0, "%llu bytes, at most %zu are allowed", (unsigned long long)size, max);
     if (status != OK)
         goto out;
     data = xmalloc((size_t)size + 1);

@@ -94,8 +94,8 @@ static inline uint64_t env_now_us(struct env *e)
 }
 
 // Reads exactly len bytes or fails: a shorter file is CORRUPT. Blocking.
-int env_read_exactly(struct env *e, struct file *f, const char *path, uint64_t offset, void *data, size_t len,
-    struct error *err);
+int env_read_exactly(
+    struct env *e, struct file *f, const char *path, uint64_t offset, void *data, size_t len, struct error *err);
 // Reads a whole file of at most max bytes. *out is one heap block. NOT_FOUND is an answer. Blocking.
 int env_read_file(struct env *e, const char *path, size_t max, uint8_t **out, size_t *len, struct error *err);
 
