@@ -75,8 +75,17 @@ struct session {
     struct multi *multi; // NULL outside MULTI; multi.c
     struct list watched; // watch.c
     bool watch_dirty;    // a watched key was touched: EXEC fails
-    void *conn;          // the server's
+    // CLIENT SETNAME, HELLO SETNAME, CLIENT SETINFO. Heap, NULL when unset; released by session_release, the name also by RESET.
+    char *name, *lib_name, *lib_ver;
+    // For CLIENT LIST, set by commands_execute: the row that was called last, and its subcommand's row or NULL.
+    const struct command *last_command, *last_subcommand;
+    void *conn; // the server's
 };
+
+// Replaces *text by a copy of value; empty: NULL. False, and unchanged, if value has a character outside '!' to '~'. (session.c)
+bool session_set_text(char **text, struct slice value);
+// How many commands are queued; -1 outside MULTI.
+int session_queued(const struct session *s);
 
 void session_init(struct session *s, uint64_t id);
 // Discards MULTI and WATCH; keeps the rest.

@@ -1,0 +1,179 @@
+// server: one process' server: what it is made of, what it counts, and what the rest of this folder may ask of it. Everything here
+// belongs to the loop. Connections are in conn.h; settings in settings.h; how a loop turn runs is told in server.c.
+#ifndef VARVE_SERVER_SERVER_H
+#define VARVE_SERVER_SERVER_H
+
+#include <uv.h>
+
+#include "base/list.h"
+#include "base/random.h"
+#include "commands/command.h"
+#include "resp/parser.h"
+#include "server/settings.h"
+
+struct config;
+struct conn;
+
+enum {
+    READ_BUFFER_SIZE = 64 * 1024, // shared by all connections that have no input of their own
+    LISTENERS_MAX = 32,
+    RATE_SAMPLES = 16,
+};
+
+// Since the start or CONFIG RESETSTAT. Commands, hits and errors are counted by commands (commands_get_keyspace_stats).
+struct server_counters {
+    uint64_t connections_received;
+    uint64_t connections_rejected; // maxclients
+    uint64_t net_input_bytes, net_output_bytes;
+    uint64_t reads, writes; // of sockets
+    uint64_t query_buffer_disconnects, output_buffer_disconnects;
+    uint64_t evicted_clients;
+    uint64_t commands; // attempts that were completed
+    uint64_t parks;    // attempts that had to wait
+    uint64_t turns;
+};
+
+// A number a second, as the mean of the last samples of cron.
+struct rate {
+    uint64_t samples[RATE_SAMPLES];
+    unsigned next;
+    uint64_t last_total;
+    uint64_t last_us;
+};
+
+struct server_rates {
+    struct rate commands, net_input_bytes, net_output_bytes;
+};
+
+struct server_clients {
+    struct list all;   // conn.link, oldest first
+    struct conn **by_id; // open addressing on id, a power of two slots; see clients.c
+    size_t slots;
+    size_t count;
+    uint64_t next_id;
+    struct list closing;     // handles are being closed, not yet freed
+    struct list *cron_at;    // where cron goes on; never dangling: conn removal moves it
+    uint64_t memory;         // buffers of all, as of each one's last turn
+    uint64_t parked, paced;  // now
+    uint64_t input_max, output_max; // the biggest buffers seen by cron's last round
+};
+
+// What lives for one turn, or waits for the next.
+struct server_turn {
+    struct list ready;     // conn.ready_link: have input and may execute
+    struct list dirty;     // conn.dirty_link: have output to be sent at the end of this turn
+    struct list undurable; // conn.undurable_link: output waits for the log
+    struct list streaming; // conn.stream_link
+    struct list paced;     // conn.pace_link, earliest first
+    struct txn *txn;       // the idle txn, given to a connection when its command waits
+    struct txn *spare[64];
+    unsigned spares;
+    uint64_t durable_seq; // as of the last turn end
+    bool work;            // something was executed since the last turn end
+    bool engine_failed;
+    int64_t now_ms;
+    uint64_t now_us;
+    struct random seeds;
+};
+
+struct listener;
+struct server_handles {
+    uv_check_t check;
+    uv_prepare_t prepare;
+    uv_idle_t idle; // active while connections are ready, so that the loop does not sleep
+    uv_timer_t cron, pace;
+    uv_signal_t sigterm, sigint;
+    struct listener *listeners[LISTENERS_MAX];
+    int listener_count;
+};
+
+struct server_identity {
+    char run_id[41]; // 40 hex digits, new at each start
+    int64_t started_ms;
+    uint64_t started_us;
+    const char *executable;  // absolute, for INFO
+    const char *config_file; // absolute, "" without one
+};
+
+// SAVE and BGSAVE; cmd_server.c owns it.
+struct server_saves {
+    int64_t last_ms; // of the last success
+    uint64_t count;
+    int64_t started_ms;
+    int64_t last_duration_s; // -1: none yet
+    bool running;
+    bool last_failed;
+    uint64_t last_seq; // the engine's last seq at the last success: changes since are the difference
+};
+
+struct server {
+    uv_loop_t *loop;
+    struct config *config; // may be NULL in tests
+    struct settings *settings;
+    struct env *env;
+    struct exec *exec;
+    struct logger *logger;
+    struct engine *engine;
+    struct keyspace *keyspace;
+    struct commands *commands;
+
+    struct server_identity identity;
+    struct server_counters counters;
+    struct server_rates rates;
+    struct server_clients clients;
+    struct server_turn turn;
+    struct server_handles handles;
+    struct server_saves saves;
+
+    uint8_t *read_buffer;           // READ_BUFFER_SIZE
+    struct resp_parser lookahead;   // for prefetching behind a parked command
+    bool stopping;                  // server_stop was called
+    int exit_status;
+    void (*stopped_cb)(struct server *s, void *arg);
+    void *stopped_arg;
+};
+
+// What main has made; all of it outlives the server. The settings are read, and maxclients lowered if descriptors are short.
+struct server_parts {
+    uv_loop_t *loop;
+    struct config *config;
+    struct settings *settings;
+    struct env *env;
+    struct exec *exec;
+    struct logger *logger;
+    const char *executable;
+    const char *config_file;
+};
+
+// The server's memory and the loop's handles; then the engine is opened by the caller with server_on_progress, and handed in.
+struct server *server_new(const struct server_parts *parts);
+void server_free(struct server *s);
+// engine_options.on_progress; arg is the server.
+void server_on_progress(void *arg);
+// Makes the commands and registers the server's own rows.
+void server_attach(struct server *s, struct engine *engine, struct keyspace *keyspace);
+// Binds and listens. One clear line in err.
+int server_listen(struct server *s, struct error *err);
+// Closes the listeners and binds anew by the settings (CONFIG SET port, bind). On failure the old ones stay.
+int server_listen_again(struct server *s, struct error *err);
+// Stops accepting, sends what is pending, closes all connections; then the loop has nothing more to do and uv_run returns. The caller
+// of uv_run closes the engine. Callable from a command.
+void server_stop(struct server *s, int exit_status);
+// Raises RLIMIT_NOFILE for so many clients; returns how many are possible.
+int server_fit_descriptors(struct server *s, int maxclients);
+
+// Bytes that client buffers hold, for INFO; and how many clients are connected.
+uint64_t server_client_memory(const struct server *s);
+uint64_t rate_per_second(const struct rate *r);
+// CONFIG RESETSTAT.
+void server_reset_counters(struct server *s);
+// Is the connection behind this call from this machine (loopback or a Unix socket)? For ENABLE_LOCAL.
+bool server_call_is_local(const struct call *call);
+
+// Rows of this folder, each in the file of its functions.
+extern const struct command cmd_client_rows[]; // cmd_client.c
+extern const struct command cmd_config_rows[]; // cmd_config.c
+extern const struct command cmd_info_rows[];   // cmd_info.c
+extern const struct command cmd_server_rows[]; // cmd_server.c
+
+#endif
