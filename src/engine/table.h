@@ -13,14 +13,20 @@ struct block_ref {
 };
 
 struct block_source {
+    // OK, WAIT, or a failure, which *err explains (err may be NULL).
     int (*get)(struct block_source *s, struct table *t, struct handle h, struct block_ref *out, struct error *err);
     void (*put)(struct block_source *s, struct block_ref *ref);
+    // A cursor that has just been told to WAIT will want this block soon. NULL: no use for the hint.
+    void (*want)(struct block_source *s, struct table *t, struct handle h);
+    // A cursor has left this table. NULL: no use for the hint.
+    void (*leave)(struct block_source *s, struct table *t);
 };
 
-// Over one table. Holds a reference to it.
-struct cursor *table_cursor(struct block_source *source, struct table *t);
-// Over the disjoint, ordered tables of a level (or any ordered slice of them); opens them one at a time.
-struct cursor *level_cursor(struct block_source *source, struct table *const *tables, uint32_t count);
+// Over one table, which the caller keeps alive. Failures go to *err (may be NULL), which outlives the cursor.
+struct cursor *table_cursor(struct block_source *source, struct table *t, struct error *err);
+// Over the disjoint, ordered tables of a level (or any ordered slice of them), which the caller keeps alive with the array; opens them one at
+// a time.
+struct cursor *level_cursor(struct block_source *source, struct table *const *tables, uint32_t count, struct error *err);
 
 // A source for one job: blocking, its own file handles, read-ahead, no cache. Closed by table_scan_free after its cursors.
 struct block_source *table_scan_new(struct env *env, const char *dir, size_t readahead, uint64_t max_block);

@@ -27,9 +27,7 @@ struct table {
     struct slice smallest, largest; // user keys, owned
 
     // The loop's, mutable: what is open and cached of it.
-    struct file *file;         // NULL: not open
-    uint32_t file_users;       // jobs that read through it now
-    struct list open_link;     // in the cache of open files
+    struct open_file *file; // open_files.c; NULL: not open
     struct cached_block *index_block, *filter_block; // slots of cached_block
     bool being_compacted;
     bool obsolete; // unlink the file when the last reference goes
