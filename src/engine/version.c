@@ -17,7 +17,6 @@ struct table *table_meta_new(void)
 {
     struct table *t = xcalloc(1, sizeof *t);
     t->refs = 1;
-    list_init(&t->open_link);
     return t;
 }
 

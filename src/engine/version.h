@@ -6,6 +6,7 @@
 #ifndef VARVE_ENGINE_VERSION_H
 #define VARVE_ENGINE_VERSION_H
 
+#include "base/buf.h"
 #include "engine/cache.h"
 #include "engine/counts.h"
 #include "engine/drops.h"
@@ -37,8 +38,8 @@ struct table {
 
 struct table *table_meta_new(void); // zeroed, one reference
 struct table *table_ref(struct table *t);
-// Frees with the last reference. Whoever may hold the last one while the table has an open file or cached blocks is the last version
-// (version_unref), which tells table_gone first: cursors and jobs hold theirs within the life of a version they reference.
+// Frees with the last reference. While a table may be open or cached the last one is a version's (version_unref tells table_gone first):
+// cursors and jobs hold none, but keep a version.
 void table_unref(struct table *t);
 void table_set_range(struct table *t, struct slice smallest, struct slice largest); // copies
 
