@@ -8,6 +8,7 @@
 #define VARVE_COMMANDS_COMMAND_H
 
 #include "base/list.h"
+#include "commands/number.h"
 #include "engine/engine.h"
 #include "resp/reply.h"
 #include "types/keyspace.h"
@@ -57,14 +58,17 @@ struct command {
     const char *group;
     const char *complexity;
     const char *summary;
-    const char *history; // "6.0.0:Added the `X` option.;..."
-    const char *arguments; // the argument language of docs.h
+    const char *history;               // "6.0.0:Added the `X` option.;..."
+    const char *arguments;             // the argument language of docs.h
+    const char *replaced_by;           // of a deprecated command: "7.0.0:`GETRANGE`"; NULL: not deprecated
     const struct command *subcommands; // ends with a NULL name
-    // Keys of the call, for commands whose keys depend on arguments; NULL: first_key, last_key, key_step.
+    // Keys of the call, for commands whose keys depend on arguments; NULL: first_key, last_key, key_step. Returns how many there are (also
+    // when more than max), -1 if the arguments make no sense.
     int (*get_keys)(const struct slice *argv, int argc, int *positions, int max);
 };
 
-// What one connection's commands see and change of it. Plain values are copied at the start of EXEC and put back if an attempt waits.
+// What one connection's commands see and change of it. The plain values are copied at the start of an attempt and put back if it waits or
+// fails, so handlers just set them.
 struct session {
     uint64_t id;
     int db;
@@ -84,18 +88,22 @@ struct session {
 
 // Replaces *text by a copy of value; empty: NULL. False, and unchanged, if value has a character outside '!' to '~'. (session.c)
 bool session_set_text(char **text, struct slice value);
-// How many commands are queued; -1 outside MULTI.
+// How many commands are queued; -1 outside MULTI. And how many keys are watched.
 int session_queued(const struct session *s);
+int session_watched(const struct session *s);
 
-void session_init(struct session *s, uint64_t id);
-// Discards MULTI and WATCH; keeps the rest.
+// authenticated is set if no password is configured now.
+void session_init(struct commands *c, struct session *s, uint64_t id);
+// Discards MULTI and WATCH, frees the texts.
 void session_release(struct commands *c, struct session *s);
+// Bytes that the session's MULTI queue and watched keys take: part of the client's memory.
+size_t session_memory(const struct session *s);
 
 struct call {
     struct commands *commands;
     const struct command *command; // the subcommand's row where there is one
     struct session *session;
-    struct keyspace_view *keys;    // types' view for this attempt: txn, databases, time
+    struct keyspace_view *keys; // types' view for this attempt: txn, databases, time
     struct txn *txn;
     struct reply *reply;
     const struct slice *argv;
@@ -106,15 +114,34 @@ struct call {
     struct stream *stream; // set by a handler that goes on as a stream (stream.h), which then returns OK
 };
 
+// An effect outside of session and engine (a client's name, a setting) takes place when the attempt has been committed, in order:
+// effect(call, data) with a copy of data. Effects that are the same when done twice may as well be done at once.
+void call_defer(
+    struct call *call, void (*effect)(struct commands *c, struct session *s, struct slice data), struct slice data);
+// Replies Redis' error for what is not an integer, and false.
+bool call_int(struct call *call, struct slice arg, int64_t *out);
+// "ERR syntax error"; returns OK, for `return call_syntax_error(call)`.
+int call_syntax_error(struct call *call);
+int call_error(struct call *call, const char *text);
+// The lines of a HELP subcommand, framed as Redis does. lines ends with NULL; the HELP entry itself is added.
+int call_help(struct call *call, const char *const *lines);
+// "ERR unknown subcommand or wrong number of arguments for '...'. Try X HELP."
+int call_subcommand_syntax_error(struct call *call);
+
 // --- The dispatcher ---------------------------------------------------------------------------------------------------------------
 
 struct commands_options {
     struct engine *engine;
     struct keyspace *keyspace;
-    void *server;                              // for the server's own rows
-    const char *(*requirepass)(void *server);  // NULL or "": none
-    // Room for writes: NULL: yes, else the error text (over the client memory or the disk is full).
+    struct env *env;        // clock and entropy
+    uint64_t memory_budget; // bounds the table of SCAN cursors
+    void *server;           // for the server's own rows and the functions below; each of them may be NULL
+    const char *(*requirepass)(void *server); // NULL or "": none
+    // Room for writes: NULL: yes, else the error text (over the client memory or the disk is full). Asked for DENYOOM commands.
     const char *(*deny_write)(void *server);
+    int64_t (*max_bulk)(void *server); // proto-max-bulk-len and an eighth of the budget; default 512 MiB
+    bool (*allow_debug)(void *server, const struct session *s); // enable-debug-command
+    void (*reset)(void *server, struct session *s); // RESET: name, and whatever else belongs to the connection
 };
 
 struct commands *commands_new(const struct commands_options *options);
@@ -124,13 +151,19 @@ void commands_free(struct commands *c);
 void commands_register(struct commands *c, const struct command *rows); // ends with a NULL name
 const struct command *commands_find(const struct commands *c, struct slice name);
 void *commands_server(struct commands *c);
+int64_t commands_max_bulk(struct commands *c);
+struct keyspace *commands_keyspace(struct commands *c);
 
-// One attempt of one command. txn has been begun. OK: the reply is in `reply` and effects are committed; WAIT: nothing is in `reply`, nothing
-// has changed, txn_wait tells when to try again with the same seed. Failures of the engine have become error replies.
-// *stream is set when the reply goes on as a stream.
+// The time from which the next command is measured: called at the start of a loop turn's commands. Within a turn the end of one command is
+// the start of the next.
+void commands_tick(struct commands *c);
+
+// One attempt of one command; argc > 0. txn has been begun. OK: the reply is in `reply` and effects are committed; WAIT: nothing is in
+// `reply`, nothing has changed, txn_wait tells when to try again with the same seed. Failures of the engine have become error replies.
+// *stream is set when the reply goes on as a stream. reply->proto follows session->proto when the command changes it.
 struct stream;
-int commands_execute(struct commands *c, struct session *s, struct txn *txn, const struct slice *argv, int argc, int64_t now_ms,
-    uint64_t seed, bool first_attempt, struct reply *reply, struct stream **stream);
+int commands_execute(struct commands *c, struct session *s, struct txn *txn, const struct slice *argv, int argc,
+    int64_t now_ms, uint64_t seed, bool first_attempt, struct reply *reply, struct stream **stream);
 // The error reply for a status of the engine: "MISCONF ...", "OOM ...", "ERR ...".
 void commands_reply_status(struct commands *c, struct reply *reply, int status);
 // Begins to fetch the keys of a command that is still queued behind a parked one.
@@ -142,11 +175,17 @@ int commands_expire_cycle(struct commands *c, int64_t now_ms, int max);
 struct command_stats {
     uint64_t calls, usec, rejected, failed;
 };
-void commands_each_stat(const struct commands *c, void (*visit)(void *arg, const char *name, const struct command_stats *s), void *arg);
-void commands_each_error(const struct commands *c, void (*visit)(void *arg, const char *code, uint64_t count), void *arg);
+// Full names ("client|setname"), rows with at least one call or rejection only.
+void commands_each_stat(
+    const struct commands *c, void (*visit)(void *arg, const char *name, const struct command_stats *s), void *arg);
+void commands_each_error(
+    const struct commands *c, void (*visit)(void *arg, const char *code, uint64_t count), void *arg);
+// Counts an error that the server itself has sent (protocol errors, maxclients): text as in reply_error.
+void commands_count_error(struct commands *c, struct slice text);
 void commands_reset_stats(struct commands *c);
 struct keyspace_stats {
     uint64_t hits, misses, expired, commands, unexpected_errors;
+    uint64_t error_replies;
 };
 void commands_get_keyspace_stats(const struct commands *c, struct keyspace_stats *out);
 

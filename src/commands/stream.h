@@ -12,7 +12,7 @@ struct stream {
     int (*step)(struct stream *s, struct reply *reply, uint64_t deadline_us, size_t max_bytes);
     void (*wait)(struct stream *s, void (*ready_cb)(void *arg), void *arg);
     void (*close)(struct stream *s); // at any time; frees
-    uint64_t seq; // the newest seq the reply may show
+    uint64_t seq;                    // the newest seq the reply may show
 };
 
 #endif

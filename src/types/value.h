@@ -1,0 +1,36 @@
+// value: what stands behind a key: one header byte, then the type's bytes. The header is the type in the low four bits and, in the high
+// four, what a string must remember of how it was made for OBJECT ENCODING to answer as Redis does.
+#ifndef VARVE_TYPES_VALUE_H
+#define VARVE_TYPES_VALUE_H
+
+#include "base/slice.h"
+
+enum value_type { TYPE_NONE, TYPE_STRING, TYPE_LIST, TYPE_SET, TYPE_ZSET, TYPE_HASH, TYPE_STREAM };
+
+enum string_form {
+    FORM_ENCODED = 0, // Redis would have tried its encodings: int, embstr or raw by the bytes
+    FORM_TEXT = 1,    // never int: what INCRBYFLOAT stores
+    FORM_RAW = 2,     // changed in place: APPEND, SETRANGE
+};
+
+struct value {
+    enum value_type type;
+    enum string_form form;
+    struct slice bytes;
+    int64_t expire_ms; // 0: never
+};
+
+static inline uint8_t value_header(const struct value *v)
+{
+    return (uint8_t)(v->type | v->form << 4);
+}
+
+// Decodes what the engine holds; false if it is not a value.
+bool value_decode(struct slice stored, struct value *out);
+const char *value_type_name(enum value_type type); // "string", "none" ...
+// "int", "embstr" or "raw".
+const char *value_encoding(const struct value *v);
+// Whether the bytes are a 64-bit integer in its one canonical spelling.
+bool value_is_integer(struct slice bytes, int64_t *out);
+
+#endif
