@@ -7,10 +7,16 @@
 
 #include "base/buf.h"
 
+enum {
+    RESP_INLINE_MAX = 64 * 1024, // bytes of an inline command, or of the line that holds a length
+    RESP_ARGS_BEFORE_AUTH = 10,
+    RESP_BULK_BEFORE_AUTH = 16 * 1024,
+};
+
 struct resp_limits {
-    int64_t max_args;      // 1024 * 1024 of Redis; 10 before AUTH
-    int64_t max_bulk;      // proto-max-bulk-len; 16384 before AUTH
-    size_t max_inline;     // 64 KiB
+    int64_t max_args;
+    int64_t max_bulk;     // proto-max-bulk-len
+    bool unauthenticated; // the limits before AUTH hold as well
 };
 
 struct resp_parser {
@@ -21,11 +27,10 @@ struct resp_parser {
     int64_t multibulk_left; // -1: at the start of a command
     int64_t bulk_len;       // -1: at the start of an argument
     size_t position;        // bytes of the command that are done with
-    size_t scanned;         // bytes searched for a line end
-    size_t *offsets;        // of arguments from the start of the command, while input may still move
-    size_t offsets_cap;
+    size_t scanned;         // bytes searched for a line end; at least position
+    uintptr_t base;         // where the input lay at the last call: argv of a command that is not complete points there
     struct buf unescaped;   // arguments of an inline command
-    char error[160];
+    char error[64];
 };
 
 enum resp_result {
@@ -45,5 +50,7 @@ void resp_parser_restart(struct resp_parser *p);
 size_t resp_parser_want(const struct resp_parser *p);
 // Bytes of memory the parser holds.
 size_t resp_parser_memory(const struct resp_parser *p);
+// Between commands: gives back what a big command made it take.
+void resp_parser_shrink(struct resp_parser *p);
 
 #endif
