@@ -43,6 +43,21 @@ static inline bool slice_starts_with(struct slice s, struct slice prefix)
     return s.len >= prefix.len && (prefix.len == 0 || memcmp(s.data, prefix.data, prefix.len) == 0);
 }
 
+// How many leading bytes a and b have in common.
+static inline size_t slice_common_prefix(struct slice a, struct slice b)
+{
+    size_t n = a.len < b.len ? a.len : b.len, i = 0;
+    for (uint64_t x, y; i + 8 <= n; i += 8) {
+        memcpy(&x, a.data + i, 8);
+        memcpy(&y, b.data + i, 8);
+        if (x != y)
+            break;
+    }
+    while (i < n && a.data[i] == b.data[i])
+        i++;
+    return i;
+}
+
 // The rest of s after its first n bytes; n <= s.len.
 static inline struct slice slice_skip(struct slice s, size_t n)
 {

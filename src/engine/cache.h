@@ -10,7 +10,8 @@ struct cache;
 
 struct cached_block {
     struct cached_block *next_hash;
-    struct list link; // in eviction order
+    struct list link;     // in order of arrival
+    struct list of_table; // with the others of its table
     uint64_t table, offset;
     struct slice contents; // owned
     uint32_t pins;
@@ -26,11 +27,12 @@ struct cached_block *cache_get(struct cache *c, uint64_t table, uint64_t offset)
 // Takes over contents (heap), evicts what no longer fits, returns the block pinned. If it is there already, contents are freed and the one
 // there is returned. May exceed the capacity by what is pinned.
 struct cached_block *cache_insert(struct cache *c, uint64_t table, uint64_t offset, uint8_t *contents, size_t len);
-void cache_pin(struct cached_block *b);
+void cache_pin(struct cache *c, struct cached_block *b);
 void cache_unpin(struct cache *c, struct cached_block *b);
 // Forgets all blocks of a table that is gone.
 void cache_erase_table(struct cache *c, uint64_t table);
 void cache_set_capacity(struct cache *c, uint64_t capacity);
+uint64_t cache_capacity(const struct cache *c);
 uint64_t cache_bytes(const struct cache *c);
 uint64_t cache_pinned_bytes(const struct cache *c);
 
