@@ -6,13 +6,12 @@
 #include "engine/picker.h"
 #include "engine/table_builder.h"
 
-// rewriter: takes entries in order and decides what is written: newest versions and those a snapshot needs; nothing below a drop; no
+// rewriter, for flush and compaction: takes entries in order and decides what is written: newest versions and those a snapshot needs; nothing below a drop; no
 // tombstone and no doubt at the bottom; expired PUTs become tombstones or vanish; doubts are settled (counts.h). Pure but for its sink.
 struct rewriter_options {
     const uint64_t *snapshots; // ascending
     uint32_t snapshot_count;
-    const struct drop *drops; // borrowed
-    uint32_t drop_count;
+    const struct drop_set *drops; // borrowed until free
     int64_t now_ms;
     size_t (*counted_prefix)(struct slice key);
     // Whether older entries of key may lie below the output; NULL: never (the bottom).
@@ -29,6 +28,8 @@ int rewriter_finish(struct rewriter *r); // the last key
 // Deltas to the counts, and how many expired records were dropped. Valid until free.
 const struct counts *rewriter_counts(const struct rewriter *r);
 uint64_t rewriter_expired(const struct rewriter *r);
+// Nothing that was passed on lies below a drop with a seq up to this one; SEQ_MAX if nothing does at all.
+uint64_t rewriter_clean_seq(const struct rewriter *r);
 void rewriter_free(struct rewriter *r);
 
 #endif

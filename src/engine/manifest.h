@@ -1,5 +1,5 @@
-// manifest: the durable history of versions. Owned by the loop; appends are jobs of the files lane, one after the other; a new version is
-// published only when its edit is durable.
+// manifest: the durable history of versions. Owned by the loop; an append is a job of the files lane, one at a time; the engine queues
+// edits and publishes a version only when its edit is durable.
 #ifndef VARVE_ENGINE_MANIFEST_H
 #define VARVE_ENGINE_MANIFEST_H
 
@@ -9,19 +9,23 @@
 
 struct manifest;
 
-// Reads CURRENT and the manifest: the version in force and the next file number. Blocking, changes nothing. NOT_FOUND: no database here.
-int manifest_load(struct env *env, const char *dir, struct version **version, uint64_t *next_file, struct error *err);
+// Reads CURRENT and the manifest it names: the version in force, the next file number, the manifest's number. Blocking, changes nothing.
+// NOT_FOUND: no CURRENT here. MISSING, CORRUPT, NEWER_FORMAT with file and offset.
+int manifest_load(struct env *env, const char *dir, struct version **version, uint64_t *next_file, uint64_t *number,
+    struct error *err);
 // Writes a new manifest that begins with this version, syncs it, and switches CURRENT (rename, directory sync). Blocking.
 int manifest_create(struct env *env, struct exec *exec, const char *dir, const struct version *version, uint64_t number,
     uint64_t next_file, struct manifest **out, struct error *err);
 void manifest_close(struct manifest *m); // nothing is under way
 
-// Makes an edit durable; done_cb(arg, status) fires when it is. Edits become durable in the order of submission. After a failure all
-// later ones fail too: the engine is read-only. When the file has grown past several times the size of a whole version, the append
-// starts a new manifest with `version_after`, the version that results.
+// Makes an edit durable; done_cb fires when it is. Nothing else may be under way. version_after is what results from it. If new_number is
+// not 0 a new manifest of that number is begun with version_after instead (and the old one appended to if there is no room for that).
+// NO_SPACE: nothing has happened, it may be tried again. Any other failure is final: what the disk holds is unknown, and all later
+// appends fail too.
 void manifest_append(struct manifest *m, const struct version_edit *edit, const struct version *version_after, uint64_t next_file,
-    void (*done_cb)(void *arg, int status, const struct error *err), void *arg);
-bool manifest_busy(const struct manifest *m);
+    uint64_t new_number, void (*done_cb)(void *arg, int status, const struct error *err), void *arg);
+// Grown past several times the size of a whole version: time for a new one.
+bool manifest_is_large(const struct manifest *m);
 uint64_t manifest_number(const struct manifest *m);
 
 #endif

@@ -11,13 +11,14 @@ struct picker_options {
     uint64_t target_file_size;
     int64_t now_ms;
     uint64_t oldest_snapshot; // drops newer than it have to wait; SEQ_MAX if none
+    bool idle;                // nobody has written for a while: doubts may be settled now
 };
 
 enum plan_kind {
     PLAN_NONE,
-    PLAN_MERGE,       // inputs[0] and inputs[1] into tables of output_level
-    PLAN_MOVE,        // inputs[0] as they are
-    PLAN_DELETE,      // inputs[0] lie wholly inside a drop that no snapshot needs: removed unread
+    PLAN_MERGE,  // inputs[0] and inputs[1] into tables of output_level; where that is level itself, one table is rewritten in place
+    PLAN_MOVE,   // inputs[0] as they are
+    PLAN_DELETE, // inputs[0] lie wholly inside a drop that no snapshot needs: removed unread
 };
 
 struct plan {
@@ -31,13 +32,14 @@ struct plan {
 };
 
 // OK and a plan that touches no table with being_compacted, or NOT_FOUND: nothing to do. Reasons, most urgent first: tables inside drops;
-// level sizes and level 0 count by score; tables with much dropped, deleted, expired or doubtful data.
+// level sizes and level 0 count by score; tables with much dropped, expired or deleted data; when idle, tables with records in doubt.
+// Carrying plans out one after the other ends: see picker.c, "Why it ends".
 int picker_pick(const struct version *v, const struct picker_options *options, struct plan *out);
-// A step of compacting everything once: the lowest-numbered level with tables, into the next; NOT_FOUND when all is in one level and
-// what lies there was rewritten since `since_number` (file numbers below it are old).
-int picker_pick_all(const struct version *v, uint64_t since_number, struct plan *out);
+// A step of compacting everything once, down to the deepest level in use. since_number and since_seq: the next file number and the last seq
+// when it was asked for: files with smaller numbers are old, tables with newer entries only are left out. NOT_FOUND: done.
+int picker_pick_all(const struct version *v, uint64_t since_number, uint64_t since_seq, struct plan *out);
 void plan_release(struct plan *p);
-// Bytes that must be rewritten until no level is over its limit: what pacing goes by.
+// About how many bytes must be rewritten until no level is over its limit: what pacing goes by.
 uint64_t picker_debt(const struct version *v, const struct picker_options *options);
 
 #endif
