@@ -40,6 +40,13 @@ struct pace_state {
     double bytes_per_us;    // what compaction has been keeping up with
 };
 
+// engine.c: edits on their way into the manifest, one at a time, in the order of submission.
+struct edit_queue {
+    struct list waiting; // struct edit_op
+    struct edit_op *running;
+    struct version *next; // what the running one results in
+};
+
 struct engine {
     struct engine_options options; // defaults filled in
     char *dir;
@@ -63,6 +70,9 @@ struct engine {
     struct pace_state pace;
     struct flush_state *flush;           // flush.c
     struct compaction_state *compaction; // compaction_job.c
+    struct edit_queue edits;
+    unsigned unlinks;                    // files that the files lane is unlinking
+    bool no_space;                       // the last flush met a full disk and will try again: without room a commit is NO_SPACE, not WAIT
     struct error failed;                 // status != OK: read-only until opened again
     struct engine_stats stats;
 };
@@ -100,9 +110,22 @@ struct txn {
 
 // engine.c (owner of the struct)
 uint64_t engine_new_file_number(struct engine *e);
-// Publishes a version: replaces e->version, tells the fetcher of tables that are gone, recomputes the debt, wakes waiters for room, and asks
-// flush and compaction whether there is work.
-void engine_install_version(struct engine *e, struct version *v);
+// Makes an edit durable and publishes the version it results in: e->version is replaced, done_cb(arg, OK) is called (a flush takes its
+// memtable away there), then counts and debt are computed anew, waiters for room are woken, and flush and compaction are asked whether
+// there is work. NO_SPACE: nothing has happened, it may be submitted again. The caller owns op and its edit until done_cb.
+struct edit_op {
+    struct list link;
+    struct version_edit *edit;
+    uint64_t base_seq; // count deltas below drops newer than this are void: those drops came while the edit was being made
+    void (*done_cb)(void *arg, int status);
+    void *arg;
+};
+void engine_submit_edit(struct engine *e, struct edit_op *op);
+// What the picker goes by, now.
+struct picker_options engine_picker_options(const struct engine *e);
+// The seqs of all snapshots, ascending: one heap block.
+uint64_t *engine_snapshots(const struct engine *e, uint32_t *count);
+void engine_unlink(struct engine *e, uint64_t table_number); // by the files lane
 void engine_recount(struct engine *e);                         // e->counts from version and memtables
 void engine_fail(struct engine *e, const struct error *cause); // read-only from now on; on_progress fires later
 uint64_t engine_oldest_snapshot(const struct engine *e);       // SEQ_MAX if none
@@ -128,12 +151,15 @@ void pace_on_commit(struct engine *e, uint64_t bytes);
 void flush_init(struct engine *e);
 void flush_release(struct engine *e); // drives exec until none is under way
 void flush_maybe(struct engine *e);   // begins one if a memtable is frozen and none is under way
-int flush_blocking(struct engine *e); // recovery: the oldest frozen memtable, on this thread
+void flush_wait(struct engine *e, void (*done_cb)(void *arg, int status), void *arg); // engine_flush
+// Recovery: writes a memtable's tables on this thread and adds what they change to the edit (tables, last_seq, drops, counts).
+int flush_blocking(struct engine *e, struct memtable *m, struct version_edit *edit, struct error *err);
 
 // compaction_job.c
 void compaction_init(struct engine *e);
 void compaction_release(struct engine *e);
 void compaction_maybe(struct engine *e);
+void compaction_wait(struct engine *e, void (*done_cb)(void *arg, int status), void *arg); // engine_compact
 
 // recovery.c: everything between the lock and a ready engine.
 int recovery_run(struct engine *e, struct error *err);
