@@ -11,8 +11,8 @@ struct batch {
     uint32_t count;
     bool has_drops;
     uint64_t user_bytes; // keys and values
-    // Index over entries, built when count passes a threshold; private to batch.c.
-    uint32_t *offsets; // of entry i in bytes
+    // Private to batch.c. The hash index is built when a lookup finds more than a few entries.
+    size_t *offsets; // of entry i in bytes
     uint32_t offsets_cap;
     uint32_t *slots; // hash table of entry numbers + 1; newest of a key
     uint32_t slots_cap;
@@ -36,7 +36,7 @@ void batch_flag(struct batch *b, uint32_t i, uint8_t flags);
 // The batch's last word on each key, in order, copied out: a cursor for iterators that must see staged writes. seq is the entry's number.
 struct cursor *batch_cursor(struct batch *b);
 
-// Decodes one entry of a BATCH from any bytes: the position behind it, or NULL if it is not well formed. seq is left 0.
+// Decodes one entry of a BATCH from any bytes: the position behind it, or NULL if it is not well formed. seq is set to 0.
 const uint8_t *batch_decode(const uint8_t *p, const uint8_t *end, struct entry *out);
 
 #endif

@@ -25,10 +25,12 @@ struct memtable *memtable_new(size_t (*counted_prefix)(struct slice key), uint64
 struct memtable *memtable_ref(struct memtable *m);
 void memtable_unref(struct memtable *m);
 
-// Applies one committed entry, whose tag carries the flags the commit found. An older record of the same key is overwritten in place
-// if its seq is above keep_seq (no snapshot needs it) and the new value fits its slot, else kept behind the new one. If `undo` is not
-// NULL, what memtable_undo needs to take the entry back is appended to it.
-void memtable_apply(struct memtable *m, const struct entry *e, uint64_t keep_seq, struct buf *undo);
+// Applies one committed entry, whose tag carries the flags the commit found; hash = hash64(key), of no meaning for a drop. An older record
+// of the same key gives way if its seq is above keep_seq (no snapshot or open view needs it): it is overwritten in place if the new
+// value fits its slot, else replaced; otherwise it is kept behind the new one. What the counts change by is added to `total` too, if that
+// is not NULL. If `undo` is not NULL, what memtable_undo needs to take the entry back is appended to it.
+void memtable_apply(struct memtable *m, const struct entry *e, uint64_t hash, uint64_t keep_seq, struct counts *total,
+    struct buf *undo);
 // Takes back everything in `undo`, newest first: after a failed log write. The memtable is then as it was, except for memory.
 void memtable_undo(struct memtable *m, struct buf *undo);
 
@@ -47,13 +49,17 @@ const struct memtable_drop *memtable_drops(const struct memtable *m, size_t *cou
 
 // Loop. Orders up to `budget` records of the tail; true when all are in order, which a cursor needs.
 bool memtable_order_step(struct memtable *m, size_t budget);
-// Loop. Shows records with seq <= max_seq (all versions); answers WAIT, noting nothing, while the order is not complete: bounded
-// work has been done, call again in a later turn. Sees records that come later as well, with their seqs. Holds a reference.
+// Loop. Shows records with seq <= max_seq (all versions that are kept); answers WAIT, noting nothing, while the order is not complete:
+// bounded work has been done, call again in a later turn. Holds a reference. The records it shows do not change if their seqs
+// are at or below the keep_seq of every memtable_apply meanwhile.
 struct cursor *memtable_cursor(struct memtable *m, uint64_t max_seq);
-// Job, on a frozen memtable: all records, sorted; an array of its own. memory_bytes tells what it takes.
-struct cursor *memtable_sorted_cursor(struct memtable *m);
+// Job, on a frozen memtable that its owner holds a reference to: all records, sorted; an array of its own, 16 bytes a record.
+struct cursor *memtable_sorted_cursor(const struct memtable *m);
 
 // Expiry, loop: the live record with the smallest expiry, if <= now_ms. OK or NOT_FOUND.
-int memtable_next_expired(struct memtable *m, int64_t now_ms, struct slice *key);
+// key borrows until the next apply; *seq is the record's.
+int memtable_next_expired(struct memtable *m, int64_t now_ms, struct slice *key, uint64_t *seq);
+// The record that memtable_next_expired showed is not shown again: something newer than this memtable hides it.
+void memtable_skip_expired(struct memtable *m);
 
 #endif

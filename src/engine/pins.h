@@ -14,12 +14,14 @@ struct pin {
     struct buf key;
     struct buf value;
     bool present;      // false: the key is absent (or deleted)
+    bool forgotten;    // no longer found; its holders only give it back
     struct entry entry; // key and value borrow from the bufs; the newest state of the key
 };
 
 struct pins {
     struct pin **slots;
-    uint32_t cap, used;
+    uint32_t cap;
+    uint32_t used; // pins that can be found
     uint64_t bytes;
 };
 
@@ -31,5 +33,7 @@ struct pin *pins_add(struct pins *p, struct slice key, uint64_t hash, const stru
 void pins_unref(struct pins *p, struct pin *pin);
 // A commit has applied this PUT, DELETE or DROP.
 void pins_on_commit(struct pins *p, const struct entry *e);
+// Commits above seq were taken back: pins that say what they wrote are forgotten, and their keys read again.
+void pins_forget_above(struct pins *p, uint64_t seq);
 
 #endif
