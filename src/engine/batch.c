@@ -19,7 +19,7 @@
 #include "engine/engine.h"
 
 enum {
-    SCAN_MAX = 8,           // entries up to which a lookup is a scan
+    SCAN_MAX = 8, // entries up to which a lookup is a scan
     FIRST_SLOTS = 64,
     FIRST_OFFSETS = 8,
     KEEP_BYTES = 64 * 1024, // what batch_clear keeps for the next use

@@ -122,8 +122,8 @@ static size_t grown_cap(size_t value_len)
     return cap <= UINT32_MAX ? cap : value_len;
 }
 
-static void apply_write(struct memtable *m, const struct entry *e, uint64_t hash, uint64_t keep_seq,
-    struct counts *total, struct buf *undo)
+static void apply_write(
+    struct memtable *m, const struct entry *e, uint64_t hash, uint64_t keep_seq, struct counts *total, struct buf *undo)
 {
     struct index_slot *slot = index_find(&m->index, e->key, hash);
     struct record *old = slot != NULL && slot->head->tag != 0 ? slot->head : NULL;
@@ -170,8 +170,8 @@ static void apply_write(struct memtable *m, const struct entry *e, uint64_t hash
         index_insert(&m->index, hash, r);
 }
 
-void memtable_apply(struct memtable *m, const struct entry *e, uint64_t hash, uint64_t keep_seq, struct counts *total,
-    struct buf *undo)
+void memtable_apply(
+    struct memtable *m, const struct entry *e, uint64_t hash, uint64_t keep_seq, struct counts *total, struct buf *undo)
 {
     ENSURE(!m->frozen);
     if (entry_kind(e) == RECORD_DROP)
@@ -205,9 +205,8 @@ void memtable_freeze(struct memtable *m)
 
 size_t memtable_bytes(const struct memtable *m)
 {
-    return m->arena.total + m->order.arena.total + index_bytes(&m->index) +
-           m->expiry.cap * sizeof *m->expiry.items + m->drops.cap * sizeof *m->drops.items +
-           m->drops.slots_cap * sizeof *m->drops.slots;
+    return m->arena.total + m->order.arena.total + index_bytes(&m->index) + m->expiry.cap * sizeof *m->expiry.items +
+           m->drops.cap * sizeof *m->drops.items + m->drops.slots_cap * sizeof *m->drops.slots;
 }
 
 uint64_t memtable_entries(const struct memtable *m)

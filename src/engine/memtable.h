@@ -31,7 +31,8 @@ void memtable_unref(struct memtable *m);
 // is not NULL. If `undo` is not NULL, what memtable_undo needs to take the entry back is appended to it.
 void memtable_apply(struct memtable *m, const struct entry *e, uint64_t hash, uint64_t keep_seq, struct counts *total,
     struct buf *undo);
-// Takes back everything in `undo`, newest first: after a failed log write. The memtable is then as it was, except for memory.
+// Takes back everything in `undo`, newest first: after a failed log write. The memtable then shows what it showed before; it is frozen,
+// since nothing is written after such a failure.
 void memtable_undo(struct memtable *m, struct buf *undo);
 
 // Newest record of key with seq <= max_seq: OK (PUT or DELETE) or NOT_FOUND. hash = hash64(key). out borrows until the next apply.
@@ -42,7 +43,7 @@ bool memtable_dropped(const struct memtable *m, struct slice key, uint64_t seq);
 void memtable_freeze(struct memtable *m);
 size_t memtable_bytes(const struct memtable *m); // what it takes from the heap
 uint64_t memtable_entries(const struct memtable *m);
-uint64_t memtable_last_seq(const struct memtable *m); // 0 when empty
+uint64_t memtable_last_seq(const struct memtable *m);      // 0 when empty
 uint64_t memtable_first_segment(const struct memtable *m); // the oldest log segment that holds records of it
 const struct counts *memtable_counts(const struct memtable *m);
 const struct memtable_drop *memtable_drops(const struct memtable *m, size_t *count);

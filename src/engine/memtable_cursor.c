@@ -17,8 +17,8 @@ struct memtable_cursor {
     struct cursor cursor; // first member
     struct memtable *m;
     uint64_t max_seq;
-    uint64_t need;  // records that have to be in order
-    bool settled;   // what arrives from now on is newer than max_seq
+    uint64_t need; // records that have to be in order
+    bool settled;  // what arrives from now on is newer than max_seq
     struct order_node *at;
 };
 

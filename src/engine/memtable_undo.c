@@ -3,7 +3,8 @@
 // place destroys, appended to a buffer that the commit uses over and over. Notes are read from the end: each says how many bytes
 // precede it.
 //
-// A record that was added cannot be removed from chain and index; it becomes void. Counts are restored by the differences in the note; those
+// A record that was added cannot be removed from chain and index; it becomes void. A void record may lie before a live one with a smaller seq
+// from then on, so that overwriting that one could break the order: the memtable is frozen. Counts are restored by the differences in the note; those
 // that a drop forgot are written out in full.
 #include "base/coding.h"
 #include "base/ensure.h"
@@ -95,6 +96,7 @@ static void take_back(struct memtable *m, const struct undo_note *note, struct s
 
 void memtable_undo(struct memtable *m, struct buf *undo)
 {
+    m->frozen = true;
     while (undo->len > 0) {
         struct undo_note note;
         ENSURE(undo->len >= sizeof note);

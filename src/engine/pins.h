@@ -13,8 +13,8 @@ struct pin {
     uint64_t hash;
     struct buf key;
     struct buf value;
-    bool present;      // false: the key is absent (or deleted)
-    bool forgotten;    // no longer found; its holders only give it back
+    bool present;       // false: the key is absent (or deleted)
+    bool forgotten;     // no longer found; its holders only give it back
     struct entry entry; // key and value borrow from the bufs; the newest state of the key
 };
 

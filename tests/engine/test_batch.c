@@ -101,7 +101,8 @@ Test(batch, lookups_agree_with_a_list_of_what_was_staged)
                 cr_assert_eq(e.seq, (uint64_t)newest);
                 cr_assert_eq(entry_kind(&e), staged_value[newest] < 0 ? RECORD_DELETE : RECORD_PUT);
                 if (staged_value[newest] >= 0)
-                    cr_assert(slice_equal(e.value, numbered(value_text, sizeof value_text, (uint64_t)staged_value[newest])));
+                    cr_assert(
+                        slice_equal(e.value, numbered(value_text, sizeof value_text, (uint64_t)staged_value[newest])));
             }
             cr_assert_eq(b.count, count);
         }
@@ -190,8 +191,8 @@ Test(batch, decoding_takes_any_bytes)
 Test(batch, contradictory_tags_are_refused)
 {
     struct entry e;
-    const uint8_t refused[] = {0, RECORD_VALUE_POINTER, 5, RECORD_PUT | 0x80, RECORD_PUT | RECORD_FRESH | RECORD_IN_DOUBT,
-        RECORD_DELETE | RECORD_EXPIRES, RECORD_DROP | RECORD_FRESH};
+    const uint8_t refused[] = {0, RECORD_VALUE_POINTER, 5, RECORD_PUT | 0x80,
+        RECORD_PUT | RECORD_FRESH | RECORD_IN_DOUBT, RECORD_DELETE | RECORD_EXPIRES, RECORD_DROP | RECORD_FRESH};
     for (size_t i = 0; i < sizeof refused; i++) {
         uint8_t bytes[32] = {refused[i], 1, 'k', 1};
         cr_assert_null(batch_decode(bytes, bytes + sizeof bytes, &e), "tag %u", refused[i]);

@@ -134,7 +134,8 @@ static void check_cursor(struct random *random, const struct model *model, struc
     cr_assert_eq(i, 0);
     for (unsigned round = 0; round < 20; round++) {
         char text[16];
-        struct version_of at = {.key = (int)random_below(random, KEYS), .seq = random_below(random, model->last_seq + 2)};
+        struct version_of at = {
+            .key = (int)random_below(random, KEYS), .seq = random_below(random, model->last_seq + 2)};
         struct slice key = key_of(text, at.key);
         for (i = 0; i < count && compare_versions(&want[i], &at) < 0;)
             i++;
@@ -230,45 +231,42 @@ Test(memtable, agrees_with_a_list_of_versions)
 Test(memtable, undo_restores_everything)
 {
     static struct model model, before;
-    for (uint64_t seed = 1; seed <= 40; seed++) {
+    for (uint64_t seed = 1; seed <= 300; seed++) {
         struct random random = {seed};
         memset(&model, 0, sizeof model);
         struct memtable *m = memtable_new(one_letter, 1);
         struct buf undo = {0};
         uint64_t keep_seq = 0;
-        for (unsigned round = 0; round < 12; round++) {
-            for (uint64_t n = random_below(&random, 80); n > 0; n--)
-                apply_random(&random, &model, m, keep_seq, NULL, NULL);
-            keep_seq = random_below(&random, 2) ? model.last_seq : keep_seq;
-            before = model;
-            for (uint64_t n = random_below(&random, 120); n > 0; n--) {
-                apply_random(&random, &model, m, keep_seq, NULL, &undo);
-                if (random_below(&random, 30) == 0)
-                    keep_seq = model.last_seq;
-            }
-            if (random_below(&random, 2)) {
-                struct entry drop = {.key = slice_cstr("a"), .seq = ++model.last_seq, .tag = RECORD_DROP};
-                memtable_apply(m, &drop, 0, keep_seq, NULL, &undo);
-                cr_assert(memtable_dropped(m, slice_cstr("a/1"), model.last_seq - 1));
-            }
-            if (random_below(&random, 2))
-                memtable_order_step(m, 50);
-            memtable_undo(m, &undo);
-            cr_assert_eq(undo.len, 0);
-            model = before;
-            if (keep_seq > model.last_seq)
+        for (uint64_t n = random_below(&random, 300); n > 0; n--) {
+            apply_random(&random, &model, m, keep_seq, NULL, NULL);
+            if (random_below(&random, 50) == 0)
                 keep_seq = model.last_seq;
-            cr_assert_eq(memtable_last_seq(m), model.last_seq);
-            cr_assert_eq(memtable_entries(m), model.count);
-            check_gets(&model, m, SEQ_MAX);
-            struct cursor *c = memtable_cursor(m, SEQ_MAX);
-            check_cursor(&random, &model, c, SEQ_MAX);
-            c->ops->close(c);
-            check_counts(m, NULL);
-            size_t drops;
-            memtable_drops(m, &drops);
-            cr_assert_eq(drops, 0);
         }
+        memtable_order_step(m, random_below(&random, 300));
+        before = model;
+        for (uint64_t n = random_below(&random, 200); n > 0; n--) {
+            apply_random(&random, &model, m, keep_seq, NULL, &undo);
+            if (random_below(&random, 30) == 0)
+                keep_seq = model.last_seq;
+        }
+        if (random_below(&random, 2)) {
+            struct entry drop = {.key = slice_cstr("a"), .seq = ++model.last_seq, .tag = RECORD_DROP};
+            memtable_apply(m, &drop, 0, keep_seq, NULL, &undo);
+            cr_assert(memtable_dropped(m, slice_cstr("a/1"), model.last_seq - 1));
+        }
+        memtable_order_step(m, random_below(&random, 300));
+        memtable_undo(m, &undo);
+        cr_assert_eq(undo.len, 0);
+        cr_assert_eq(memtable_last_seq(m), before.last_seq);
+        cr_assert_eq(memtable_entries(m), before.count);
+        check_gets(&before, m, SEQ_MAX);
+        struct cursor *c = memtable_cursor(m, SEQ_MAX);
+        check_cursor(&random, &before, c, SEQ_MAX);
+        c->ops->close(c);
+        check_counts(m, NULL);
+        size_t drops;
+        memtable_drops(m, &drops);
+        cr_assert_eq(drops, 0);
         buf_release(&undo);
         memtable_unref(m);
     }
