@@ -1,0 +1,167 @@
+"""Are two replies to the same command the same?
+
+By default byte for byte. The exceptions are of two kinds: what no two servers can agree on (the clock, identifiers, order where there
+is none), and ACCEPTED, the differences of Varve that we stand by, each with its reason.
+"""
+
+from support.resp import pairs, plain
+
+# (name, command, does it apply?, reason). `applies` gets the arguments and both replies, redis' first.
+ACCEPTED = [
+    (
+        "shared integers",
+        "object|refcount",
+        lambda args, a, b: a == (":", b"2147483647") and b == (":", b"1"),
+        "Redis shares the objects of small integers between keys; Varve has no objects to share",
+    ),
+    (
+        "string encoding after a change in place",
+        "object|encoding",
+        lambda args, a, b: {a[1], b[1]} <= {b"raw", b"embstr", b"int"} and a[0] == b[0] == "$",
+        "Redis' raw, embstr and int of a string depend on how it came about and are forgotten by a restart; Varve tells them from the value",
+    ),
+    (
+        "unknown cursors",
+        "scan",
+        lambda args, a, b: b == ("-", b"ERR invalid cursor") and plain_cursor(args) != 0,
+        "a cursor is remembered, not computed: one that was never handed out is an error rather than a walk from anywhere",
+    ),
+]
+
+
+def plain_cursor(args):
+    try:
+        return int(args[1])
+    except (ValueError, IndexError):
+        return 0
+
+
+def is_error(reply):
+    return reply[0] in "-!"
+
+
+def canonical(reply):
+    """Sets and lists of flags in one order, so that equal contents compare equal."""
+    kind, value = reply
+    if kind in "*~>" and value is not None:
+        items = [canonical(v) for v in value]
+        if kind == "~" or (items and all(k == "+" for k, _ in items)):
+            items.sort(key=repr)
+        return (kind, items)
+    if kind == "%":
+        items = [canonical(v) for v in value]
+        couples = sorted(zip(items[0::2], items[1::2]), key=repr)
+        return (kind, [x for couple in couples for x in couple])
+    return reply
+
+
+def same_shape(a, b):
+    """The same types all the way down, whatever the contents."""
+    if a[0] != b[0]:
+        return False
+    if isinstance(a[1], list) and isinstance(b[1], list):
+        return len(a[1]) == len(b[1]) and all(same_shape(x, y) for x, y in zip(a[1], b[1]))
+    return (a[1] is None) == (b[1] is None)
+
+
+# --- comparisons of one command ------------------------------------------------------------------------------------------------------
+
+
+def unordered(args, a, b, context):
+    if a[0] != b[0] or not isinstance(a[1], list) or not isinstance(b[1], list):
+        return a == b
+    return sorted(a[1], key=repr) == sorted(b[1], key=repr)
+
+
+def near(args, a, b, context):
+    if a[0] == b[0] == ":" and int(a[1]) >= 0 and int(b[1]) >= 0:
+        return abs(int(a[1]) - int(b[1])) <= 2 + context.skew_ms
+    return a == b
+
+
+def type_only(args, a, b, context):
+    return a == b or (not is_error(a) and not is_error(b) and same_shape(a, b))
+
+
+def hello(args, a, b, context):
+    if is_error(a) or is_error(b) or a[0] != b[0]:
+        return a == b
+    x, y = pairs(a), pairs(b)
+    del x[b"id"]
+    return y.pop(b"id", None) is not None and x == y
+
+
+def config_get(args, a, b, context):
+    if is_error(a) or is_error(b) or a[0] != b[0]:
+        return a == b
+    return pairs(a) == pairs(b)
+
+
+def command_info(args, a, b, context):
+    if is_error(a) or is_error(b) or a[0] != b[0]:
+        return a == b
+    return len(a[1]) == len(b[1]) and all(same_row(x, y) for x, y in zip(a[1], b[1]))
+
+
+NEWER_SUBCOMMANDS = {b"client|setinfo", b"client|no-touch"}
+
+
+def same_row(a, b):
+    """Rows of COMMAND INFO. A container's subcommands are compared where both have them: those to come later are not there yet."""
+    if not isinstance(a[1], list) or not isinstance(b[1], list):
+        return a == b
+    if len(a[1]) != 10 or len(b[1]) != 10 or canonical(("*", a[1][:9])) != canonical(("*", b[1][:9])):
+        return False
+    theirs = {row[1][0][1]: row for row in a[1][9][1]}
+    ours = {row[1][0][1]: row for row in b[1][9][1]}
+    if not set(ours) - NEWER_SUBCOMMANDS <= set(theirs):
+        return False
+    return all(same_row(theirs[name], row) for name, row in ours.items() if name in theirs)
+
+
+def getkeysandflags(args, a, b, context):
+    return canonical(a) == canonical(b)
+
+
+def scan(args, a, b, context):
+    """One page: the same keys where both end with it. Walks to the end are compared by the test."""
+    if is_error(a) or is_error(b) or a[1][0] != ("$", b"0") or b[1][0] != ("$", b"0"):
+        return a == b
+    return unordered(args, a[1][1], b[1][1], context)
+
+
+COMPARISONS = {
+    "scan": scan,
+    "keys": unordered,
+    "ttl": near,
+    "pttl": near,
+    "expiretime": near,
+    "pexpiretime": near,
+    "object|idletime": near,
+    "time": type_only,
+    "client|id": type_only,
+    "randomkey": type_only,  # and by membership: see the test
+    "memory|usage": type_only,
+    "lastsave": type_only,
+    "hello": hello,
+    "config|get": config_get,
+    "command|info": command_info,
+    "command|getkeysandflags": getkeysandflags,
+}
+
+
+class Context:
+    """skew_ms: how far apart in time the two servers may have run the same command."""
+
+    skew_ms = 0
+
+
+def same(name, args, a, b, context):
+    if name == "exec" and a[0] == b[0] == "*" and a[1] is not None and b[1] is not None:
+        queued = args
+        return (len(a[1]) == len(b[1]) == len(queued)
+                and all(same(n, words, x, y, context) for (n, words), x, y in zip(queued, a[1], b[1])))
+    comparison = COMPARISONS.get(name)
+    if comparison(args, a, b, context) if comparison else a == b:
+        return True
+    return any(command == name and applies(args, a, b) for _, command, applies, _ in ACCEPTED)
