@@ -27,12 +27,12 @@ void block_compressor_free(struct block_compressor *c);
 
 // Compresses (if it pays: at least an eighth smaller) and appends contents and trailer to out, which will lie at `offset` of the
 // table. Returns the stored length without trailer.
-size_t block_encode(
-    struct buf *out, struct slice contents, struct block_compressor *compressor, uint64_t table_number, uint64_t offset);
+size_t block_encode(struct buf *out, struct slice contents, struct block_compressor *compressor, uint64_t table_number,
+    uint64_t offset);
 // Checks and uncompresses stored bytes (with trailer), which are one heap block and taken over. *contents is one heap block. Takes any
 // bytes; the uncompressed length is bounded by max_len before memory is taken. CORRUPT with path and offset.
-int block_decode(uint8_t *stored, size_t stored_len, uint64_t table_number, uint64_t offset, size_t max_len, const char *path,
-    uint8_t **contents, size_t *len, struct error *err);
+int block_decode(uint8_t *stored, size_t stored_len, uint64_t table_number, uint64_t offset, size_t max_len,
+    const char *path, uint8_t **contents, size_t *len, struct error *err);
 
 // Newest entry of key with seq <= max_seq in the contents of a block: OK, NOT_FOUND (the block goes on behind the key), END (it ends before
 // that could be said), or CORRUPT. *out borrows from contents and key. No allocation: what point reads use.
@@ -55,7 +55,8 @@ struct block_cursor {
     struct entry entry;
 };
 
-int block_cursor_init(struct block_cursor *c, struct slice contents); // OK or CORRUPT; may be called again on another block
+int block_cursor_init(
+    struct block_cursor *c, struct slice contents); // OK or CORRUPT; may be called again on another block
 void block_cursor_release(struct block_cursor *c);
 // OK, END or CORRUPT. The key does not borrow from the cursor. next and prev need a valid position.
 int block_cursor_seek(struct block_cursor *c, struct slice key, uint64_t seq);

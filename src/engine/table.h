@@ -26,7 +26,8 @@ struct block_source {
 struct cursor *table_cursor(struct block_source *source, struct table *t, struct error *err);
 // Over the disjoint, ordered tables of a level (or any ordered slice of them), which the caller keeps alive with the array; opens them one at
 // a time.
-struct cursor *level_cursor(struct block_source *source, struct table *const *tables, uint32_t count, struct error *err);
+struct cursor *level_cursor(
+    struct block_source *source, struct table *const *tables, uint32_t count, struct error *err);
 
 // A source for one job: blocking, its own file handles, read-ahead, no cache. Closed by table_scan_free after its cursors.
 struct block_source *table_scan_new(struct env *env, const char *dir, size_t readahead, uint64_t max_block);
@@ -40,9 +41,16 @@ int table_get(struct block_source *source, struct table *t, struct slice key, ui
 // 0: the filter, in memory, says no; 1: maybe; -1: the filter is not in memory.
 int table_may_contain(const struct table *t, uint64_t hash);
 
+// An entry's value of the index: false if it is no handle of a block inside the table.
+bool table_handle_decode(const struct table *t, struct slice bytes, struct handle *out);
+void handle_encode(struct buf *out, struct handle h);
+// CORRUPT: what passed its checksum makes no sense.
+int table_corrupt(struct error *err, const struct table *t, uint64_t offset, const char *what);
+
 // Reads footer and properties from the file and fills a new table's fields: for tools and checks; the manifest holds the same. Blocking.
 int table_read_meta(struct env *env, const char *dir, uint64_t number, struct table **out, struct error *err);
 
+enum { TABLE_PATH_MAX = 4096 + 32 };
 void table_path(char *out, size_t size, const char *dir, uint64_t number);
 
 #endif
