@@ -1,0 +1,54 @@
+// Any bytes as a log segment: opened or refused, walked to an end or to damage. The header and the checksums of the records that the input
+// seems to hold are put right first, so that the reader behind them is reached; what is put right is decided by the first byte.
+#include "base/alloc.h"
+#include "base/coding.h"
+#include "base/ensure.h"
+#include "base/hash.h"
+#include "engine/segment.h"
+#include "tests/sim/sim_env.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+enum { NUMBER = 9 };
+
+static void put_right(uint8_t *bytes, size_t len, uint8_t choice)
+{
+    if (len >= SEGMENT_HEADER_SIZE && (choice & 1) != 0)
+        segment_header_encode(bytes, LOG_MAGIC, NUMBER);
+    size_t at = SEGMENT_HEADER_SIZE;
+    while ((choice & 2) != 0 && at + SEGMENT_RECORD_HEADER_SIZE <= len) {
+        size_t payload = get_le32(bytes + at + 8) % 256;
+        if (at + SEGMENT_RECORD_HEADER_SIZE + payload > len)
+            break;
+        put_le32(bytes + at + 8, (uint32_t)payload);
+        put_le64(
+            bytes + at, checksum64(bytes + at + 8, SEGMENT_RECORD_HEADER_SIZE - 8 + payload, segment_seed(NUMBER, at)));
+        at += (SEGMENT_RECORD_HEADER_SIZE + payload + SEGMENT_ALIGNMENT - 1) / SEGMENT_ALIGNMENT * SEGMENT_ALIGNMENT;
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    if (size < 1)
+        return 0;
+    uint8_t *bytes = xmalloc(size);
+    memcpy(bytes, data + 1, size - 1);
+    put_right(bytes, size - 1, data[0]);
+    struct sim_env *sim = sim_env_new(1);
+    sim_env_write_file(sim, "9.log", slice_of(bytes, size - 1));
+    struct segment_reader reader;
+    struct error err;
+    int status = segment_open(&reader, sim_env_env(sim), "9.log", LOG_MAGIC, NUMBER, UINT64_MAX, &err);
+    ENSURE(status == OK || status == CORRUPT || status == NEWER_FORMAT);
+    if (status == OK) {
+        struct segment_record record;
+        bool torn;
+        while ((status = segment_next(&reader, "9.log", &record, &torn, &err)) == OK)
+            ENSURE(record.payload.len > 0);
+        ENSURE(status == END || status == CORRUPT);
+        segment_close(&reader);
+    }
+    sim_env_free(sim);
+    free(bytes);
+    return 0;
+}
