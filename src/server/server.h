@@ -18,6 +18,7 @@ enum {
     READ_BUFFER_SIZE = 64 * 1024, // shared by all connections that have no input of their own
     LISTENERS_MAX = 32,
     RATE_SAMPLES = 16,
+    TXN_SPARES = 64,
 };
 
 // Since the start or CONFIG RESETSTAT. Commands, hits and errors are counted by commands (commands_get_keyspace_stats).
@@ -46,30 +47,28 @@ struct server_rates {
 };
 
 struct server_clients {
-    struct list all;   // conn.link, oldest first
-    struct conn **by_id; // open addressing on id, a power of two slots; see clients.c
-    size_t slots;
+    struct list all; // conn.link, oldest first
     size_t count;
     uint64_t next_id;
-    struct list closing;     // handles are being closed, not yet freed
-    struct list *cron_at;    // where cron goes on; never dangling: conn removal moves it
-    uint64_t memory;         // buffers of all, as of each one's last turn
-    uint64_t parked, paced;  // now
-    uint64_t input_max, output_max; // the biggest buffers seen by cron's last round
+    struct list *cron_at;           // where cron goes on; conn_close moves it
+    uint64_t memory;                // buffers of all, as of each one's last turn
+    uint64_t parked;                // now
+    uint64_t input_max, output_max; // the biggest buffers that cron's last round has seen
+    uint64_t input_round, output_round;
 };
 
 // What lives for one turn, or waits for the next.
 struct server_turn {
-    struct list ready;     // conn.ready_link: have input and may execute
-    struct list dirty;     // conn.dirty_link: have output to be sent at the end of this turn
-    struct list undurable; // conn.undurable_link: output waits for the log
-    struct list streaming; // conn.stream_link
+    struct list ready;     // conn.ready_link: may execute, or go on with their stream
+    struct list dirty;     // conn.dirty_link: to be settled at the end of this turn
+    struct list undurable; // conn.undurable_link: wait for the log
     struct list paced;     // conn.pace_link, earliest first
     struct txn *txn;       // the idle txn, given to a connection when its command waits
-    struct txn *spare[64];
+    struct txn *spare[TXN_SPARES];
     unsigned spares;
     uint64_t durable_seq; // as of the last turn end
-    bool work;            // something was executed since the last turn end
+    uint64_t last_seq;    // the newest seq that a command has shown: a greater one is a commit of its own
+    bool work;            // something may have been committed or become durable since the last turn end
     bool engine_failed;
     int64_t now_ms;
     uint64_t now_us;
@@ -82,7 +81,6 @@ struct server_handles {
     uv_prepare_t prepare;
     uv_idle_t idle; // active while connections are ready, so that the loop does not sleep
     uv_timer_t cron, pace;
-    uv_signal_t sigterm, sigint;
     struct listener *listeners[LISTENERS_MAX];
     int listener_count;
 };
@@ -125,12 +123,12 @@ struct server {
     struct server_handles handles;
     struct server_saves saves;
 
-    uint8_t *read_buffer;           // READ_BUFFER_SIZE
-    struct resp_parser lookahead;   // for prefetching behind a parked command
-    bool stopping;                  // server_stop was called
+    uint8_t *read_buffer;         // READ_BUFFER_SIZE
+    struct resp_parser lookahead; // for prefetching behind a parked command
+    bool stopping;                // server_stop was called
+    uint64_t stop_deadline_us;    // 0: the connections have not been told yet
     int exit_status;
-    void (*stopped_cb)(struct server *s, void *arg);
-    void *stopped_arg;
+    int handles_open;
 };
 
 // What main has made; all of it outlives the server. The settings are read, and maxclients lowered if descriptors are short.
@@ -147,6 +145,7 @@ struct server_parts {
 
 // The server's memory and the loop's handles; then the engine is opened by the caller with server_on_progress, and handed in.
 struct server *server_new(const struct server_parts *parts);
+// Closes what is still open, by turning the loop; frees commands and txns, so that keyspace and engine can go.
 void server_free(struct server *s);
 // engine_options.on_progress; arg is the server.
 void server_on_progress(void *arg);
@@ -154,10 +153,11 @@ void server_on_progress(void *arg);
 void server_attach(struct server *s, struct engine *engine, struct keyspace *keyspace);
 // Binds and listens. One clear line in err.
 int server_listen(struct server *s, struct error *err);
-// Closes the listeners and binds anew by the settings (CONFIG SET port, bind). On failure the old ones stay.
+// Closes the listeners and binds anew by the settings (CONFIG SET port, bind). On failure nothing listens: put the settings back and call
+// again.
 int server_listen_again(struct server *s, struct error *err);
-// Stops accepting, sends what is pending, closes all connections; then the loop has nothing more to do and uv_run returns. The caller
-// of uv_run closes the engine. Callable from a command.
+// Stops accepting, sends what is pending, closes all connections, and then stops the loop: uv_run returns to main, which calls server_free,
+// and closes the engine. Callable from a command, whose own reply is sent too.
 void server_stop(struct server *s, int exit_status);
 // Raises RLIMIT_NOFILE for so many clients; returns how many are possible.
 int server_fit_descriptors(struct server *s, int maxclients);
