@@ -22,15 +22,18 @@ struct memtables {
     unsigned frozen_count;
 };
 
-// commit.c: what a failed log write takes back. One buf a log group: what was applied since the last hand-over, and what is under way.
+// commit.c: what a failed log write takes back. A group is what one turn applied to one memtable.
+struct undo_group {
+    struct buf undo;
+    struct memtable *memtable; // referenced
+    uint64_t last_seq;
+};
+
 struct commit_state {
-    struct undo_group {
-        struct buf undo;       // of the active memtable at that time
-        struct memtable *memtable;
-        uint64_t last_seq;
-        struct counts counts;  // what the group added
-    } *groups;                 // oldest first; dropped when durable
+    struct undo_group *groups; // oldest first; those behind group_count are spare, for their bufs
     unsigned group_count, group_cap;
+    bool group_open;           // the last one takes further commits of this turn
+    bool taken_back;           // the log has failed, and what was not durable is gone
     struct list room_waiters;  // txns whose commit said WAIT
 };
 
@@ -66,6 +69,7 @@ struct engine {
     struct fetcher *fetcher;
     struct pins pins;
     struct list snapshots; // ascending seq
+    struct list views;     // ascending seq: what views or snapshots need is not overwritten in place
     struct commit_state commit;
     struct pace_state pace;
     struct flush_state *flush;           // flush.c
@@ -85,6 +89,7 @@ struct snapshot {
 // A view of everything at a moment: what an iterator reads. Holds references.
 struct view {
     uint32_t refs;
+    struct list link; // in engine->views
     struct memtable *memtables[FROZEN_MAX + 1]; // newest first
     unsigned memtable_count;
     struct version *version;
@@ -129,18 +134,24 @@ void engine_unlink(struct engine *e, uint64_t table_number); // by the files lan
 void engine_recount(struct engine *e);                         // e->counts from version and memtables
 void engine_fail(struct engine *e, const struct error *cause); // read-only from now on; on_progress fires later
 uint64_t engine_oldest_snapshot(const struct engine *e);       // SEQ_MAX if none
-struct view *view_new(struct engine *e, uint64_t seq);
+struct view *view_new(struct engine *e, uint64_t seq); // enters engine->views in order of seq
 void view_unref(struct engine *e, struct view *v);
 
 // commit.c
 void commit_init(struct engine *e);
 void commit_release(struct engine *e);
-// The durable seq or the log's status has changed: forgets undo, or takes back what was not made durable.
+// The body of engine_turn_end: hands the turn's group to the log, and what commit_on_progress does.
+void commit_turn_end(struct engine *e);
+// The durable seq or the log's status has changed (wal_options.on_progress): forgets undo, or takes back what was not made durable and
+// fails the engine; asks for flushes that waited for their memtable to be durable; wakes those who wait for room.
 void commit_on_progress(struct engine *e);
-// Freezes the active memtable and begins a new one: OK; WAIT: as many as may are frozen, or no segment is ready.
+// What committing the batch now would add to the counts of prefix: for txn_count. *forgotten: a staged drop covers the prefix, the
+// present count is not to be added.
+void commit_staged_count(struct engine *e, struct batch *batch, struct slice prefix, int64_t *live, int64_t *in_doubt, bool *forgotten);
+// Freezes the active memtable and begins a new one: OK (also if it is empty); WAIT: as many as may are frozen, or no segment is ready.
 int commit_freeze(struct engine *e);
 void commit_wake_room(struct engine *e); // calls back the txns that wait for room, if there is some
-// Applies one replayed entry, whose tag already says what its commit found out.
+// Applies one replayed entry, whose tag already says what its commit found out, to the active memtable; engine->counts is not kept.
 void commit_replay(struct engine *e, const struct entry *entry);
 
 // pace.c
@@ -150,7 +161,8 @@ void pace_on_commit(struct engine *e, uint64_t bytes);
 // flush.c
 void flush_init(struct engine *e);
 void flush_release(struct engine *e); // drives exec until none is under way
-void flush_maybe(struct engine *e);   // begins one if a memtable is frozen and none is under way
+// Begins one if none is under way and a memtable is frozen whose last seq is durable (what is not may have to be taken back).
+void flush_maybe(struct engine *e);
 void flush_wait(struct engine *e, void (*done_cb)(void *arg, int status), void *arg); // engine_flush
 // Recovery: writes a memtable's tables on this thread and adds what they change to the edit (tables, last_seq, drops, counts).
 int flush_blocking(struct engine *e, struct memtable *m, struct version_edit *edit, struct error *err);

@@ -20,6 +20,11 @@ void segment_header_encode(uint8_t header[SEGMENT_HEADER_SIZE], uint64_t magic, 
 // Appends one framed record (header, payload, padding) to out. offset: where in the segment its first byte will lie.
 void segment_append(struct buf *out, uint64_t number, uint64_t offset, uint64_t seq, int64_t time_ms, uint32_t proven,
     struct slice payload);
+// The same in two steps, for a large payload whose checksum a job computes: frame appends the record without its checksum, seal puts it in.
+void segment_frame(struct buf *out, uint64_t seq, int64_t time_ms, uint32_t proven, struct slice payload);
+void segment_seal(uint8_t *record, uint64_t number, uint64_t offset);
+// What a record takes in its segment.
+size_t segment_record_size(size_t payload_len);
 
 // Reads a whole segment into memory and walks it. Takes any bytes.
 struct segment_reader {
@@ -39,7 +44,7 @@ void segment_close(struct segment_reader *r);
 // OK; END: the log ends here (clean end, or a bad record above every proven position: *torn tells which); CORRUPT: a bad record below a
 // proven position of a later record of this segment (it is searched for), err names path and offset.
 int segment_next(struct segment_reader *r, const char *path, struct segment_record *out, bool *torn, struct error *err);
-// Whether any good record at or behind `offset` proves a position above it: what an earlier segment's bad tail is judged by.
+// Whether any good record proves anything: then all older segments were synced, and a bad tail in one of them is damage.
 bool segment_has_proof(const struct segment_reader *r);
 
 #endif

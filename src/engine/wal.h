@@ -38,7 +38,9 @@ struct wal_stats {
 
 // Creates the first segment, blocking: recovery never appends to an old one. last_seq: what recovery found, durable from the start.
 int wal_open(const struct wal_options *options, uint64_t last_seq, struct wal **out, struct error *err);
-// Blocking (drives exec): writes and syncs what is left.
+// A segment of an earlier life that recovery has read and that still counts: wal_release unlinks it in its time.
+void wal_adopt(struct wal *w, uint64_t number, uint64_t bytes);
+// Blocking (drives exec): writes and syncs what is left, and frees. Returns the failure of the log, if there was one.
 int wal_close(struct wal *w, struct error *err);
 
 // Whether a batch of this many payload bytes can be taken: OK, NO_SPACE, READ_ONLY, or WAIT (the collecting group is at its bound).
