@@ -55,6 +55,7 @@ struct data_settings {
     uint64_t memory_budget; // in effect, never 0
     enum fsync_policy fsync;
     uint64_t write_buffer_size; // these as in engine_options, 0: the engine's default
+    uint64_t target_file_size;
     unsigned level0_file_limit;
     uint32_t block_size;
     unsigned bloom_bits_per_key;

@@ -1,0 +1,135 @@
+// CONFIG SET: all pairs or none, in three passes: find the rows and check that they may be set, parse and store, put into effect. What fails in
+// the second or third takes back what was stored, and puts that into effect again. Texts and their order are those of Redis.
+#include "server/config_row.h"
+
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "base/ensure.h"
+
+struct change {
+    int index;
+    char *old;
+    bool was_given;
+    bool stored, applied;
+};
+
+static bool fail(struct buf *error, struct slice name, const char *why)
+{
+    buf_printf(error, "ERR CONFIG SET failed (possibly related to argument '%.*s') - %s", (int)name.len,
+        (const char *)name.data, why);
+    return false;
+}
+
+static bool find_rows(
+    struct change *changes, const struct slice *pairs, int count, bool protected_ok, struct buf *error)
+{
+    for (int i = 0; i < count; i++) {
+        struct slice name = pairs[2 * i];
+        int index = config_find(name);
+        if (index < 0 || (config_row(index)->flags & DIRECTIVE_FILE_ONLY)) {
+            buf_clear(error);
+            buf_printf(error, "ERR Unknown option or number of arguments for CONFIG SET - '%.*s'",
+                name.len < 128 ? (int)name.len : 128, (const char *)name.data);
+            return false;
+        }
+        changes[i].index = index;
+    }
+    for (int i = 0; i < count; i++) {
+        struct slice name = pairs[2 * i];
+        uint32_t flags = config_row(changes[i].index)->flags;
+        if (flags & DIRECTIVE_IMMUTABLE)
+            return fail(error, name, "can't set immutable config");
+        if ((flags & DIRECTIVE_PROTECTED) && !protected_ok)
+            return fail(error, name, "can't set protected config");
+        for (int j = 0; j < i; j++)
+            if (changes[j].index == changes[i].index)
+                return fail(error, name, "duplicate parameter");
+    }
+    return true;
+}
+
+// Words as CONFIG SET has them: between single spaces.
+static int split_value(struct slice value, struct slice **out)
+{
+    int count = 1;
+    for (size_t i = 0; i < value.len; i++)
+        count += value.data[i] == ' ';
+    struct slice *words = xcalloc((size_t)count, sizeof *words);
+    int n = 0;
+    size_t start = 0;
+    for (size_t i = 0; i <= value.len; i++) {
+        if (i == value.len || value.data[i] == ' ') {
+            words[n++] = slice_of(value.data + start, i - start);
+            start = i + 1;
+        }
+    }
+    *out = words;
+    return n;
+}
+
+static bool store(struct config *c, struct change *change, struct slice text, struct buf *scratch, const char **why)
+{
+    const struct directive *row = config_row(change->index);
+    struct slice *words = NULL;
+    int count = 1;
+    if (row->type >= DIRECTIVE_WORDS)
+        count = split_value(text, &words);
+    struct config_value value;
+    const char *old = c->slots[change->index].text;
+    bool ok = config_parse_value(row, old, false, words != NULL ? words : &text, count, &value, scratch, why);
+    free(words);
+    if (!ok)
+        return false;
+    change->old = xstrdup(old);
+    change->was_given = c->slots[change->index].given;
+    change->stored = true;
+    config_assign(c, change->index, &value);
+    return true;
+}
+
+static void take_back(struct config *c, struct change *change)
+{
+    struct buf scratch = {0};
+    struct change again = {.index = change->index};
+    const char *why;
+    ENSURE(store(c, &again, slice_cstr(change->old), &scratch, &why));
+    c->slots[change->index].given = change->was_given;
+    free(again.old);
+    buf_release(&scratch);
+}
+
+bool config_set(struct config *c, const struct slice *pairs, int count, bool protected_ok, config_apply apply,
+    void *arg, struct buf *error)
+{
+    struct change *changes = xcalloc((size_t)count, sizeof *changes);
+    struct buf scratch = {0};
+    const char *why = NULL;
+    bool ok = find_rows(changes, pairs, count, protected_ok, error);
+    for (int i = 0; ok && i < count; i++) {
+        ok = store(c, &changes[i], pairs[2 * i + 1], &scratch, &why);
+        if (!ok)
+            fail(error, slice_cstr(config_row(changes[i].index)->name), why);
+    }
+    if (ok)
+        config_derive(c);
+    for (int i = 0; ok && apply != NULL && i < count; i++) {
+        changes[i].applied = true;
+        ok = apply(arg, config_row(changes[i].index), &why);
+        if (!ok)
+            fail(error, slice_cstr(config_row(changes[i].index)->name), why);
+    }
+    for (int i = 0; !ok && i < count; i++)
+        if (changes[i].stored)
+            take_back(c, &changes[i]);
+    if (!ok)
+        config_derive(c);
+    for (int i = 0; !ok && i < count; i++)
+        if (changes[i].applied)
+            apply(arg, config_row(changes[i].index), &why);
+    for (int i = 0; i < count; i++)
+        free(changes[i].old);
+    free(changes);
+    buf_release(&scratch);
+    return ok;
+}
