@@ -260,7 +260,7 @@ static int read_footer(
 
 static int read_meta(struct env *env, struct file *f, const char *path, struct table *t, struct error *err)
 {
-    struct handle properties;
+    struct handle properties = {0};
     int status = env->ops->size(env, f, &t->size, err);
     if (status == OK)
         status = read_footer(env, f, path, t, &properties, err);
