@@ -12,6 +12,7 @@
 
 #include "engine/block.h"
 
+#include <pthread.h>
 #include <zstd.h>
 
 #include "base/alloc.h"
@@ -151,11 +152,37 @@ size_t block_encode(
     return len;
 }
 
+// A thread's decompressor. zstd's one-shot call makes a context of some 100 KiB each time, which costs ten times what a small block takes
+// to uncompress; blocks are uncompressed on the loop and in jobs, so each thread keeps one until it ends.
+static pthread_key_t decompressor_key;
+
+static void free_decompressor(void *context)
+{
+    ZSTD_freeDCtx(context);
+}
+
+static void make_decompressor_key(void)
+{
+    ENSURE(pthread_key_create(&decompressor_key, free_decompressor) == 0);
+}
+
+static ZSTD_DCtx *decompressor(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, make_decompressor_key);
+    ZSTD_DCtx *context = pthread_getspecific(decompressor_key);
+    if (context == NULL) {
+        context = ZSTD_createDCtx();
+        ENSURE(context != NULL && pthread_setspecific(decompressor_key, context) == 0);
+    }
+    return context;
+}
+
 static int uncompress(const uint8_t *stored, size_t stored_len, uint64_t offset, size_t len, const char *path,
     uint8_t **contents, struct error *err)
 {
     uint8_t *data = xmalloc(len + 1);
-    size_t got = ZSTD_decompress(data, len, stored, stored_len);
+    size_t got = ZSTD_decompressDCtx(decompressor(), data, len, stored, stored_len);
     if (ZSTD_isError(got) || got != len) {
         free(data);
         return error_set(err, CORRUPT, path, offset, 0, "a block does not uncompress to its %zu bytes", len);
