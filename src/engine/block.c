@@ -152,8 +152,8 @@ size_t block_encode(
     return len;
 }
 
-// A thread's decompressor. zstd's one-shot call makes a context of some 100 KiB each time, which costs ten times what a small block takes
-// to uncompress; blocks are uncompressed on the loop and in jobs, so each thread keeps one until it ends.
+// A thread's decompressor. zstd's one-shot call makes a context of some 100 KiB each time, which costs more than
+// uncompressing a small block; blocks are uncompressed on the loop and in jobs, so each thread keeps one until it ends.
 static pthread_key_t decompressor_key;
 
 static void free_decompressor(void *context)
