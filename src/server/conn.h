@@ -62,6 +62,7 @@ struct conn_park {
 struct conn_stream {
     struct stream *stream; // NULL: none
     bool waiting;          // its wait() is under way
+    bool headed;           // the reply began before the first step
     uint64_t progress_us;  // when it last wrote, or the socket last took something
     size_t queued;         // in libuv's write queue at that time
 };
@@ -144,7 +145,8 @@ bool conn_over_output_limit(struct conn *c);
 void output_release(struct conn_output *out);
 
 // conn_stream.c
-void conn_stream_begin(struct conn *c, struct stream *stream);
+// headed: the handler has written the reply's beginning itself.
+void conn_stream_begin(struct conn *c, struct stream *stream, bool headed);
 void conn_stream_run(struct conn *c);
 void conn_stream_release(struct conn *c);
 // A second or so has passed. False: it has made no progress for too long.

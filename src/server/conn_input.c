@@ -66,7 +66,7 @@ static void finish_command(struct conn *c, struct txn *txn, size_t start, struct
     }
     conn_unpark(c, txn);
     if (stream != NULL)
-        conn_stream_begin(c, stream);
+        conn_stream_begin(c, stream, c->output.bytes.len > start);
     if (c->session.close_after_reply)
         conn_close_after_reply(c);
 }

@@ -85,10 +85,6 @@ static void replace_lost(struct conn *c, uint64_t durable_seq)
     buf_release(&out->bytes);
     out->bytes = kept;
     out->ring.head = out->ring.count = 0;
-    if (c->streaming.stream != NULL && c->streaming.stream->seq > durable_seq) {
-        conn_stream_release(c);
-        conn_make_ready(c);
-    }
 }
 
 static size_t sendable(const struct conn_output *out)

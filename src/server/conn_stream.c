@@ -2,7 +2,7 @@
 // lets the stream write for about a millisecond; while much output is unsent, or the stream waits for the disk, it is not ready.
 //
 // The stream shows data up to its seq, so it begins when that is durable: until then the connection waits in the undurable list. If
-// the log has failed, the client gets the error instead, unless the failure has already taken the place of the reply's beginning.
+// the log has failed, the client gets the error instead; a reply that the handler itself has begun has a mark, and so gets it there.
 //
 // A client that stops reading keeps a snapshot alive, and so files that compaction wants to remove: after STALL_US without a byte moving
 // the connection is cut.
@@ -11,9 +11,9 @@
 
 enum { STEP_US = 1000, STEP_BYTES = 64 * 1024, STALL_US = 60 * 1000 * 1000 };
 
-void conn_stream_begin(struct conn *c, struct stream *stream)
+void conn_stream_begin(struct conn *c, struct stream *stream, bool headed)
 {
-    c->streaming = (struct conn_stream){.stream = stream, .progress_us = c->server->turn.now_us};
+    c->streaming = (struct conn_stream){.stream = stream, .headed = headed, .progress_us = c->server->turn.now_us};
     c->hold |= HOLD_STREAM;
     conn_make_ready(c);
 }
@@ -48,7 +48,8 @@ static bool may_show(struct conn *c)
         return true;
     if (engine_write_status(s->engine, NULL) != OK) {
         struct reply reply = {.out = &c->output.bytes, .proto = c->session.proto};
-        commands_reply_status(s->commands, &reply, READ_ONLY);
+        if (!c->streaming.headed)
+            commands_reply_status(s->commands, &reply, READ_ONLY);
         end(c);
     } else if (list_empty(&c->undurable_link)) {
         list_push_back(&s->turn.undurable, &c->undurable_link);
