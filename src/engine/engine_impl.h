@@ -14,6 +14,10 @@
 #include "engine/stats.h"
 #include "engine/wal.h"
 
+enum { ENGINE_BLOCK_MAX = 1 << 30 }; // bytes of an uncompressed block: what a damaged length can make us allocate
+
+enum { ENGINE_CACHE_SHARE = 2 }; // the cache gets this part of the budget
+
 enum { FROZEN_MAX = 4 }; // memtables that wait for their flush; with the active one they share the memtables' part of the budget
 
 struct memtables {
@@ -77,6 +81,7 @@ struct engine {
     struct edit_queue edits;
     unsigned unlinks;                    // files that the files lane is unlinking
     bool no_space;                       // the last flush met a full disk and will try again: without room a commit is NO_SPACE, not WAIT
+    struct exec_timer failed_timer;      // tells of it outside the call in which it happened
     struct error failed;                 // status != OK: read-only until opened again
     struct engine_stats stats;
 };
@@ -130,6 +135,7 @@ void engine_submit_edit(struct engine *e, struct edit_op *op);
 struct picker_options engine_picker_options(const struct engine *e);
 // The seqs of all snapshots, ascending: one heap block.
 uint64_t *engine_snapshots(const struct engine *e, uint32_t *count);
+void engine_unref_version(struct engine *e, struct version *v);
 void engine_unlink(struct engine *e, uint64_t table_number); // by the files lane
 void engine_recount(struct engine *e);                         // e->counts from version and memtables
 void engine_fail(struct engine *e, const struct error *cause); // read-only from now on; on_progress fires later
@@ -160,7 +166,8 @@ void pace_on_commit(struct engine *e, uint64_t bytes);
 
 // flush.c
 void flush_init(struct engine *e);
-void flush_release(struct engine *e); // drives exec until none is under way
+void flush_stop(struct engine *e);    // begins none any more, cancels waiters, drives exec until none is under way
+void flush_release(struct engine *e); // after stop
 // Begins one if none is under way and a memtable is frozen whose last seq is durable (what is not may have to be taken back).
 void flush_maybe(struct engine *e);
 void flush_wait(struct engine *e, void (*done_cb)(void *arg, int status), void *arg); // engine_flush
@@ -169,6 +176,7 @@ int flush_blocking(struct engine *e, struct memtable *m, struct version_edit *ed
 
 // compaction_job.c
 void compaction_init(struct engine *e);
+void compaction_stop(struct engine *e); // as flush_stop, which comes before; a merge is given up at its next step
 void compaction_release(struct engine *e);
 void compaction_maybe(struct engine *e);
 void compaction_wait(struct engine *e, void (*done_cb)(void *arg, int status), void *arg); // engine_compact

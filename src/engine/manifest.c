@@ -374,6 +374,12 @@ void manifest_append(struct manifest *m, const struct version_edit *edit, const 
     exec_submit(m->exec, LANE_FILES, &m->job);
 }
 
+void manifest_fail(struct manifest *m, const struct error *cause)
+{
+    ENSURE(!m->busy);
+    m->failed = *cause;
+}
+
 bool manifest_is_large(const struct manifest *m)
 {
     return m->size > LARGE_MIN && m->size > LARGE_FACTOR * m->first_size;

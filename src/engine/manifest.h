@@ -24,6 +24,7 @@ void manifest_close(struct manifest *m); // nothing is under way
 // appends fail too.
 void manifest_append(struct manifest *m, const struct version_edit *edit, const struct version *version_after, uint64_t next_file,
     uint64_t new_number, void (*done_cb)(void *arg, int status, const struct error *err), void *arg);
+void manifest_fail(struct manifest *m, const struct error *cause); // all later appends fail with it; nothing is under way
 // Grown past several times the size of a whole version: time for a new one.
 bool manifest_is_large(const struct manifest *m);
 uint64_t manifest_number(const struct manifest *m);

@@ -277,6 +277,30 @@ static bool much_is_gone(const struct table *t, int64_t now_ms)
     return t->entries >= DIRTY_MIN && (gone >= t->entries / EXPIRED_SHARE || t->deletes >= t->entries / DELETED_SHARE);
 }
 
+// When much_is_gone will be true of a table because of its expiries, up to rounding; INT64_MAX if never.
+static int64_t much_gone_at(const struct table *t)
+{
+    uint64_t needed = t->entries >= DIRTY_MIN ? t->entries / EXPIRED_SHARE : t->entries;
+    if (t->expiring == 0 || t->expiring < needed)
+        return INT64_MAX;
+    double share = (double)(needed + 1) / (double)t->expiring;
+    double ms = (double)(t->expire_max - t->expire_min) * (share < 1 ? share : 1);
+    return ms < (double)(INT64_MAX / 2 - t->expire_min) ? t->expire_min + (int64_t)ms + 1 : INT64_MAX;
+}
+
+int64_t picker_next_expiry(const struct version *v, int64_t now_ms)
+{
+    int64_t next = INT64_MAX;
+    for (unsigned l = 0; l < ENGINE_LEVELS; l++) {
+        for (uint32_t i = 0; i < v->levels[l].count; i++) {
+            int64_t at = much_gone_at(v->levels[l].tables[i]);
+            if (at > now_ms && at < next)
+                next = at;
+        }
+    }
+    return next;
+}
+
 static bool much_is_dropped(const struct version *v, const struct picker_options *o, const struct table *t)
 {
     uint64_t worth = 0;

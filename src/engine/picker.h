@@ -38,6 +38,8 @@ int picker_pick(const struct version *v, const struct picker_options *options, s
 // A step of compacting everything once, down to the deepest level in use. since_number and since_seq: the next file number and the last seq
 // when it was asked for: files with smaller numbers are old, tables with newer entries only are left out. NOT_FOUND: done.
 int picker_pick_all(const struct version *v, uint64_t since_number, uint64_t since_seq, struct plan *out);
+// When a table will next have so much expired that it is picked; INT64_MAX if none will.
+int64_t picker_next_expiry(const struct version *v, int64_t now_ms);
 void plan_release(struct plan *p);
 // About how many bytes must be rewritten until no level is over its limit: what pacing goes by.
 uint64_t picker_debt(const struct version *v, const struct picker_options *options);

@@ -1,0 +1,296 @@
+// The engine's life: options, opening, the end of a turn, closing. Everything else that engine.h promises lives in a module of its
+// own: txn.c, iter.c, commit.c, snapshot.c, pace.c, flush.c, compaction_job.c, publish.c, recovery.c, stats.c, blocking.c.
+//
+// Opening. The lock comes first, so that nobody changes what we read. recovery_run() then reads everything, judges it, and only when all is
+// known to be good changes the first byte. What it builds (version, memtables, log, manifest) is torn down here if it fails half-way.
+//
+// Closing is the reverse: first everybody who starts work is stopped and what is under way awaited, then the log made durable, then
+// memory is freed from the top of the dependencies down: memtables and the version (whose tables leave the fetcher), fetcher, cache.
+//
+// Memory. The budget is split: memtables get at most three eighths (each is an eighth, or what the option says, and never more), the cache one
+// half; the rest is for pins, jobs' buffers and the heap's slack.
+#include "engine/engine.h"
+
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "base/ensure.h"
+#include "engine/engine_impl.h"
+
+enum { PATH_SIZE = 4096 };
+
+#define MIB (1024ull * 1024)
+
+static uint64_t clamp(uint64_t value, uint64_t low, uint64_t high)
+{
+    return value < low ? low : value > high ? high : value;
+}
+
+static void fill_defaults(struct engine_options *o)
+{
+    if (o->memory_budget == 0)
+        o->memory_budget = 256 * MIB;
+    uint64_t eighth = o->memory_budget / 8;
+    if (o->write_buffer_size == 0)
+        o->write_buffer_size = 64 * MIB;
+    o->write_buffer_size = clamp(o->write_buffer_size, 1, eighth);
+    if (o->target_file_size == 0)
+        o->target_file_size = clamp(o->memory_budget / 32, 2 * MIB, 32 * MIB);
+    if (o->level0_file_limit == 0)
+        o->level0_file_limit = 4;
+    if (o->block_size == 0)
+        o->block_size = 4096;
+    if (o->bloom_bits_per_key == 0)
+        o->bloom_bits_per_key = 10;
+    if (o->compression_level == 0)
+        o->compression_level = 1;
+    if (o->max_open_files == 0)
+        o->max_open_files = 256;
+}
+
+// --- Opening ----------------------------------------------------------------------------------------------------------------------
+
+// The directory that holds dir.
+static void parent_of(char out[PATH_SIZE], const char *dir)
+{
+    size_t len = strlen(dir);
+    while (len > 1 && dir[len - 1] == '/')
+        len--;
+    while (len > 0 && dir[len - 1] != '/')
+        len--;
+    while (len > 1 && dir[len - 1] == '/')
+        len--;
+    if (len == 0)
+        strcpy(out, ".");
+    else
+        snprintf(out, PATH_SIZE, "%.*s", (int)len, dir);
+}
+
+static int make_and_lock(struct engine *e, struct error *err)
+{
+    char path[PATH_SIZE], parent[PATH_SIZE];
+    if (strlen(e->dir) + 64 > PATH_SIZE)
+        return error_set(err, MISUSE, e->dir, 0, 0, "the path is too long");
+    snprintf(path, sizeof path, "%s/LOCK", e->dir);
+    int status = e->env->ops->lock(e->env, path, &e->lock, NULL);
+    if (status == OK)
+        return OK;
+    if (status != LOCKED) {
+        status = e->env->ops->mkdir(e->env, e->dir, err);
+        if (status != OK)
+            return status;
+        parent_of(parent, e->dir);
+        e->env->ops->sync_dir(e->env, parent, NULL); // best effort: the parent may not be ours to open
+    }
+    return e->env->ops->lock(e->env, path, &e->lock, err);
+}
+
+static void fire_failed(struct exec_timer *timer)
+{
+    struct engine *e = LIST_ENTRY(timer, struct engine, failed_timer);
+    commit_on_progress(e);
+    flush_maybe(e);
+    if (e->options.on_progress != NULL)
+        e->options.on_progress(e->options.on_progress_arg);
+}
+
+static struct engine *engine_new(const struct engine_options *options)
+{
+    struct engine *e = xcalloc(1, sizeof *e);
+    e->options = *options;
+    fill_defaults(&e->options);
+    e->dir = xstrdup(options->dir);
+    e->options.dir = e->dir;
+    e->env = options->env;
+    e->exec = options->exec;
+    e->logger = options->logger;
+    e->next_file = 1;
+    e->failed_timer.fire = fire_failed;
+    list_init(&e->snapshots);
+    list_init(&e->views);
+    list_init(&e->edits.waiting);
+    e->cache = cache_new(e->options.memory_budget / ENGINE_CACHE_SHARE);
+    e->fetcher = fetcher_new(e->env, e->exec, e->dir, e->cache, e->options.max_open_files, ENGINE_BLOCK_MAX, &e->stats);
+    commit_init(e);
+    flush_init(e);
+    compaction_init(e);
+    return e;
+}
+
+// Everything in memory, whatever of it there is. Nothing is under way.
+static void engine_free(struct engine *e)
+{
+    flush_release(e);
+    compaction_release(e);
+    commit_release(e);
+    if (e->memtables.active != NULL)
+        memtable_unref(e->memtables.active);
+    for (unsigned i = 0; i < e->memtables.frozen_count; i++)
+        memtable_unref(e->memtables.frozen[i]);
+    if (e->version != NULL)
+        engine_unref_version(e, e->version);
+    while (e->unlinks > 0)
+        ENSURE(exec_drive(e->exec));
+    if (e->manifest != NULL)
+        manifest_close(e->manifest);
+    pins_release(&e->pins);
+    fetcher_free(e->fetcher);
+    cache_free(e->cache);
+    counts_release(&e->counts);
+    if (e->lock != NULL)
+        e->env->ops->unlock(e->env, e->lock);
+    exec_timer_stop(e->exec, &e->failed_timer);
+    free(e->dir);
+    free(e);
+}
+
+int engine_open(const struct engine_options *options, struct engine **out, struct error *err)
+{
+    uint64_t began = env_now_us(options->env);
+    struct engine *e = engine_new(options);
+    int status = make_and_lock(e, err);
+    if (status == OK)
+        status = recovery_run(e, err);
+    if (status != OK) {
+        if (e->wal != NULL)
+            wal_close(e->wal, NULL);
+        engine_free(e);
+        return status;
+    }
+    e->stats.recovery_us = env_now_us(e->env) - began;
+    engine_recount(e);
+    pace_update(e);
+    flush_maybe(e);
+    compaction_maybe(e);
+    *out = e;
+    return OK;
+}
+
+static bool is_busy(const struct engine *e)
+{
+    return e->edits.running != NULL || e->unlinks > 0;
+}
+
+int engine_close(struct engine *e, struct error *err)
+{
+    ENSURE(list_empty(&e->snapshots) && list_empty(&e->views));
+    commit_turn_end(e);
+    flush_stop(e);
+    compaction_stop(e);
+    while (is_busy(e))
+        ENSURE(exec_drive(e->exec));
+    int status = wal_close(e->wal, err);
+    if (status == OK && e->failed.status != OK) {
+        status = e->failed.status;
+        if (err != NULL)
+            *err = e->failed;
+    }
+    engine_free(e);
+    return status;
+}
+
+// --- A turn -----------------------------------------------------------------------------------------------------------------------
+
+void engine_turn_end(struct engine *e)
+{
+    commit_turn_end(e);
+    fetcher_turn_begin(e->fetcher);
+}
+
+uint64_t engine_durable_seq(const struct engine *e)
+{
+    return wal_durable_seq(e->wal);
+}
+
+int engine_write_status(const struct engine *e, struct error *err)
+{
+    if (e->failed.status == OK)
+        return wal_status(e->wal, err);
+    if (err != NULL)
+        *err = e->failed;
+    return e->failed.status;
+}
+
+void engine_fail(struct engine *e, const struct error *cause)
+{
+    if (e->failed.status != OK)
+        return;
+    ENSURE(cause->status < 0);
+    e->failed = *cause;
+    log_line(e->logger, LOG_WARNING, "no more writes until restart: %s", cause->text);
+    exec_timer_start(e->exec, &e->failed_timer, 0);
+}
+
+void engine_set_fsync(struct engine *e, enum fsync_policy policy)
+{
+    e->options.fsync = policy;
+    wal_set_fsync(e->wal, policy);
+}
+
+void engine_set_compaction_rate_limit(struct engine *e, uint64_t bytes_per_second)
+{
+    e->options.compaction_rate_limit = bytes_per_second;
+}
+
+void engine_flush(struct engine *e, void (*done_cb)(void *arg, int status), void *arg)
+{
+    flush_wait(e, done_cb, arg);
+}
+
+void engine_compact(struct engine *e, void (*done_cb)(void *arg, int status), void *arg)
+{
+    compaction_wait(e, done_cb, arg);
+}
+
+uint64_t engine_new_file_number(struct engine *e)
+{
+    return e->next_file++;
+}
+
+// --- Snapshots and views ------------------------------------------------------------------------------------------------------------
+
+uint64_t engine_oldest_snapshot(const struct engine *e)
+{
+    return list_empty(&e->snapshots) ? SEQ_MAX : LIST_ENTRY(e->snapshots.next, struct snapshot, link)->seq;
+}
+
+uint64_t *engine_snapshots(const struct engine *e, uint32_t *count)
+{
+    uint32_t n = 0;
+    for (struct list *l = e->snapshots.next; l != &e->snapshots; l = l->next)
+        n++;
+    uint64_t *seqs = xmalloc((n + 1) * sizeof *seqs);
+    n = 0;
+    for (struct list *l = e->snapshots.next; l != &e->snapshots; l = l->next)
+        seqs[n++] = LIST_ENTRY(l, struct snapshot, link)->seq;
+    *count = n;
+    return seqs;
+}
+
+struct view *view_new(struct engine *e, uint64_t seq)
+{
+    struct view *v = xcalloc(1, sizeof *v);
+    v->refs = 1;
+    v->seq = seq;
+    v->version = version_ref(e->version);
+    v->memtables[v->memtable_count++] = memtable_ref(e->memtables.active);
+    for (unsigned i = e->memtables.frozen_count; i > 0; i--)
+        v->memtables[v->memtable_count++] = memtable_ref(e->memtables.frozen[i - 1]);
+    struct list *behind = e->views.prev;
+    while (behind != &e->views && LIST_ENTRY(behind, struct view, link)->seq > seq)
+        behind = behind->prev;
+    list_insert_before(behind->next, &v->link);
+    return v;
+}
+
+void view_unref(struct engine *e, struct view *v)
+{
+    ENSURE(v->refs > 0);
+    if (--v->refs > 0)
+        return;
+    list_remove(&v->link);
+    for (unsigned i = 0; i < v->memtable_count; i++)
+        memtable_unref(v->memtables[i]);
+    engine_unref_version(e, v->version);
+    free(v);
+}

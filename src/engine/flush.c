@@ -1,0 +1,392 @@
+// A flush turns the oldest frozen memtable into tables of level 0. One at a time, so they install in the order of their memtables, and
+// replay after a crash can start where the last one ended.
+//
+// A flush begins only when everything in its memtable is durable by the policy: a table must never hold a record that the log has lost,
+// and a failed log write takes back what nobody was told of (commit.c).
+//
+//   loop   capture: snapshots, drops of this memtable, the version beneath, the time, file numbers
+//   job    sorted records -> rewriter -> tables, synced, then their directory
+//   loop   one edit: tables, last_seq, log_start (the next memtable's first segment), drops, counts; through the edit queue
+//   loop   published: the memtable goes, the log before log_start goes, writers that waited for room are woken
+//
+// If everything in the memtable was dropped or superseded the edit brings no table, but all the rest.
+//
+// What can fail. NO_SPACE: the outputs are removed, and a timer tries again; meanwhile e->no_space tells commits that waiting for room
+// would be waiting for a person. Anything else (the disk is ill) makes the engine read-only. The memtable stays readable either way, and its
+// records stay in the log.
+//
+// flush_wait() wants everything up to the present in tables. The active memtable may not be freezable at once (too many frozen, no log
+// segment ready), so waiters are looked at after each flush, after each progress of the log, and by a timer.
+#include <inttypes.h>
+
+#include "base/alloc.h"
+#include "base/ensure.h"
+#include "engine/compaction.h"
+#include "engine/engine_impl.h"
+#include "engine/outputs.h"
+
+enum {
+    RETRY_MS = 1000,  // after a full disk
+    KICK_MS = 5,      // when the active memtable could not be frozen
+    SPLIT_FACTOR = 4, // a flushed table is cut at so many times the target size
+};
+
+struct flush_waiter {
+    struct list link;
+    uint64_t seq; // everything up to it
+    void (*done_cb)(void *arg, int status);
+    void *arg;
+};
+
+// What a job needs, captured on the loop; the same for recovery's blocking flush.
+struct flush_task {
+    struct memtable *memtable;
+    struct version *version;
+    size_t (*counted_prefix)(struct slice key);
+    uint64_t *snapshots;
+    uint32_t snapshot_count;
+    struct drop_set drops;
+    int64_t now_ms;
+    struct outputs outputs;
+    struct rewriter *rewriter;
+    int status;
+};
+
+struct flush_state {
+    struct engine *engine;
+    bool running; // a task, until its edit is through
+    bool retrying;
+    bool closing;
+    struct flush_task task;
+    struct job job;
+    uint64_t began_us;
+    struct version_edit edit;
+    struct edit_op op;
+    struct exec_timer timer;
+    struct list waiters;
+};
+
+// --- The task ---------------------------------------------------------------------------------------------------------------------
+
+static bool version_holds_key(void *arg, struct slice key)
+{
+    const struct flush_task *t = arg;
+    for (uint32_t i = 0; i < t->version->levels[0].count; i++) {
+        const struct table *table = t->version->levels[0].tables[i];
+        if (slice_compare(table->smallest, key) <= 0 && slice_compare(key, table->largest) <= 0)
+            return true;
+    }
+    return version_key_below(t->version, 0, key);
+}
+
+static void capture_drops(struct flush_task *t)
+{
+    size_t count;
+    const struct memtable_drop *drops = memtable_drops(t->memtable, &count);
+    for (size_t i = 0; i < count; i++)
+        drop_set_add(&t->drops, drops[i].prefix, drops[i].seq);
+    drop_set_finish(&t->drops);
+}
+
+static void task_init(struct flush_task *t, struct engine *e, struct memtable *m)
+{
+    *t = (struct flush_task){
+        .memtable = memtable_ref(m),
+        .version = version_ref(e->version),
+        .counted_prefix = e->options.counted_prefix,
+        .snapshots = NULL,
+        .now_ms = env_now_ms(e->env),
+        .outputs =
+            {
+                .builder_options =
+                    {
+                        .env = e->env,
+                        .dir = e->dir,
+                        .block_size = e->options.block_size,
+                        .bloom_bits_per_key = e->options.bloom_bits_per_key,
+                        .compression = COMPRESSION_NONE,
+                    },
+                .file_size = SPLIT_FACTOR * e->options.target_file_size,
+            },
+    };
+    t->snapshots = engine_snapshots(e, &t->snapshot_count);
+    capture_drops(t);
+    while (t->outputs.number_count < OUTPUTS_NUMBERS)
+        t->outputs.numbers[t->outputs.number_count++] = engine_new_file_number(e);
+}
+
+static int rewrite_all(struct flush_task *t, struct cursor *c)
+{
+    int status = c->ops->seek(c, (struct slice){0}, SEQ_MAX);
+    while (status == OK) {
+        status = rewriter_add(t->rewriter, &c->entry);
+        if (status == OK)
+            status = c->ops->next(c);
+    }
+    if (status == END)
+        status = rewriter_finish(t->rewriter);
+    return status == OK ? outputs_finish(&t->outputs) : status;
+}
+
+// The job's work.
+static void task_run(struct flush_task *t)
+{
+    struct rewriter_options options = {
+        .snapshots = t->snapshots,
+        .snapshot_count = t->snapshot_count,
+        .drops = &t->drops,
+        .now_ms = t->now_ms,
+        .counted_prefix = t->counted_prefix,
+        .may_lie_below = version_holds_key,
+        .below_arg = t,
+        .sink = outputs_add,
+        .sink_arg = &t->outputs,
+    };
+    t->rewriter = rewriter_new(&options);
+    struct cursor *c = memtable_sorted_cursor(t->memtable);
+    t->status = rewrite_all(t, c);
+    c->ops->close(c);
+    if (t->status != OK)
+        outputs_abandon(&t->outputs);
+}
+
+// What the task changes, but for log_start.
+static void task_edit(const struct flush_task *t, struct version_edit *edit)
+{
+    uint64_t last_seq = memtable_last_seq(t->memtable), clean = rewriter_clean_seq(t->rewriter);
+    for (uint32_t i = 0; i < t->outputs.table_count; i++) {
+        t->outputs.tables[i]->clean_seq = clean < last_seq ? clean : last_seq;
+        version_edit_add(edit, 0, t->outputs.tables[i]);
+    }
+    edit->last_seq = last_seq;
+    for (uint32_t i = 0; i < t->drops.count; i++) {
+        // An earlier memtable of the same edit (recovery) has its counts below this prefix forgotten too.
+        counts_forget(&edit->counts, t->drops.items[i].prefix);
+        drop_set_add(&edit->drops, t->drops.items[i].prefix, t->drops.items[i].seq);
+    }
+    counts_add_all(&edit->counts, memtable_counts(t->memtable));
+    counts_add_all(&edit->counts, rewriter_counts(t->rewriter));
+}
+
+static void task_release(struct flush_task *t, struct engine *e)
+{
+    if (t->rewriter != NULL)
+        rewriter_free(t->rewriter);
+    outputs_release(&t->outputs);
+    drop_set_release(&t->drops);
+    free(t->snapshots);
+    engine_unref_version(e, t->version);
+    memtable_unref(t->memtable);
+    *t = (struct flush_task){0};
+}
+
+int flush_blocking(struct engine *e, struct memtable *m, struct version_edit *edit, struct error *err)
+{
+    struct flush_task task;
+    task_init(&task, e, m);
+    task_run(&task);
+    int status = task.status;
+    if (status == OK)
+        task_edit(&task, edit);
+    else if (err != NULL)
+        *err = task.outputs.err;
+    task_release(&task, e);
+    return status;
+}
+
+// --- Waiters ----------------------------------------------------------------------------------------------------------------------
+
+static void wake(struct flush_state *f, struct flush_waiter *w, int status)
+{
+    list_remove(&w->link);
+    w->done_cb(w->arg, status);
+    free(w);
+}
+
+static void fail_waiters(struct flush_state *f, int status)
+{
+    struct list failed = f->waiters;
+    if (list_empty(&f->waiters))
+        return;
+    failed.next->prev = failed.prev->next = &failed;
+    list_init(&f->waiters);
+    while (!list_empty(&failed))
+        wake(f, LIST_ENTRY(failed.next, struct flush_waiter, link), status);
+}
+
+static bool is_flushed(const struct engine *e, uint64_t seq)
+{
+    if (e->memtables.frozen_count > 0)
+        return e->version->last_seq >= seq;
+    return e->version->last_seq >= seq || memtable_last_seq(e->memtables.active) == 0;
+}
+
+// Never inside a caller of engine_flush: from the timer, a job's end, the log's progress.
+static void serve_waiters(struct flush_state *f)
+{
+    struct engine *e = f->engine;
+    if (e->failed.status != OK)
+        fail_waiters(f, e->failed.status);
+    while (!list_empty(&f->waiters)) {
+        struct flush_waiter *w = LIST_ENTRY(f->waiters.next, struct flush_waiter, link);
+        if (!is_flushed(e, w->seq))
+            break;
+        wake(f, w, OK);
+    }
+    if (list_empty(&f->waiters))
+        return;
+    uint64_t wanted = LIST_ENTRY(f->waiters.prev, struct flush_waiter, link)->seq;
+    uint64_t frozen = e->version->last_seq;
+    if (e->memtables.frozen_count > 0)
+        frozen = memtable_last_seq(e->memtables.frozen[e->memtables.frozen_count - 1]);
+    if (frozen < wanted && memtable_last_seq(e->memtables.active) != 0 && commit_freeze(e) == WAIT && !f->retrying)
+        exec_timer_start(e->exec, &f->timer, KICK_MS);
+}
+
+void flush_wait(struct engine *e, void (*done_cb)(void *arg, int status), void *arg)
+{
+    struct flush_waiter *w = xcalloc(1, sizeof *w);
+    *w = (struct flush_waiter){.seq = e->last_seq, .done_cb = done_cb, .arg = arg};
+    list_push_back(&e->flush->waiters, &w->link);
+    if (!e->flush->retrying)
+        exec_timer_start(e->exec, &e->flush->timer, 0);
+}
+
+static void timer_fired(struct exec_timer *timer)
+{
+    struct flush_state *f = LIST_ENTRY(timer, struct flush_state, timer);
+    f->retrying = false;
+    flush_maybe(f->engine);
+}
+
+// --- The loop's part --------------------------------------------------------------------------------------------------------------
+
+static void forget_oldest(struct memtables *m, struct memtable *flushed)
+{
+    ENSURE(m->frozen_count > 0 && m->frozen[0] == flushed);
+    m->frozen_count--;
+    memmove(m->frozen, m->frozen + 1, m->frozen_count * sizeof *m->frozen);
+    memtable_unref(flushed);
+}
+
+static void end(struct flush_state *f)
+{
+    version_edit_release(&f->edit);
+    task_release(&f->task, f->engine);
+    f->running = false;
+    f->engine->stats.flush_running = false;
+}
+
+static void try_later(struct flush_state *f)
+{
+    struct engine *e = f->engine;
+    if (!e->no_space)
+        log_line(e->logger, LOG_WARNING, "flush: no space left on the disk; trying again every %d ms", RETRY_MS);
+    e->no_space = true;
+    f->retrying = true;
+    if (!f->closing)
+        exec_timer_start(e->exec, &f->timer, RETRY_MS);
+    fail_waiters(f, NO_SPACE);
+    commit_wake_room(e);
+}
+
+static void published(void *arg, int status)
+{
+    struct flush_state *f = arg;
+    struct engine *e = f->engine;
+    if (status != OK) {
+        if (status == NO_SPACE) // nobody knows of the tables
+            for (uint32_t i = 0; i < f->task.outputs.table_count; i++)
+                engine_unlink(e, f->task.outputs.tables[i]->number);
+        end(f);
+        if (status == NO_SPACE)
+            try_later(f);
+        return;
+    }
+    e->no_space = false;
+    e->stats.flushes++;
+    e->stats.flush_bytes += f->task.outputs.bytes;
+    e->stats.flush_us += env_now_us(e->env) - f->began_us;
+    e->stats.expired_dropped += rewriter_expired(f->task.rewriter);
+    forget_oldest(&e->memtables, f->task.memtable);
+    wal_release(e->wal, f->edit.log_start);
+    end(f);
+}
+
+static uint64_t log_start_after_oldest(const struct memtables *m)
+{
+    return memtable_first_segment(m->frozen_count > 1 ? m->frozen[1] : m->active);
+}
+
+static void job_done(struct job *job)
+{
+    struct flush_state *f = LIST_ENTRY(job, struct flush_state, job);
+    struct engine *e = f->engine;
+    if (f->task.status == OK) {
+        task_edit(&f->task, &f->edit);
+        f->edit.log_start = log_start_after_oldest(&e->memtables);
+        f->op = (struct edit_op){.edit = &f->edit, .base_seq = SEQ_MAX, .done_cb = published, .arg = f};
+        engine_submit_edit(e, &f->op);
+        return;
+    }
+    int status = f->task.status;
+    struct error cause = f->task.outputs.err;
+    end(f);
+    if (status == NO_SPACE) {
+        try_later(f);
+    } else {
+        engine_fail(e, &cause);
+        serve_waiters(f);
+    }
+}
+
+static void job_run(struct job *job)
+{
+    task_run(&LIST_ENTRY(job, struct flush_state, job)->task);
+}
+
+static bool is_durable(const struct engine *e, const struct memtable *m)
+{
+    return memtable_last_seq(m) <= wal_durable_seq(e->wal);
+}
+
+void flush_maybe(struct engine *e)
+{
+    struct flush_state *f = e->flush;
+    if (f->closing)
+        return;
+    serve_waiters(f);
+    if (f->running || f->retrying || e->failed.status != OK || e->memtables.frozen_count == 0 ||
+        !is_durable(e, e->memtables.frozen[0]))
+        return;
+    f->running = true;
+    e->stats.flush_running = true;
+    f->began_us = env_now_us(e->env);
+    task_init(&f->task, e, e->memtables.frozen[0]);
+    f->job = (struct job){.run = job_run, .done = job_done};
+    exec_submit(e->exec, LANE_FLUSH, &f->job);
+}
+
+void flush_init(struct engine *e)
+{
+    e->flush = xcalloc(1, sizeof *e->flush);
+    e->flush->engine = e;
+    e->flush->timer.fire = timer_fired;
+    list_init(&e->flush->waiters);
+}
+
+void flush_stop(struct engine *e)
+{
+    struct flush_state *f = e->flush;
+    f->closing = true;
+    fail_waiters(f, CANCELLED);
+    while (f->running)
+        ENSURE(exec_drive(e->exec));
+    exec_timer_stop(e->exec, &f->timer);
+}
+
+void flush_release(struct engine *e)
+{
+    free(e->flush);
+    e->flush = NULL;
+}

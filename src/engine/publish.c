@@ -1,0 +1,192 @@
+// How one version follows another. Flush and compaction make edits at their own pace; here they become durable and visible one at a time:
+//
+//   queued     in order of submission
+//   running    applied to the present version (which tells whether it fits), and written to the manifest with what it results in
+//   published  e->version is replaced, tables that left it are marked obsolete, the submitter is told, and everything that depends
+//              on the version is brought up to date
+//
+// Because an edit is applied only when it is next, it always meets the version it follows, and the manifest's history is the history of
+// e->version. Edits commute in what they do to tables: they name tables, and only their maker removes what it added.
+//
+// Counts. A compaction brings corrections to counts. If a drop was published while it ran, the count below the drop's prefix has been
+// forgotten, and corrections of it would be wrong: they are left out. (Such a drop is still in the version: the inputs, which lie beneath it,
+// keep it there.)
+//
+// What can fail. NO_SPACE in the manifest: nothing has happened, the submitter tries again. Anything else: we do not know what the disk
+// holds, so the engine becomes read-only and no file is removed any more; the next opening finds out. An edit that does not fit is a bug of
+// ours, or memory gone bad: also read-only.
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "base/ensure.h"
+#include "engine/engine_impl.h"
+
+enum { PATH_SIZE = 4096 };
+
+// --- Files that go ------------------------------------------------------------------------------------------------------------------
+
+struct unlink_job {
+    struct job job;
+    struct engine *engine;
+    char path[PATH_SIZE];
+};
+
+static void unlink_run(struct job *job)
+{
+    struct unlink_job *u = LIST_ENTRY(job, struct unlink_job, job);
+    // What fails is found and removed at the next opening.
+    u->engine->env->ops->unlink(u->engine->env, u->path, NULL);
+}
+
+static void unlink_done(struct job *job)
+{
+    struct unlink_job *u = LIST_ENTRY(job, struct unlink_job, job);
+    u->engine->unlinks--;
+    free(u);
+}
+
+void engine_unlink(struct engine *e, uint64_t table_number)
+{
+    if (e->failed.status != OK)
+        return;
+    struct unlink_job *u = xcalloc(1, sizeof *u);
+    u->engine = e;
+    u->job = (struct job){.run = unlink_run, .done = unlink_done};
+    table_path(u->path, sizeof u->path, e->dir, table_number);
+    e->unlinks++;
+    exec_submit(e->exec, LANE_FILES, &u->job);
+}
+
+static void table_gone(void *arg, struct table *t)
+{
+    struct engine *e = arg;
+    fetcher_forget(e->fetcher, t);
+    if (t->obsolete)
+        engine_unlink(e, t->number);
+}
+
+void engine_unref_version(struct engine *e, struct version *v)
+{
+    version_unref(v, table_gone, e);
+}
+
+// --- What follows from a version ------------------------------------------------------------------------------------------------------
+
+static void add_memtable_counts(struct counts *c, const struct memtable *m)
+{
+    size_t count;
+    const struct memtable_drop *drops = memtable_drops(m, &count);
+    for (size_t i = 0; i < count; i++)
+        counts_forget(c, drops[i].prefix);
+    counts_add_all(c, memtable_counts(m));
+}
+
+void engine_recount(struct engine *e)
+{
+    counts_clear(&e->counts);
+    counts_add_all(&e->counts, &e->version->counts);
+    for (unsigned i = 0; i < e->memtables.frozen_count; i++)
+        add_memtable_counts(&e->counts, e->memtables.frozen[i]);
+    add_memtable_counts(&e->counts, e->memtables.active);
+}
+
+struct picker_options engine_picker_options(const struct engine *e)
+{
+    uint64_t level0 = e->options.level0_file_limit * e->options.write_buffer_size;
+    uint64_t least = 4 * e->options.target_file_size;
+    return (struct picker_options){
+        .level0_file_limit = e->options.level0_file_limit,
+        .base_level_bytes = level0 > least ? level0 : least,
+        .target_file_size = e->options.target_file_size,
+        .now_ms = env_now_ms(e->env),
+        .oldest_snapshot = engine_oldest_snapshot(e),
+    };
+}
+
+// --- The queue ------------------------------------------------------------------------------------------------------------------------
+
+static bool adds(const struct version_edit *edit, uint64_t number)
+{
+    for (uint32_t i = 0; i < edit->added_count; i++)
+        if (edit->added[i].table->number == number)
+            return true;
+    return false;
+}
+
+static void mark_obsolete(const struct version *v, const struct version_edit *edit)
+{
+    for (uint32_t i = 0; i < edit->removed_count; i++) {
+        const struct level *l = &v->levels[edit->removed[i].level];
+        for (uint32_t j = 0; j < l->count; j++)
+            if (l->tables[j]->number == edit->removed[i].number && !adds(edit, l->tables[j]->number))
+                l->tables[j]->obsolete = true;
+    }
+}
+
+static void run_next(struct engine *e);
+
+static void publish(struct engine *e, struct edit_op *op, struct version *next)
+{
+    struct version *old = e->version;
+    mark_obsolete(old, op->edit);
+    e->version = next;
+    op->done_cb(op->arg, OK);
+    engine_unref_version(e, old);
+    engine_recount(e);
+    pace_update(e);
+    commit_wake_room(e);
+    flush_maybe(e);
+    compaction_maybe(e);
+}
+
+static void appended(void *arg, int status, const struct error *err)
+{
+    struct engine *e = arg;
+    struct edit_op *op = e->edits.running;
+    struct version *next = e->edits.next;
+    e->edits.running = NULL;
+    e->edits.next = NULL;
+    if (status == OK) {
+        publish(e, op, next);
+    } else {
+        if (status != NO_SPACE)
+            engine_fail(e, err);
+        version_unref(next, NULL, NULL);
+        op->done_cb(op->arg, status);
+    }
+    run_next(e);
+}
+
+static void forget_void_counts(struct version_edit *edit, const struct version *v, uint64_t base_seq)
+{
+    for (uint32_t i = 0; i < v->drops.count; i++)
+        if (v->drops.items[i].seq > base_seq)
+            counts_forget(&edit->counts, v->drops.items[i].prefix);
+}
+
+static void run_next(struct engine *e)
+{
+    if (e->edits.running != NULL || list_empty(&e->edits.waiting))
+        return;
+    struct edit_op *op = LIST_ENTRY(e->edits.waiting.next, struct edit_op, link);
+    list_remove(&op->link);
+    forget_void_counts(op->edit, e->version, op->base_seq);
+    struct error err = {0};
+    int status = version_apply(e->version, op->edit, &e->edits.next, &err);
+    if (status != OK) {
+        // The answer comes the usual way, by a manifest that fails it.
+        engine_fail(e, &err);
+        e->edits.next = version_ref(e->version);
+        manifest_fail(e->manifest, &err);
+    }
+    e->edits.running = op;
+    uint64_t new_number = manifest_is_large(e->manifest) ? engine_new_file_number(e) : 0;
+    manifest_append(e->manifest, op->edit, e->edits.next, e->next_file, new_number, appended, e);
+}
+
+void engine_submit_edit(struct engine *e, struct edit_op *op)
+{
+    list_push_back(&e->edits.waiting, &op->link);
+    run_next(e);
+}
