@@ -19,8 +19,8 @@ enum {
 
 struct keyspace;
 
-// Reads the databases' generations. Blocking, before the loop. MISUSE with err if there is data in a database >= databases.
-int keyspace_open(struct engine *engine, int databases, struct keyspace **out, struct error *err);
+// Reads the databases' generations. Blocking, before the loop. MISUSE with err if there is data in a database >= databases. seed: random bits.
+int keyspace_open(struct engine *engine, int databases, uint64_t seed, struct keyspace **out, struct error *err);
 void keyspace_free(struct keyspace *ks);
 // For engine_options: counts K and C entries below their generation.
 size_t keyspace_counted_prefix(struct slice key);
@@ -57,8 +57,8 @@ enum lookup {
     LOOKUP_QUIET, // counts nothing, changes nothing
 };
 
-// OK, NOT_FOUND (absent or expired), WAIT or a failure. out->bytes is borrowed until the txn's next begin or commit, and until the
-// attempt stages its next write.
+// OK, NOT_FOUND (absent or expired), WAIT or a failure. out->bytes is borrowed until the txn's next begin or commit, and, where
+// it is `staged`, until the attempt stages its next write.
 int keyspace_get(struct keyspace_view *v, enum lookup how, struct slice key, struct value *out);
 // As keyspace_get with LOOKUP_QUIET, but shows what has expired: OK with *expired set.
 int keyspace_peek(struct keyspace_view *v, struct slice key, struct value *out, bool *expired);
@@ -82,8 +82,8 @@ bool keyspace_remapped(const struct keyspace_view *v, int db);
 
 // The engine's key of a user's key, borrowed until the next call on this keyspace: for prefetching and MEMORY USAGE.
 struct slice keyspace_engine_key(struct keyspace *ks, int db, struct slice key);
-// The other way: false if it is no user's key of a database's current generation.
-bool keyspace_user_key(const struct keyspace *ks, struct slice engine_key, int *db, struct slice *key);
+// The other way, by the mapping before the attempt or, `after`, with what it staged: false if it is no user's key of any database.
+bool keyspace_user_key(const struct keyspace_view *v, bool after, struct slice engine_key, int *db, struct slice *key);
 
 // --- Walking keys in order ----------------------------------------------------------------------------------------------------------
 
@@ -91,11 +91,8 @@ bool keyspace_user_key(const struct keyspace *ks, struct slice engine_key, int *
 // attempt and sees its staged writes; with a snapshot it lives on its own (iter_wait on walk->it).
 struct walk {
     struct iter *it;
-    struct keyspace *ks;
-    uint64_t gen;
     int64_t now_ms;
     bool started;
-    bool again;    // the last positioning said WAIT: repeat it
     uint8_t *from; // engine key to start at; owned
     size_t from_len;
 };

@@ -18,6 +18,7 @@ struct value {
     enum string_form form;
     struct slice bytes;
     int64_t expire_ms; // 0: never
+    bool staged;       // set by lookups: the bytes lie in the attempt's own batch
 };
 
 static inline uint8_t value_header(const struct value *v)

@@ -1,0 +1,396 @@
+// Walking the keys: SCAN, KEYS, RANDOMKEY.
+//
+// SCAN goes in key order, so each key is seen at most once, keys that stay are seen, and a literal prefix of the pattern is sought and left
+// again. COUNT is keys looked at, as in Redis; a call looks at no more than it may in one go, whatever COUNT says, and then hands out
+// a cursor, which a client must expect anyway. The cursor stands for the last key looked at (cursors.h); it is remembered when
+// the attempt is over.
+//
+// KEYS is a stream (stream_keys.c), but for a pattern that is just a key, and inside EXEC.
+//
+// RANDOMKEY: in a small database, one of all keys. In a large one, a place between the first and the last key, drawn evenly over the eight bytes
+// behind their common prefix, and then a few keys onwards, since keys lie in clumps.
+#include "base/coding.h"
+#include "base/random.h"
+#include "commands/dispatch.h"
+#include "commands/glob.h"
+#include "commands/stream_keys.h"
+
+enum {
+    SCAN_COUNT_DEFAULT = 10,
+    SCAN_COUNT_MAX = 10000,       // keys looked at in one call
+    SCAN_BYTES_MAX = 1024 * 1024, // of reply
+    RANDOM_SMALL = 100,           // keys up to which all are looked at
+    RANDOM_STEPS = 32,            // keys onwards from a place
+    RANDOM_TRIES = 16,            // places
+};
+
+struct scan {
+    struct slice after; // the cursor's place
+    bool resumed;
+    int64_t count;
+    struct slice pattern; // empty data: all
+    bool filtered, exact, no_such_type;
+    enum value_type type; // TYPE_NONE: all
+    struct slice prefix;  // literal, in commands->work
+};
+
+static bool parse_cursor(struct call *call, struct slice arg, struct scan *scan)
+{
+    uint64_t number;
+    *scan = (struct scan){.count = SCAN_COUNT_DEFAULT};
+    if (number_parse_uint(arg, &number)) {
+        if (number == 0)
+            return true;
+        scan->resumed = cursors_find(&call->commands->cursors, number, &scan->after);
+        if (scan->resumed)
+            return true;
+    }
+    call_error(call, "ERR invalid cursor");
+    return false;
+}
+
+static void parse_type(struct scan *scan, struct slice name)
+{
+    scan->no_such_type = true;
+    for (int type = TYPE_STRING; type <= TYPE_STREAM; type++)
+        if (slice_equal_nocase(name, value_type_name((enum value_type)type))) {
+            scan->type = (enum value_type)type;
+            scan->no_such_type = false;
+        }
+}
+
+static bool parse_options(struct call *call, struct scan *scan)
+{
+    for (int i = 2; i < call->argc; i += 2) {
+        if (i + 1 == call->argc) {
+            call_syntax_error(call);
+            return false;
+        }
+        struct slice arg = call->argv[i + 1];
+        if (slice_equal_nocase(call->argv[i], "count")) {
+            if (!call_int(call, arg, &scan->count))
+                return false;
+            if (scan->count < 1) {
+                call_syntax_error(call);
+                return false;
+            }
+        } else if (slice_equal_nocase(call->argv[i], "match")) {
+            scan->pattern = arg;
+            scan->filtered = !glob_is_all(arg);
+        } else if (slice_equal_nocase(call->argv[i], "type")) {
+            parse_type(scan, arg);
+        } else {
+            call_syntax_error(call);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool wanted(const struct scan *scan, const struct walk_key *at)
+{
+    if (at->expired || scan->no_such_type || (scan->type != TYPE_NONE && at->value.type != scan->type))
+        return false;
+    return !scan->filtered || glob_match(scan->pattern, at->key, false);
+}
+
+struct found {
+    struct reply keys; // bulk strings, one behind the other
+    struct buf bytes;
+    struct buf last; // the last key looked at
+    int64_t count;
+    bool more;
+};
+
+static void remember_place(struct commands *c, struct session *s, struct slice data)
+{
+    cursors_add(&c->cursors, get_le64(data.data), slice_skip(data, 8));
+}
+
+static int64_t next_cursor(struct call *call, const struct found *found)
+{
+    uint8_t head[8];
+    uint64_t number = keyspace_next_cursor(call->keys->ks);
+    struct buf *work = &call->commands->work;
+    put_le64(head, number);
+    buf_clear(work);
+    buf_append(work, head, sizeof head);
+    buf_append_slice(work, buf_slice(&found->last));
+    call_defer(call, remember_place, buf_slice(work));
+    return (int64_t)number;
+}
+
+static void add_found(struct found *found, struct slice key)
+{
+    reply_bulk(&found->keys, key);
+    found->count++;
+}
+
+static int scan_walk(struct call *call, const struct scan *scan, struct found *found)
+{
+    struct walk walk;
+    struct walk_key at;
+    int64_t left = scan->count < SCAN_COUNT_MAX ? scan->count : SCAN_COUNT_MAX;
+    // Behind a key comes that key with a zero byte.
+    if (scan->resumed) {
+        buf_append_slice(&found->last, scan->after);
+        buf_append_byte(&found->last, 0);
+    }
+    struct slice from = buf_slice(&found->last);
+    if (from.len > KEY_MAX) // then the walk begins at the key itself, which is passed over below
+        from.len = KEY_MAX;
+    walk_open(&walk, call->keys, scan->prefix, from);
+    int status = walk_next(&walk, &at);
+    bool skip = status == OK && scan->resumed && slice_equal(at.key, scan->after);
+    if (skip)
+        status = walk_next(&walk, &at);
+    while (status == OK) {
+        if (wanted(scan, &at))
+            add_found(found, at.key);
+        left--;
+        if (left <= 0 || found->bytes.len >= SCAN_BYTES_MAX) {
+            buf_clear(&found->last);
+            buf_append_slice(&found->last, at.key);
+            status = walk_next(&walk, &at);
+            found->more = status == OK;
+            break;
+        }
+        status = walk_next(&walk, &at);
+    }
+    walk_close(&walk);
+    return status == END ? OK : status;
+}
+
+// A pattern without wildcards is one key, and no walk.
+static int scan_exact(struct call *call, const struct scan *scan, struct found *found)
+{
+    struct walk_key at = {.key = scan->prefix};
+    if (scan->prefix.len > KEY_MAX || (scan->resumed && slice_compare(scan->prefix, scan->after) <= 0))
+        return OK;
+    int status = keyspace_get(call->keys, LOOKUP_QUIET, scan->prefix, &at.value);
+    if (status == OK && wanted(scan, &at))
+        add_found(found, at.key);
+    return status == NOT_FOUND ? OK : status;
+}
+
+static int scan(struct call *call)
+{
+    struct scan scan;
+    if (!parse_cursor(call, call->argv[1], &scan) || !parse_options(call, &scan))
+        return OK;
+    struct buf literal = {0};
+    if (scan.filtered) {
+        buf_reserve(&literal, scan.pattern.len + 1);
+        literal.len = glob_prefix(scan.pattern, literal.data, &scan.exact);
+    }
+    scan.prefix = buf_slice(&literal);
+    struct found found = {.keys = {.proto = call->reply->proto}};
+    found.keys.out = &found.bytes;
+    int status = OK;
+    if (scan.exact)
+        status = scan_exact(call, &scan, &found);
+    else if (scan.prefix.len <= KEY_MAX)
+        status = scan_walk(call, &scan, &found);
+    if (status == OK) {
+        reply_array(call->reply, 2);
+        reply_bulk_int(call->reply, found.more ? next_cursor(call, &found) : 0);
+        reply_array(call->reply, found.count);
+        buf_append_slice(call->reply->out, buf_slice(&found.bytes));
+    }
+    buf_release(&literal);
+    buf_release(&found.bytes);
+    buf_release(&found.last);
+    return status;
+}
+
+// --- KEYS ---------------------------------------------------------------------------------------------------------------------------
+
+static int keys_in_one_go(struct call *call, struct scan *scan)
+{
+    struct found found = {.keys = {.proto = call->reply->proto}};
+    found.keys.out = &found.bytes;
+    int status = OK;
+    if (scan->exact) {
+        status = scan_exact(call, scan, &found);
+    } else if (scan->prefix.len <= KEY_MAX) {
+        struct walk walk;
+        struct walk_key at;
+        walk_open(&walk, call->keys, scan->prefix, slice_of(NULL, 0));
+        while ((status = walk_next(&walk, &at)) == OK)
+            if (wanted(scan, &at))
+                add_found(&found, at.key);
+        walk_close(&walk);
+        status = status == END ? OK : status;
+    }
+    if (status == OK) {
+        reply_array(call->reply, found.count);
+        buf_append_slice(call->reply->out, buf_slice(&found.bytes));
+    }
+    buf_release(&found.bytes);
+    return status;
+}
+
+static int keys(struct call *call)
+{
+    struct scan scan = {.pattern = call->argv[1], .filtered = !glob_is_all(call->argv[1])};
+    struct buf literal = {0};
+    int status = OK;
+    buf_reserve(&literal, scan.pattern.len + 1);
+    if (scan.filtered)
+        literal.len = glob_prefix(scan.pattern, literal.data, &scan.exact);
+    scan.prefix = buf_slice(&literal);
+    if (call->in_exec || scan.exact || scan.prefix.len > KEY_MAX)
+        status = keys_in_one_go(call, &scan);
+    else
+        call->stream = stream_keys_new(call, scan.pattern, scan.prefix);
+    buf_release(&literal);
+    return status;
+}
+
+// --- RANDOMKEY ----------------------------------------------------------------------------------------------------------------------
+
+// Eight bytes of a key behind its first `skip`, as a number; zeros behind its end.
+static uint64_t position(struct slice key, size_t skip)
+{
+    uint8_t bytes[8] = {0};
+    size_t n = key.len > skip ? key.len - skip : 0;
+    if (n > 0)
+        memcpy(bytes, key.data + skip, n < 8 ? n : 8);
+    return get_be64(bytes);
+}
+
+// A place between the first and last key into `out`: the key at or behind it is looked for.
+static void draw_place(struct random *random, struct slice first, struct slice last, struct buf *out)
+{
+    size_t common = 0;
+    while (common < first.len && common < last.len && first.data[common] == last.data[common])
+        common++;
+    uint64_t low = position(first, common), high = position(last, common);
+    uint8_t bytes[8];
+    put_be64(bytes, high > low ? low + random_below(random, high - low) : low);
+    buf_clear(out);
+    buf_append(out, first.data, common);
+    buf_append(out, bytes, sizeof bytes);
+    if (out->len > KEY_MAX)
+        out->len = KEY_MAX;
+}
+
+// Reservoir sampling over the whole walk: even, for small databases.
+static int pick_of_all(struct walk *walk, struct random *random, struct buf *picked, bool *found)
+{
+    struct walk_key at;
+    uint64_t seen = 0;
+    int status;
+    while ((status = walk_next(walk, &at)) == OK) {
+        if (at.expired || random_below(random, ++seen) != 0)
+            continue;
+        buf_clear(picked);
+        buf_append_slice(picked, at.key);
+        *found = true;
+    }
+    return status;
+}
+
+static int pick_near(struct walk *walk, struct random *random, struct slice place, struct buf *picked, bool *found)
+{
+    struct walk_key at;
+    uint64_t steps = random_below(random, RANDOM_STEPS);
+    int status = walk_seek(walk, place, &at);
+    for (uint64_t i = 0; status == OK; i++) {
+        if (!at.expired) {
+            buf_clear(picked);
+            buf_append_slice(picked, at.key);
+            *found = true;
+        }
+        if ((i >= steps && *found) || i >= 2 * RANDOM_STEPS)
+            return OK;
+        status = walk_next(walk, &at);
+    }
+    return status;
+}
+
+static int pick_of_many(struct walk *walk, struct random *random, struct buf *picked, bool *found)
+{
+    struct walk_key at;
+    struct buf first = {0}, last = {0}, place = {0};
+    int status = walk_next(walk, &at);
+    if (status == OK) {
+        buf_append_slice(&first, at.key);
+        status = walk_last(walk, &at);
+    }
+    if (status == OK)
+        buf_append_slice(&last, at.key);
+    for (int i = 0; i < RANDOM_TRIES && !*found && (status == OK || status == END) && last.len + first.len > 0; i++) {
+        draw_place(random, buf_slice(&first), buf_slice(&last), &place);
+        status = pick_near(walk, random, buf_slice(&place), picked, found);
+    }
+    buf_release(&first);
+    buf_release(&last);
+    buf_release(&place);
+    return status;
+}
+
+static int randomkey(struct call *call)
+{
+    struct random random = {call->seed};
+    struct walk walk;
+    struct buf picked = {0};
+    bool found = false;
+    walk_open(&walk, call->keys, slice_of(NULL, 0), slice_of(NULL, 0));
+    int64_t in_doubt, count = keyspace_count(call->keys, call->keys->db, &in_doubt);
+    bool small = count + in_doubt <= RANDOM_SMALL;
+    int status = small ? pick_of_all(&walk, &random, &picked, &found) : pick_of_many(&walk, &random, &picked, &found);
+    walk_close(&walk);
+    if (status == OK || status == END) {
+        if (found)
+            reply_bulk(call->reply, buf_slice(&picked));
+        else
+            reply_null(call->reply);
+        status = OK;
+    }
+    buf_release(&picked);
+    return status;
+}
+
+const struct command scan_rows[] = {
+    {
+        .name = "scan",
+        .fn = scan,
+        .arity = -2,
+        .flags = CMD_READONLY,
+        .acl = "keyspace",
+        .tips = "nondeterministic_output request_policy:special",
+        .since = "2.8.0",
+        .group = "generic",
+        .complexity = "O(1) a call, O(N) in the keys for the whole walk",
+        .summary = "Walk the keys a few at a time",
+        .history = "6.0.0:Option `TYPE`.",
+        .arguments = "cursor:i pattern:p=MATCH? count:i=COUNT? type:s=TYPE?@6.0.0",
+    },
+    {
+        .name = "keys",
+        .fn = keys,
+        .arity = 2,
+        .flags = CMD_READONLY,
+        .acl = "keyspace dangerous",
+        .tips = "request_policy:all_shards nondeterministic_output_order",
+        .since = "1.0.0",
+        .group = "generic",
+        .complexity = "O(N) in the keys that begin as the pattern does",
+        .summary = "List all keys that match a pattern",
+        .arguments = "pattern:p",
+    },
+    {
+        .name = "randomkey",
+        .fn = randomkey,
+        .arity = 1,
+        .flags = CMD_READONLY,
+        .acl = "keyspace",
+        .tips = "request_policy:all_shards nondeterministic_output",
+        .since = "1.0.0",
+        .group = "generic",
+        .complexity = "O(log N) in the keys of the database",
+        .summary = "Pick any key",
+    },
+    {0},
+};

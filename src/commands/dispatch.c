@@ -1,0 +1,521 @@
+// dispatch: one attempt of one command, from arguments to a committed effect and a complete reply.
+//
+// Checks that need no data come first, in Redis' order, since clients match on which of two errors they get: unknown, arity, protected,
+// authentication, transaction rules, room for writes; then a command inside MULTI is queued. Then the handler runs, and its batch is
+// committed.
+//
+// Invariant: an attempt that does not end in OK leaves nothing behind. The session's plain values are put back; the reply is cut to where it
+// began; the view with its counts, the deferred effects and the statistics of EXEC's commands are forgotten; the batch was never applied.
+// WAIT is handed to the caller, who runs the command again. A failure of the engine becomes the reply.
+//
+// What an attempt must do only once (move a cursor table, watch a key, free the queue) is deferred until its commit was OK: call_defer.
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "base/ensure.h"
+#include "commands/dispatch.h"
+#include "commands/stream.h"
+
+enum { KEYS_PREFETCHED = 64, UNKNOWN_SHOWN = 128, KEPT_SCRATCH = 64 * 1024 };
+static const int64_t MAX_BULK_DEFAULT = 512ll * 1024 * 1024;
+
+struct deferred {
+    void (*effect)(struct commands *c, struct session *s, struct slice data);
+    size_t len;
+};
+
+struct inner_stat {
+    struct entry *entry;
+    uint64_t usec;
+    size_t reply_at; // where its reply begins
+};
+
+struct commands *commands_new(const struct commands_options *options)
+{
+    struct commands *c = xcalloc(1, sizeof *c);
+    c->options = *options;
+    watches_init(&c->watches);
+    cursors_init(&c->cursors, options->memory_budget / 100);
+    commands_tick(c);
+    const struct command *const families[] = {connection_rows, command_rows, transaction_rows, string_rows,
+        string_range_rows, counter_rows, key_rows, expire_rows, scan_rows, database_rows, object_rows};
+    for (size_t i = 0; i < sizeof families / sizeof *families; i++)
+        commands_register(c, families[i]);
+    return c;
+}
+
+void commands_free(struct commands *c)
+{
+    watches_release(&c->watches);
+    cursors_release(&c->cursors);
+    table_release(c);
+    buf_release(&c->deferred);
+    buf_release(&c->inner);
+    buf_release(&c->touched);
+    buf_release(&c->work);
+    free(c);
+}
+
+void *commands_server(struct commands *c)
+{
+    return c->options.server;
+}
+
+struct keyspace *commands_keyspace(struct commands *c)
+{
+    return c->options.keyspace;
+}
+
+int64_t commands_max_bulk(struct commands *c)
+{
+    return c->options.max_bulk != NULL ? c->options.max_bulk(c->options.server) : MAX_BULK_DEFAULT;
+}
+
+void commands_reply_status(struct commands *c, struct reply *reply, int status)
+{
+    struct error err = {0};
+    switch (status) {
+    case READ_ONLY:
+        engine_write_status(c->options.engine, &err);
+        reply_errorf(
+            reply, "MISCONF Errors writing to the log: %s", err.text[0] != '\0' ? err.text : status_text(status));
+        break;
+    case NO_SPACE:
+        reply_error(reply, "MISCONF No space left on the device: writes are refused until there is room again");
+        break;
+    case NO_MEMORY:
+        reply_error(reply, "OOM command not allowed when used memory > 'maxmemory'.");
+        break;
+    case TOO_LARGE:
+        reply_error(reply, "OOM value or transaction too large for 'maxmemory'");
+        break;
+    default:
+        reply_errorf(reply, "ERR the storage engine failed: %s", status_text(status));
+        c->totals.unexpected_errors++;
+        break;
+    }
+}
+
+// --- Checks before the handler ------------------------------------------------------------------------------------------------------
+
+static void unknown_command(const struct slice *argv, int argc, const struct entry *container, char *out, size_t size)
+{
+    char args[UNKNOWN_SHOWN + 8] = "";
+    size_t len = 0;
+    if (container != NULL) {
+        char name[64] = "";
+        for (size_t i = 0; container->row->name[i] != '\0'; i++)
+            name[i] = (char)(container->row->name[i] - (container->row->name[i] >= 'a' ? 32 : 0));
+        snprintf(out, size, "ERR unknown subcommand '%.*s'. Try %s HELP.",
+            (int)(argv[1].len < UNKNOWN_SHOWN ? argv[1].len : UNKNOWN_SHOWN), (const char *)argv[1].data, name);
+        return;
+    }
+    for (int i = 1; i < argc && len < UNKNOWN_SHOWN; i++) {
+        size_t room = UNKNOWN_SHOWN - len,
+               n = strnlen((const char *)argv[i].data, argv[i].len < room ? argv[i].len : room);
+        len += (size_t)snprintf(args + len, sizeof args - len, "'%.*s' ", (int)n, (const char *)argv[i].data);
+    }
+    snprintf(out, size, "ERR unknown command '%.*s', with args beginning with: %s",
+        (int)(argv[0].len < UNKNOWN_SHOWN ? argv[0].len : UNKNOWN_SHOWN), (const char *)argv[0].data, args);
+}
+
+static bool arity_fits(const struct command *row, int argc)
+{
+    return row->arity >= 0 ? argc == row->arity : argc >= -row->arity;
+}
+
+static bool keys_fit(const struct command *row, const struct slice *argv, int argc)
+{
+    enum { AT_ONCE = 256 };
+    int positions[AT_ONCE];
+    if (row->get_keys == NULL && row->first_key > 0) { // the common case needs no list
+        int last = row->last_key < 0 ? argc + row->last_key : row->last_key;
+        for (int i = row->first_key; i <= last && i < argc; i += row->key_step)
+            if (argv[i].len > KEY_MAX)
+                return false;
+        return true;
+    }
+    int count = command_keys(row, argv, argc, positions, AT_ONCE);
+    for (int i = 0; i < count && i < AT_ONCE; i++)
+        if (argv[positions[i]].len > KEY_MAX)
+            return false;
+    return true;
+}
+
+static bool needs_auth(const struct commands *c, const struct session *s)
+{
+    if (s->authenticated || c->options.requirepass == NULL)
+        return false;
+    const char *password = c->options.requirepass(c->options.server);
+    return password != NULL && *password != '\0';
+}
+
+static const char *deny_write(struct commands *c, const struct session *s, const struct command *row)
+{
+    uint32_t flags = row->flags;
+    bool queued = s->multi != NULL && !(flags & CMD_QUEUED_NEVER);
+    if (s->multi != NULL && strcmp(row->name, "exec") == 0)
+        flags |= s->multi->flags;
+    if (c->options.deny_write != NULL && (queued || (flags & CMD_DENYOOM)))
+        return c->options.deny_write(c->options.server);
+    return NULL;
+}
+
+// NULL if the command may run, else the error. `text` is room for one that must be made.
+static const char *refuse(struct commands *c, struct session *s, const struct entry *e, const struct slice *argv,
+    int argc, char *text, size_t size)
+{
+    const struct command *row = e->row;
+    if (!arity_fits(row, argc)) {
+        char name[64];
+        snprintf(text, size, "ERR wrong number of arguments for '%s' command", entry_name(row, e->parent, name));
+        return text;
+    }
+    if ((row->flags & CMD_PROTECTED) && c->options.allow_debug != NULL && !c->options.allow_debug(c->options.server, s))
+        return "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run it "
+               "from a "
+               "local connection, otherwise you need to set this option in the configuration file, and then restart "
+               "the server.";
+    if (needs_auth(c, s) && !(row->flags & CMD_NO_AUTH))
+        return "NOAUTH Authentication required.";
+    if (s->multi != NULL && (row->flags & CMD_NO_MULTI))
+        return "ERR Command not allowed inside a transaction";
+    if (!keys_fit(row, argv, argc))
+        return "ERR key is too long (the limit is 65536 bytes)";
+    return deny_write(c, s, row);
+}
+
+static void reject(struct commands *c, struct session *s, struct entry *e, struct reply *reply, const char *error)
+{
+    size_t at = reply->out->len;
+    if (e != NULL)
+        e->stats.rejected++;
+    if (e != NULL && s->multi != NULL && strcmp(e->row->name, "exec") == 0) {
+        multi_discard(s);
+        watch_remove_all(&c->watches, s);
+        const char *shown = strncmp(error, "ERR ", 4) == 0 ? error + 4 : error;
+        reply_errorf(reply, "EXECABORT Transaction discarded because of: %s", shown);
+    } else {
+        if (s->multi != NULL)
+            s->multi->dirty = true;
+        reply_error(reply, error);
+    }
+    stats_count_error_at(c, reply, at);
+}
+
+// --- An attempt ---------------------------------------------------------------------------------------------------------------------
+
+void call_defer(
+    struct call *call, void (*effect)(struct commands *c, struct session *s, struct slice data), struct slice data)
+{
+    struct deferred d = {effect, data.len};
+    buf_append(&call->commands->deferred, &d, sizeof d);
+    buf_append_slice(&call->commands->deferred, data);
+}
+
+static void run_deferred(struct commands *c, struct session *s)
+{
+    for (size_t at = 0; at < c->deferred.len;) {
+        struct deferred d;
+        memcpy(&d, c->deferred.data + at, sizeof d);
+        at += sizeof d;
+        d.effect(c, s, slice_of(c->deferred.data + at, d.len));
+        at += d.len;
+    }
+    buf_clear(&c->deferred);
+    buf_shrink(&c->deferred, KEPT_SCRATCH);
+}
+
+// Returns how many of EXEC's commands ended in an error.
+static bool settle_inner(struct commands *c, const struct reply *reply)
+{
+    bool failed = false;
+    for (size_t at = 0; at < c->inner.len; at += sizeof(struct inner_stat)) {
+        struct inner_stat s;
+        memcpy(&s, c->inner.data + at, sizeof s);
+        bool error = stats_count_error_at(c, reply, s.reply_at);
+        stats_count_call(c, s.entry, s.usec, error);
+        failed |= error;
+    }
+    buf_clear(&c->inner);
+    buf_shrink(&c->inner, KEPT_SCRATCH);
+    return failed;
+}
+
+// Plain values of a session, as they were when the attempt began. Owned things (queue, watches, texts) are changed by deferred effects
+// or by commands that cannot wait.
+static void restore(struct session *s, const struct session *saved)
+{
+    s->db = saved->db;
+    s->proto = saved->proto;
+    s->authenticated = saved->authenticated;
+    s->close_after_reply = saved->close_after_reply;
+    s->no_touch = saved->no_touch;
+}
+
+static int commit(struct commands *c, struct txn *txn)
+{
+    if (!txn_has_writes(txn))
+        return OK;
+    if (c->watches.count > 0)
+        watch_collect(&c->watches, &c->view, txn, &c->touched);
+    int status = txn_commit(txn);
+    if (status != OK)
+        buf_clear(&c->touched);
+    return status;
+}
+
+static void forget_attempt(
+    struct commands *c, struct session *s, const struct session *saved, struct reply *reply, size_t at)
+{
+    restore(s, saved);
+    reply->out->len = at;
+    reply->proto = s->proto;
+    keyspace_abandon(&c->view);
+    buf_clear(&c->deferred);
+    buf_clear(&c->inner);
+}
+
+static void settle(struct commands *c, struct session *s, struct entry *e, struct reply *reply, size_t at)
+{
+    keyspace_installed(&c->view);
+    c->totals.hits += c->view.hits;
+    c->totals.misses += c->view.misses;
+    c->totals.expired += c->view.expired;
+    if (c->touched.len > 0)
+        watch_apply(&c->touched);
+    bool failed = stats_count_error_at(c, reply, at);
+    if (c->inner.len > 0)
+        settle_inner(c, reply);
+    if (c->deferred.len > 0)
+        run_deferred(c, s);
+    stats_count_call(c, e, stats_clock(c), failed);
+}
+
+static void fail(struct commands *c, struct session *s, struct entry *e, struct reply *reply, int status)
+{
+    size_t at = reply->out->len;
+    if (s->multi != NULL) { // only EXEC gets here with a queue
+        multi_discard(s);
+        watch_remove_all(&c->watches, s);
+    }
+    commands_reply_status(c, reply, status);
+    stats_count_error_at(c, reply, at);
+    stats_count_call(c, e, stats_clock(c), true);
+}
+
+static int attempt(struct commands *c, struct session *s, struct entry *e, struct call *call, struct stream **stream)
+{
+    struct session saved = *s;
+    size_t at = call->reply->out->len;
+    uint64_t errors = call->reply->errors;
+    keyspace_begin(&c->view, c->options.keyspace, call->txn, s->db, call->now_ms);
+    int status = e->row->fn(call);
+    if (status == OK) {
+        status = commit(c, call->txn);
+        if (status < 0 && (e->row->flags & CMD_READONLY) && c->view.expired > 0) {
+            // The reader's only writes are courtesies: without room for them, it reads on without.
+            forget_attempt(c, s, &saved, call->reply, at);
+            txn_begin(call->txn);
+            keyspace_begin(&c->view, c->options.keyspace, call->txn, s->db, call->now_ms);
+            c->view.frozen = true;
+            status = e->row->fn(call);
+        }
+    }
+    if (status == OK) {
+        settle(c, s, e, call->reply, at);
+        *stream = call->stream;
+        return OK;
+    }
+    if (call->stream != NULL)
+        call->stream->close(call->stream);
+    forget_attempt(c, s, &saved, call->reply, at);
+    call->reply->errors = errors;
+    if (status == WAIT)
+        return WAIT;
+    fail(c, s, e, call->reply, status);
+    return OK;
+}
+
+int commands_execute(struct commands *c, struct session *s, struct txn *txn, const struct slice *argv, int argc,
+    int64_t now_ms, uint64_t seed, bool first_attempt, struct reply *reply, struct stream **stream)
+{
+    char text[512];
+    struct entry *container, *e = table_lookup(c, argv, argc, &container);
+    *stream = NULL;
+    if (e == NULL) {
+        unknown_command(argv, argc, container, text, sizeof text);
+        reject(c, s, NULL, reply, text);
+        return OK;
+    }
+    if (first_attempt) {
+        const char *error = refuse(c, s, e, argv, argc, text, sizeof text);
+        if (error != NULL) {
+            reject(c, s, e, reply, error);
+            return OK;
+        }
+        s->last_command = container != NULL ? container->row : e->row;
+        s->last_subcommand = container != NULL ? e->row : NULL;
+    }
+    if (s->multi != NULL && !(e->row->flags & CMD_QUEUED_NEVER)) {
+        multi_queue(s, e, argv, argc);
+        reply_simple(reply, "QUEUED");
+        return OK;
+    }
+    struct call call = {.commands = c,
+        .command = e->row,
+        .session = s,
+        .keys = &c->view,
+        .txn = txn,
+        .reply = reply,
+        .argv = argv,
+        .argc = argc,
+        .now_ms = now_ms,
+        .seed = seed};
+    return attempt(c, s, e, &call, stream);
+}
+
+int dispatch_inner(struct call *outer, struct entry *e, const struct slice *argv, int argc, int index)
+{
+    struct commands *c = outer->commands;
+    struct call call = *outer;
+    call.command = e->row;
+    call.argv = argv;
+    call.argc = argc;
+    call.in_exec = true;
+    call.seed = outer->seed + (uint64_t)index * 0x9e3779b97f4a7c15u;
+    struct inner_stat stat = {e, 0, outer->reply->out->len};
+    size_t mark = txn_mark(outer->txn);
+    int status = e->row->fn(&call);
+    ENSURE(call.stream == NULL);
+    if (status == WAIT)
+        return WAIT;
+    struct buf *out = outer->reply->out;
+    if (status != OK) {
+        out->len = stat.reply_at;
+        commands_reply_status(c, outer->reply, status);
+    }
+    if (out->len > stat.reply_at && out->data[stat.reply_at] == '-')
+        txn_rewind(outer->txn, mark);
+    stat.usec = stats_clock(c);
+    buf_append(&c->inner, &stat, sizeof stat);
+    return OK;
+}
+
+// --- Beside commands ----------------------------------------------------------------------------------------------------------------
+
+void commands_prefetch(struct commands *c, const struct session *s, const struct slice *argv, int argc)
+{
+    struct entry *container, *e = table_lookup(c, argv, argc, &container);
+    int positions[KEYS_PREFETCHED];
+    if (e == NULL || !arity_fits(e->row, argc) || needs_auth(c, s))
+        return;
+    // "OW": the keys are overwritten unread. So they are by a SET without options.
+    const char *specs = e->row->specs;
+    if (specs == NULL || strncmp(specs, "OW", 2) == 0 || (argc == -e->row->arity && strcmp(e->row->name, "set") == 0))
+        return;
+    int count = command_keys(e->row, argv, argc, positions, KEYS_PREFETCHED);
+    for (int i = 0; i < count && i < KEYS_PREFETCHED; i++)
+        if (argv[positions[i]].len <= KEY_MAX)
+            engine_prefetch(c->options.engine, keyspace_engine_key(c->options.keyspace, s->db, argv[positions[i]]));
+}
+
+int commands_expire_cycle(struct commands *c, int64_t now_ms, int max)
+{
+    struct slice key;
+    int removed = 0;
+    struct txn *txn = NULL;
+    while (removed < max && engine_next_expired(c->options.engine, now_ms - 1, &key) == OK) {
+        if (txn == NULL)
+            txn = txn_new(c->options.engine);
+        txn_begin(txn);
+        txn_delete(txn, key);
+        keyspace_begin(&c->view, c->options.keyspace, txn, 0, now_ms);
+        if (commit(c, txn) != OK)
+            break;
+        watch_apply(&c->touched);
+        removed++;
+        c->totals.expired++;
+    }
+    if (txn != NULL)
+        txn_free(txn);
+    return removed;
+}
+
+// --- What handlers share ------------------------------------------------------------------------------------------------------------
+
+int call_error(struct call *call, const char *text)
+{
+    reply_error(call->reply, text);
+    return OK;
+}
+
+int call_syntax_error(struct call *call)
+{
+    return call_error(call, "ERR syntax error");
+}
+
+int call_wrong_type(struct call *call)
+{
+    return call_error(call, "WRONGTYPE Operation against a key holding the wrong kind of value");
+}
+
+bool call_int(struct call *call, struct slice arg, int64_t *out)
+{
+    if (number_parse_int(arg, out))
+        return true;
+    reply_error(call->reply, "ERR value is not an integer or out of range");
+    return false;
+}
+
+bool call_int32(struct call *call, struct slice arg, int64_t *out)
+{
+    if (!call_int(call, arg, out))
+        return false;
+    if (*out >= INT32_MIN && *out <= INT32_MAX)
+        return true;
+    reply_error(call->reply, "ERR value is out of range, value must between -2147483648 and 2147483647");
+    return false;
+}
+
+int call_subcommand_syntax_error(struct call *call)
+{
+    char name[64] = "";
+    for (size_t i = 0; i < call->argv[0].len && i + 1 < sizeof name; i++) {
+        char ch = (char)call->argv[0].data[i];
+        name[i] = (char)(ch >= 'a' && ch <= 'z' ? ch - 32 : ch);
+    }
+    size_t shown = call->argv[1].len < UNKNOWN_SHOWN ? call->argv[1].len : UNKNOWN_SHOWN;
+    reply_errorf(call->reply, "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try %s HELP.",
+        (int)shown, (const char *)call->argv[1].data, name);
+    return OK;
+}
+
+int call_help(struct call *call, const char *const *lines)
+{
+    int count = 0;
+    char name[64] = "", head[160];
+    while (lines[count] != NULL)
+        count++;
+    for (size_t i = 0; i < call->argv[0].len && i + 1 < sizeof name; i++) {
+        char ch = (char)call->argv[0].data[i];
+        name[i] = (char)(ch >= 'a' && ch <= 'z' ? ch - 32 : ch);
+    }
+    snprintf(head, sizeof head, "%s <subcommand> [<arg> [value] [opt] ...]. Subcommands are:", name);
+    reply_array(call->reply, count + 3);
+    reply_simple(call->reply, head);
+    for (int i = 0; i < count; i++)
+        reply_simple(call->reply, lines[i]);
+    reply_simple(call->reply, "HELP");
+    reply_simple(call->reply, "    Prints this help.");
+    return OK;
+}
+
+int call_get_string(struct call *call, enum lookup how, struct slice key, struct value *out)
+{
+    int status = keyspace_get(call->keys, how, key, out);
+    if (status != OK || out->type == TYPE_STRING)
+        return status;
+    call_wrong_type(call);
+    return ANSWERED;
+}

@@ -1,0 +1,144 @@
+// stream_keys: KEYS without stopping the world. An array's length stands before its elements, and nobody knows how many keys match, so there are
+// two passes over one snapshot: the first counts, and keeps what it finds as long as that is little; when it kept everything, that is the
+// reply. Otherwise the second pass finds the same keys again and writes them out. Memory stays bounded whatever matches.
+//
+// Both passes see the same, because the snapshot does not change and "expired" means expired by the time of the command.
+#include "commands/stream_keys.h"
+
+#include "base/alloc.h"
+#include "commands/dispatch.h"
+#include "commands/glob.h"
+#include "engine/stats.h"
+
+enum { KEPT_MAX = 256 * 1024, KEYS_A_LOOK = 64 }; // looks at the clock
+
+struct waiter {
+    void (*ready_cb)(void *arg);
+    void *arg;
+};
+
+struct stream_keys {
+    struct stream stream;
+    struct env *env;
+    struct keyspace *keyspace;
+    struct snapshot *snapshot;
+    struct walk walk;
+    int db;
+    int64_t now_ms;
+    struct buf pattern, prefix;
+    struct buf kept; // the matches of the first pass
+    bool all_kept, writing;
+    bool filtered; // an empty pattern matches only the empty key
+    int64_t count;
+    struct waiter waiter;
+};
+
+static struct stream_keys *of(struct stream *s)
+{
+    return LIST_ENTRY(s, struct stream_keys, stream);
+}
+
+static void open_pass(struct stream_keys *k)
+{
+    walk_open_snapshot(&k->walk, k->keyspace, k->snapshot, k->db, k->now_ms, buf_slice(&k->prefix));
+}
+
+static bool matches(const struct stream_keys *k, const struct walk_key *at)
+{
+    return !at->expired && (!k->filtered || glob_match(buf_slice(&k->pattern), at->key, false));
+}
+
+static void keep(struct stream_keys *k, int proto, struct slice key)
+{
+    struct reply r = {.out = &k->kept, .proto = proto};
+    k->count++;
+    if (!k->all_kept)
+        return;
+    reply_bulk(&r, key);
+    if (k->kept.len > KEPT_MAX) {
+        buf_release(&k->kept);
+        k->all_kept = false;
+    }
+}
+
+// The first pass is over: the length is known. END if that completes the reply.
+static int begin_writing(struct stream_keys *k, struct reply *reply)
+{
+    reply_array(reply, k->count);
+    if (k->all_kept) {
+        buf_append_slice(reply->out, buf_slice(&k->kept));
+        return END;
+    }
+    walk_close(&k->walk);
+    open_pass(k);
+    k->writing = true;
+    return OK;
+}
+
+static int step(struct stream *s, struct reply *reply, uint64_t deadline_us, size_t max_bytes)
+{
+    struct stream_keys *k = of(s);
+    size_t began = reply->out->len;
+    for (unsigned looked = 1;; looked++) {
+        struct walk_key at;
+        int status = walk_next(&k->walk, &at);
+        if (status == END && !k->writing)
+            status = begin_writing(k, reply);
+        else if (status == OK && matches(k, &at)) {
+            if (k->writing)
+                reply_bulk(reply, at.key);
+            else
+                keep(k, reply->proto, at.key);
+        }
+        if (status != OK)
+            return status;
+        if (reply->out->len - began >= max_bytes)
+            return OK;
+        if (looked % KEYS_A_LOOK == 0 && env_now_us(k->env) >= deadline_us)
+            return OK;
+    }
+}
+
+static void arrived(struct iter *it, void *arg)
+{
+    struct waiter *w = arg;
+    w->ready_cb(w->arg);
+}
+
+static void wait_for_data(struct stream *s, void (*ready_cb)(void *arg), void *arg)
+{
+    struct stream_keys *k = of(s);
+    k->waiter = (struct waiter){ready_cb, arg};
+    iter_wait(k->walk.it, arrived, &k->waiter);
+}
+
+static void close_stream(struct stream *s)
+{
+    struct stream_keys *k = of(s);
+    walk_close(&k->walk);
+    snapshot_free(keyspace_engine(k->keyspace), k->snapshot);
+    buf_release(&k->pattern);
+    buf_release(&k->prefix);
+    buf_release(&k->kept);
+    free(k);
+}
+
+struct stream *stream_keys_new(struct call *call, struct slice pattern, struct slice prefix)
+{
+    struct stream_keys *k = xcalloc(1, sizeof *k);
+    struct engine *engine = keyspace_engine(call->keys->ks);
+    struct engine_stats stats;
+    engine_get_stats(engine, &stats);
+    k->stream = (struct stream){.step = step, .wait = wait_for_data, .close = close_stream, .seq = stats.last_seq};
+    k->env = call->commands->options.env;
+    k->keyspace = call->keys->ks;
+    k->snapshot = snapshot_new(engine);
+    k->db = call->keys->db;
+    k->now_ms = call->now_ms;
+    k->all_kept = true;
+    k->filtered = !glob_is_all(pattern);
+    buf_append_slice(&k->pattern, pattern);
+    buf_append_slice(&k->prefix, prefix);
+    open_pass(k);
+    return &k->stream;
+}
