@@ -99,6 +99,7 @@ void cron_on_timer(uv_timer_t *timer)
     sample(&s->rates.net_output_bytes, s->counters.net_output_bytes, s->turn.now_us);
     if (s->stop_deadline_us > 0 && s->turn.now_us > s->stop_deadline_us)
         close_stragglers(s);
-    expire(s);
+    if (!s->expire_off)
+        expire(s);
     look_around(s);
 }

@@ -13,6 +13,7 @@
 
 #include "base/alloc.h"
 #include "server/conn.h"
+#include "server/saves.h"
 
 enum { CRON_EVERY_MS = 100 };
 
@@ -57,8 +58,7 @@ struct server *server_new(const struct server_parts *parts)
     turn_tick(s);
     s->identity.started_ms = s->turn.now_ms;
     s->identity.started_us = s->turn.now_us;
-    s->saves.last_ms = s->turn.now_ms;
-    s->saves.last_duration_s = -1;
+    saves_init(s);
     make_run_id(s);
     start_handles(s);
     return s;
@@ -110,6 +110,8 @@ void server_attach(struct server *s, struct engine *engine, struct keyspace *key
     commands_register(s->commands, cmd_config_rows);
     commands_register(s->commands, cmd_info_rows);
     commands_register(s->commands, cmd_server_rows);
+    commands_register(s->commands, cmd_debug_rows);
+    saves_attach(s);
     s->turn.txn = txn_new(engine);
     s->turn.durable_seq = engine_durable_seq(engine);
     uv_check_start(&s->handles.check, turn_on_check);
@@ -164,6 +166,7 @@ void server_free(struct server *s)
     while (s->handles_open > 0)
         uv_run(s->loop, UV_RUN_ONCE);
     if (s->engine != NULL) {
+        saves_release(s);
         free_txns(s);
         commands_free(s->commands);
     }

@@ -93,15 +93,21 @@ struct server_identity {
     const char *config_file; // absolute, "" without one
 };
 
-// SAVE and BGSAVE; cmd_server.c owns it.
-struct server_saves {
-    int64_t last_ms; // of the last success
-    uint64_t count;
+// How the last of a kind ended, and the one that runs.
+struct save_state {
+    struct save_task *task; // NULL: none runs
     int64_t started_ms;
+    int64_t last_ms;         // of the last success, or the server's start
     int64_t last_duration_s; // -1: none yet
-    bool running;
+    uint64_t last_seq;       // the engine's newest commit when the last success began
+    uint64_t count;
     bool last_failed;
-    uint64_t last_seq; // the engine's last seq at the last success: changes since are the difference
+};
+
+// SAVE, BGSAVE, BGREWRITEAOF; see saves.h.
+struct server_saves {
+    struct save_state save, rewrite;
+    struct list waiters; // save_waiter.link
 };
 
 struct server {
@@ -122,6 +128,8 @@ struct server {
     struct server_turn turn;
     struct server_handles handles;
     struct server_saves saves;
+    uint64_t memory_peak; // the most used memory that INFO has seen
+    bool expire_off;      // DEBUG SET-ACTIVE-EXPIRE 0
 
     uint8_t *read_buffer;         // READ_BUFFER_SIZE
     struct resp_parser lookahead; // for prefetching behind a parked command
@@ -175,5 +183,6 @@ extern const struct command cmd_client_rows[]; // cmd_client.c
 extern const struct command cmd_config_rows[]; // cmd_config.c
 extern const struct command cmd_info_rows[];   // cmd_info.c
 extern const struct command cmd_server_rows[]; // cmd_server.c
+extern const struct command cmd_debug_rows[];  // cmd_debug.c
 
 #endif

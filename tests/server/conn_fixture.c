@@ -1,4 +1,5 @@
 #include "conn_fixture.h"
+#include "server/saves.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -258,6 +259,19 @@ int session_queued(const struct session *s)
 }
 
 const struct command cmd_client_rows[1], cmd_config_rows[1], cmd_info_rows[1], cmd_server_rows[1];
+const struct command cmd_debug_rows[1];
+
+void saves_init(struct server *s)
+{
+}
+
+void saves_attach(struct server *s)
+{
+}
+
+void saves_release(struct server *s)
+{
+}
 
 // --- The environment --------------------------------------------------------------------------------------------------------------
 

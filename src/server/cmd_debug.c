@@ -1,0 +1,192 @@
+// cmd_debug: MEMORY and DEBUG: looking inside, and what tests need. Only the subcommands that can say or do something true here; the others of
+// Redis speak of structures that Varve has not, and are unknown.
+//
+// DEBUG is a protected command: the dispatcher lets it through as enable-debug-command says.
+
+#include <malloc.h>
+#include <math.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "commands/number.h"
+#include "server/server.h"
+
+// What a record takes in a memtable beside its bytes: tag, lengths, sequence number, place in the index.
+enum { RECORD_OVERHEAD = 48 };
+
+static struct server *server_of(struct call *call)
+{
+    return commands_server(call->commands);
+}
+
+// --- MEMORY -------------------------------------------------------------------------------------------------------------------------
+
+static int memory_usage(struct call *call)
+{
+    for (int i = 3; i < call->argc; i++) {
+        int64_t samples;
+        if (!slice_equal_nocase(call->argv[i], "samples") || i + 1 >= call->argc)
+            return call_syntax_error(call);
+        if (!call_int(call, call->argv[++i], &samples))
+            return OK;
+        if (samples < 0)
+            return call_syntax_error(call);
+    }
+    struct value value;
+    int status = keyspace_get(call->keys, LOOKUP_QUIET, call->argv[2], &value);
+    if (status == NOT_FOUND)
+        reply_null(call->reply);
+    else if (status == OK)
+        reply_int(call->reply, (int64_t)(KEY_PREFIX_LEN + call->argv[2].len + 1 + value.bytes.len + RECORD_OVERHEAD));
+    return status == NOT_FOUND ? OK : status;
+}
+
+static int memory_purge(struct call *call)
+{
+    malloc_trim(0);
+    reply_ok(call->reply);
+    return OK;
+}
+
+static int memory_help(struct call *call)
+{
+    static const char *const lines[] = {
+        "PURGE",
+        "    Give free memory back to the system.",
+        "USAGE <key> [SAMPLES <count>]",
+        "    Bytes that <key> and its value take while they are in memory.",
+        NULL,
+    };
+    return call_help(call, lines);
+}
+
+static const struct command memory_subcommands[] = {
+    {.name = "help",
+        .fn = memory_help,
+        .arity = 2,
+        .flags = CMD_LOADING | CMD_STALE,
+        .since = "4.0.0",
+        .group = "server",
+        .complexity = "O(1)",
+        .summary = "Explains the subcommands"},
+    {.name = "purge",
+        .fn = memory_purge,
+        .arity = 2,
+        .tips = "request_policy:all_shards response_policy:all_succeeded",
+        .since = "4.0.0",
+        .group = "server",
+        .complexity = "Depends on how much memory is free",
+        .summary = "Gives free memory back to the system"},
+    {.name = "usage",
+        .fn = memory_usage,
+        .arity = -3,
+        .flags = CMD_READONLY,
+        .first_key = 2,
+        .last_key = 2,
+        .key_step = 1,
+        .specs = "RO i2 r0,1,0",
+        .since = "4.0.0",
+        .group = "server",
+        .complexity = "O(1)",
+        .summary = "Estimates the memory that a key and its value take",
+        .arguments = "key:k#0 count:i=SAMPLES?"},
+    {.name = NULL},
+};
+
+// --- DEBUG --------------------------------------------------------------------------------------------------------------------------
+
+static void text_of(struct slice s, char *out, size_t size)
+{
+    snprintf(out, size, "%.*s", (int)s.len, (const char *)s.data);
+}
+
+// Stops the whole server, as it says.
+static int debug_sleep(struct call *call)
+{
+    char text[64];
+    text_of(call->argv[2], text, sizeof text);
+    double seconds = strtod(text, NULL);
+    if (seconds > 0 && isfinite(seconds)) {
+        struct timespec time = {(time_t)seconds, (long)(fmod(seconds, 1) * 1e9)};
+        nanosleep(&time, NULL);
+    }
+    reply_ok(call->reply);
+    return OK;
+}
+
+static int debug_set_active_expire(struct call *call)
+{
+    char text[64];
+    text_of(call->argv[2], text, sizeof text);
+    server_of(call)->expire_off = atoi(text) == 0;
+    reply_ok(call->reply);
+    return OK;
+}
+
+static int debug_error(struct call *call)
+{
+    reply_errorf(call->reply, "%.*s", (int)call->argv[2].len, (const char *)call->argv[2].data);
+    return OK;
+}
+
+static int debug_log(struct call *call)
+{
+    log_line(server_of(call)->logger, LOG_WARNING, "DEBUG LOG: %.*s", (int)call->argv[2].len,
+        (const char *)call->argv[2].data);
+    reply_ok(call->reply);
+    return OK;
+}
+
+static int debug_help(struct call *call)
+{
+    static const char *const lines[] = {
+        "ERROR <string>",
+        "    Reply with the error <string>.",
+        "LOG <message>",
+        "    Write <message> to the server's log.",
+        "SET-ACTIVE-EXPIRE <0|1>",
+        "    0: expired keys are deleted only when somebody comes across them.",
+        "SLEEP <seconds>",
+        "    Stop the whole server for so long. Fractions are allowed.",
+        NULL,
+    };
+    return call_help(call, lines);
+}
+
+static int debug(struct call *call)
+{
+    static const struct {
+        const char *name;
+        int argc;
+        command_fn fn;
+    } actions[] = {
+        {"help", 2, debug_help},
+        {"error", 3, debug_error},
+        {"log", 3, debug_log},
+        {"set-active-expire", 3, debug_set_active_expire},
+        {"sleep", 3, debug_sleep},
+    };
+    for (size_t i = 0; i < sizeof actions / sizeof actions[0]; i++)
+        if (call->argc == actions[i].argc && slice_equal_nocase(call->argv[1], actions[i].name))
+            return actions[i].fn(call);
+    return call_subcommand_syntax_error(call);
+}
+
+const struct command cmd_debug_rows[] = {
+    {.name = "debug",
+        .fn = debug,
+        .arity = -2,
+        .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_PROTECTED,
+        .since = "1.0.0",
+        .group = "server",
+        .complexity = "Depends on the subcommand.",
+        .summary = "What tests need: pauses, errors, expiry by hand"},
+    {.name = "memory",
+        .arity = -2,
+        .since = "4.0.0",
+        .group = "server",
+        .complexity = "Depends on the subcommand.",
+        .summary = "What takes memory",
+        .subcommands = memory_subcommands},
+    {.name = NULL},
+};
