@@ -153,7 +153,8 @@ static void rewrite(const struct history *h, struct entry *entries, unsigned cou
 }
 
 // What a reader at seq sees of key in a set of entries: NULL for nothing. Whoever reads below a drop must have a snapshot from before it.
-static const struct entry *see(const struct history *h, const struct entry *entries, unsigned count, const char *key, uint64_t seq)
+static const struct entry *see(
+    const struct history *h, const struct entry *entries, unsigned count, const char *key, uint64_t seq)
 {
     const struct entry *newest = NULL;
     for (unsigned i = 0; i < count; i++) {
@@ -198,9 +199,11 @@ static int64_t puts_not_dropped(const struct history *h, const struct output *o)
     for (int k = 0; k < KEYS; k++) {
         const struct entry *newest = NULL;
         for (unsigned i = 0; i < o->count; i++)
-            if (slice_equal(o->entries[i].key, slice_cstr(key_names[k])) && (newest == NULL || o->entries[i].seq > newest->seq))
+            if (slice_equal(o->entries[i].key, slice_cstr(key_names[k])) &&
+                (newest == NULL || o->entries[i].seq > newest->seq))
                 newest = &o->entries[i];
-        live += newest != NULL && entry_kind(newest) == RECORD_PUT && drop_set_find(&h->drops, newest->key, newest->seq) == 0;
+        live += newest != NULL && entry_kind(newest) == RECORD_PUT &&
+                drop_set_find(&h->drops, newest->key, newest->seq) == 0;
     }
     return live;
 }

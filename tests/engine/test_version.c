@@ -266,7 +266,8 @@ Test(drops, lookups_agree_with_looking_at_all)
             uint64_t seq = random_below(&r, 110), expected = 0;
             for (uint32_t j = 0; j < set.count; j++) {
                 const struct drop *d = &set.items[j];
-                if (slice_starts_with(slice_cstr(key), d->prefix) && d->seq > seq && (expected == 0 || d->seq < expected))
+                if (slice_starts_with(slice_cstr(key), d->prefix) && d->seq > seq &&
+                    (expected == 0 || d->seq < expected))
                     expected = d->seq;
             }
             cr_assert_eq(drop_set_find(&set, slice_cstr(key), seq), expected);
