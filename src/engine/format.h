@@ -47,6 +47,7 @@
 //     A restart every TABLE_RESTART_INTERVAL entries. Kinds in tables: PUT, DELETE (VALUE_POINTER is reserved).
 //   INDEX block contents: as a data block whose values are HANDLEs, tag PUT, seq 0; the key of entry i is >= every key in data block i and
 //     < every key in data block i + 1 (a short separator); equal only where the versions of one key go on in block i + 1.
+//     Uncompressed always.
 //   FILTER block contents: blocked Bloom filter (Putze, Sanders, Singler 2007): n blocks of 64 bytes, then 4 bytes n, 4 bytes k. A key's
 //     hash h = hash64(user key): block = ((h >> 32) * n) >> 32; k probes inside the 512 bits from the low 32 bits, see filter.c.
 //     Uncompressed always.

@@ -149,7 +149,7 @@ out:
 int table_get(struct block_source *source, struct table *t, struct slice key, uint64_t hash, uint64_t max_seq,
     struct entry *out, struct block_ref *pin, struct engine_stats *stats, struct error *err)
 {
-    int status = OK, maybe = table_may_contain(t, hash);
+    int status = OK, maybe = source->tracks && t->filter.len > 0 ? -1 : table_may_contain(t, hash);
     if (maybe < 0)
         maybe = ask_filter(source, t, hash, &status, err);
     struct handle h;

@@ -20,6 +20,7 @@ struct block_source {
     void (*want)(struct block_source *s, struct table *t, struct handle h);
     // A cursor has left this table. NULL: no use for the hint.
     void (*leave)(struct block_source *s, struct table *t);
+    bool tracks; // it has to be told of every block that is used: no short cuts past get
 };
 
 // Over one table, which the caller keeps alive. Failures go to *err (may be NULL), which outlives the cursor.

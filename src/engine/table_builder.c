@@ -221,7 +221,7 @@ static void add_tail(struct table_builder *b)
         b->table->filter = add_block(b, buf_slice(&bytes), NULL);
         buf_clear(&bytes);
     }
-    b->table->index = add_block(b, block_builder_finish(&b->index), b->compressor);
+    b->table->index = add_block(b, block_builder_finish(&b->index), NULL);
     encode_properties(&bytes, b->table, b->options.level);
     add_footer(b, add_block(b, buf_slice(&bytes), NULL));
     buf_release(&bytes);

@@ -38,7 +38,8 @@ static void moody_leave(struct block_source *s, struct table *t)
 
 static struct moody_source moody(struct block_source *below, struct random *random)
 {
-    return (struct moody_source){{moody_get, moody_put, moody_want, moody_leave}, below, random, 0};
+    struct block_source source = {.get = moody_get, .put = moody_put, .want = moody_want, .leave = moody_leave};
+    return (struct moody_source){source, below, random, 0};
 }
 
 // Writes the model as up to `max` tables that are disjoint in their keys, as a level is.
