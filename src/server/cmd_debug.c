@@ -4,7 +4,6 @@
 // DEBUG is a protected command: the dispatcher lets it through as enable-debug-command says.
 
 #include <malloc.h>
-#include <math.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -106,8 +105,8 @@ static int debug_sleep(struct call *call)
     char text[64];
     text_of(call->argv[2], text, sizeof text);
     double seconds = strtod(text, NULL);
-    if (seconds > 0 && isfinite(seconds)) {
-        struct timespec time = {(time_t)seconds, (long)(fmod(seconds, 1) * 1e9)};
+    if (seconds > 0 && seconds < 1e9) {
+        struct timespec time = {(time_t)seconds, (long)((seconds - (double)(time_t)seconds) * 1e9)};
         nanosleep(&time, NULL);
     }
     reply_ok(call->reply);

@@ -6,12 +6,29 @@
 
 #include "os/os.h"
 
+static char dir[64];
+
+static void remove_directory(void)
+{
+    struct dir_entry *entries;
+    size_t count;
+    if (os_env()->ops->list(os_env(), dir, &entries, &count, NULL) == OK) {
+        for (size_t i = 0; i < count; i++) {
+            char path[512];
+            snprintf(path, sizeof path, "%s/%s", dir, entries[i].name);
+            unlink(path);
+        }
+        free(entries);
+    }
+    rmdir(dir);
+}
+
 const char *test_directory(void)
 {
-    static char dir[64];
     if (dir[0] == 0) {
         strcpy(dir, "/tmp/varve-test-XXXXXX");
         cr_assert_not_null(mkdtemp(dir));
+        atexit(remove_directory);
     }
     return dir;
 }
