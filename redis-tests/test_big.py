@@ -30,7 +30,8 @@ def dataset(t):
 
 def settle(server):
     """No flush and no compaction under way."""
-    wait_until(lambda: engine_field(server.info(), "compaction_running") == 0 and engine_field(server.info(), "flush_running") == 0, 300, "compaction is done")
+    wait_until(lambda: engine_field(server.info(), "compaction_running") == 0 and engine_field(server.info(), "flush_running") == 0, 300,
+               "compaction is done")
 
 
 def test_more_data_than_memory(t):

@@ -84,7 +84,8 @@ class Writer(threading.Thread):
         for i, value in enumerate(values):
             number = first + i
             if value is None:
-                assert number > self.acknowledged, "%s: write %d was acknowledged (up to %d) and is gone" % (self.name_of_keys, number, self.acknowledged)
+                assert number > self.acknowledged, "%s: write %d was acknowledged (up to %d) and is gone" % (self.name_of_keys, number,
+                                                                                                             self.acknowledged)
                 continue
             assert value == expected(number), "%s: write %d came back as %r" % (self.name_of_keys, number, value[:60])
             assert number == last + 1, "%s: write %d is there and %d is not: not in order" % (self.name_of_keys, number, last + 1)

@@ -170,7 +170,8 @@ class Pair:
 
     def scan_errors(self, i):
         v = self.v
-        words = ["SCAN"] + v.choice([["abc"], ["", "COUNT", "1000"], ["18446744073709551616"], ["0", "COUNT", v.choice(["0", "-1", "x"])], ["0", "MATCH"],
+        words = ["SCAN"] + v.choice([["abc"], ["", "COUNT", "1000"], ["18446744073709551616"], ["0", "COUNT", v.choice(["0", "-1", "x"])],
+                                     ["0", "MATCH"],
                                      ["0", "FOO", "1"], ["0", "COUNT"], ["0", "FOO"], [], ["x", "COUNT", "0"], ["1.5"], [" 0"]])
         self.call(i, "scan", words)
 

@@ -53,10 +53,13 @@ def compare_calls(servers, calls, proto=2, known=()):
 
 # No inline command with a zero byte: redis-server takes it for the end of what has arrived and waits for more.
 MALFORMED = [
-    b"*1\r\n+PING\r\n", b"*1\r\n$-1\r\n", b"*1\r\n$x\r\n", b"*1\r\n$\r\n", b"*1\r\n$536870913\r\n", b"*1\r\n$99999999999999999999\r\n", b"*1048577\r\n",
-    b"*2147483648\r\n", b"*x\r\n", b"*1x\r\n", b"*1.0\r\n", b"* 1\r\n", b"*+1\r\n", b"*01\r\n$4\r\nPING\r\n", b"*1\r\n$04\r\nPING\r\n", b"*1\r\n$4 \r\nPING\r\n",
+    b"*1\r\n+PING\r\n", b"*1\r\n$-1\r\n", b"*1\r\n$x\r\n", b"*1\r\n$\r\n", b"*1\r\n$536870913\r\n", b"*1\r\n$99999999999999999999\r\n",
+    b"*1048577\r\n",
+    b"*2147483648\r\n", b"*x\r\n", b"*1x\r\n", b"*1.0\r\n", b"* 1\r\n", b"*+1\r\n", b"*01\r\n$4\r\nPING\r\n", b"*1\r\n$04\r\nPING\r\n",
+    b"*1\r\n$4 \r\nPING\r\n",
     b"*0\r\n", b"*-1\r\n", b"*-5\r\n", b"*\r\n", b"\r\n", b"\n", b"   \r\n", b"\r\n\r\n\r\nPING\r\n", b"*0\r\n*0\r\nPING\r\n",
-    b"PING\r\n", b"PING\n", b"ping hello\r\n", b'ECHO "a b\\n\\x41\\"\\t\\q"\r\n', b"ECHO 'a\\'b \\n'\r\n", b'ECHO "unbalanced\r\n', b"ECHO 'unbalanced\r\n",
+    b"PING\r\n", b"PING\n", b"ping hello\r\n", b'ECHO "a b\\n\\x41\\"\\t\\q"\r\n', b"ECHO 'a\\'b \\n'\r\n", b'ECHO "unbalanced\r\n',
+    b"ECHO 'unbalanced\r\n",
     b'ECHO "a"b\r\n', b"ECHO 'a'b\r\n", b'ECHO a"b"\r\n', b'ECHO ""\r\n', b"ECHO \t x \t\r\n", b'ECHO "\\xzz"\r\n', b"ECHO \xff\r\n",
     b"+PING\r\n", b"$4\r\nPING\r\n", b"-x\r\n", b"GET\r\n", b"nosuch a b\r\n", b"x" * 70000 + b"\r\n", b"x" * 70000, b"*" + b"1" * 70000,
     b"*1\r\n$" + b"1" * 70000, b"PING\r\nPING\r\n*1\r\n$4\r\nPING\r\n*1\r\n$3\r\n", b"*1\r\n$4\r\nPINGxx*1\r\n$4\r\nPING\r\n",
@@ -105,10 +108,13 @@ def test_attackers_protocols(t):
 
 def test_unknown_commands(t):
     long = "x" * 300
-    calls = [["NOSUCH"], ["nosuch", "a", "b"], ["nosuch", ""], ["nosuch", "a'b"], ["nosuch", long], [long], [long, long], ["nosuch"] + ["arg%d" % i for i in range(50)],
+    calls = [["NOSUCH"], ["nosuch", "a", "b"], ["nosuch", ""], ["nosuch", "a'b"], ["nosuch", long], [long], [long, long],
+             ["nosuch"] + ["arg%d" % i for i in range(50)],
              [""], ["\x00"], ["no such"], ["no\r\nsuch", "a\r\nb"], ["CLIENT", "NOSUCH"], ["client", "nosuch", "x"], ["CONFIG", "NOSUCH"],
-             ["OBJECT", "NOSUCH", "k"], ["MEMORY", "NOSUCH"], ["COMMAND", "NOSUCH"], ["COMMAND", "NO\r\nSUCH"], ["CONFIG", long], ["CLIENT"], ["CONFIG"], ["OBJECT"],
-             ["MEMORY"], ["CLIENT", ""], ["DEBUG", "NOSUCH"], ["CONFIG", "GET"], ["CLIENT", "ID", "x"], ["OBJECT", "ENCODING"], ["GET"], ["get", "a", "b"],
+             ["OBJECT", "NOSUCH", "k"], ["MEMORY", "NOSUCH"], ["COMMAND", "NOSUCH"], ["COMMAND", "NO\r\nSUCH"], ["CONFIG", long], ["CLIENT"],
+             ["CONFIG"], ["OBJECT"],
+             ["MEMORY"], ["CLIENT", ""], ["DEBUG", "NOSUCH"], ["CONFIG", "GET"], ["CLIENT", "ID", "x"], ["OBJECT", "ENCODING"], ["GET"],
+             ["get", "a", "b"],
              ["CLIENT|ID"], ["config|get", "x"]]
     servers = both(t)
     for proto in (2, 3):
@@ -117,9 +123,11 @@ def test_unknown_commands(t):
 
 def test_hello(t):
     servers = both(t)
-    cases = [["HELLO"], ["HELLO", "2"], ["HELLO", "3"], ["HELLO", "1"], ["HELLO", "4"], ["HELLO", "x"], ["HELLO", "3", "SETNAME", "me"], ["HELLO", "3", "SETNAME", "a b"],
+    cases = [["HELLO"], ["HELLO", "2"], ["HELLO", "3"], ["HELLO", "1"], ["HELLO", "4"], ["HELLO", "x"], ["HELLO", "3", "SETNAME", "me"],
+             ["HELLO", "3", "SETNAME", "a b"],
              ["HELLO", "3", "AUTH", "default", "x"], ["HELLO", "3", "AUTH", "nobody", "x"], ["HELLO", "3", "AUTH", "default"], ["HELLO", "3", "FOO"],
-             ["HELLO", "2", "AUTH", "default", "x", "SETNAME", "me"], ["HELLO", "3", "SETNAME"], ["HELLO", "2", "SETNAME", "x", "SETNAME", "y"], ["HELLO", ""], ["HELLO", "03"]]
+             ["HELLO", "2", "AUTH", "default", "x", "SETNAME", "me"], ["HELLO", "3", "SETNAME"], ["HELLO", "2", "SETNAME", "x", "SETNAME", "y"],
+             ["HELLO", ""], ["HELLO", "03"]]
     for words in cases:
         replies = []
         for server in servers:
@@ -137,7 +145,8 @@ def test_hello(t):
 def test_authentication(t):
     servers = both(t, requirepass="secret")
     calls = [
-        [["PING"], ["GET", "a"], ["NOSUCH"], ["AUTH", "wrong"], ["AUTH", "default", "wrong"], ["AUTH", "nobody", "secret"], ["AUTH", "secret"], ["PING"]],
+        [["PING"], ["GET", "a"], ["NOSUCH"], ["AUTH", "wrong"], ["AUTH", "default", "wrong"], ["AUTH", "nobody", "secret"], ["AUTH", "secret"],
+         ["PING"]],
         [["AUTH", "default", "secret"], ["GET", "a"], ["RESET"], ["GET", "a"]],
         [["HELLO"], ["HELLO", "3"], ["HELLO", "3", "AUTH", "default", "wrong"], ["GET", "a"]],
         [["MULTI"], ["EXEC"], ["COMMAND", "COUNT"], ["CLIENT", "GETNAME"], ["ECHO", "x"], ["RESET"], ["AUTH"], ["AUTH", "a", "b", "c"]],
@@ -157,7 +166,8 @@ def test_authentication(t):
 
 def test_limits_before_auth(t):
     compare_raw(both(t, requirepass="secret"), [
-        encode("ECHO", *["x"] * 9), b"*10\r\n" + b"$1\r\nx\r\n" * 10, b"*11\r\n", b"*2\r\n$4\r\nECHO\r\n$16385\r\n", b"*2\r\n$4\r\nECHO\r\n$16384\r\n" + b"x" * 16384 + b"\r\n",
+        encode("ECHO", *["x"] * 9), b"*10\r\n" + b"$1\r\nx\r\n" * 10, b"*11\r\n", b"*2\r\n$4\r\nECHO\r\n$16385\r\n",
+        b"*2\r\n$4\r\nECHO\r\n$16384\r\n" + b"x" * 16384 + b"\r\n",
         b"PING\r\n", b"*1\r\n$16385\r\n", b"*1000000\r\n",
     ])
 
@@ -166,8 +176,10 @@ def test_limits(t):
     redis, varve = both(t, proto_max_bulk_len="1mb")
     megabyte = b"x" * (1 << 20)
     compare_raw((redis, varve), [
-        b"*2\r\n$4\r\nECHO\r\n$1048577\r\n", encode("SET", "k", megabyte), encode("SET", "k", megabyte) + encode("STRLEN", "k") + encode("APPEND", "k", "x") + encode("STRLEN", "k"),
-        encode("SETRANGE", "k", 1048576, "x"), encode("SETRANGE", "k", 1048575, "y") + encode("STRLEN", "k"), encode("SETRANGE", "fresh", 1048577, "x"),
+        b"*2\r\n$4\r\nECHO\r\n$1048577\r\n", encode("SET", "k", megabyte),
+        encode("SET", "k", megabyte) + encode("STRLEN", "k") + encode("APPEND", "k", "x") + encode("STRLEN", "k"),
+        encode("SETRANGE", "k", 1048576, "x"), encode("SETRANGE", "k", 1048575, "y") + encode("STRLEN", "k"),
+        encode("SETRANGE", "fresh", 1048577, "x"),
         encode("MGET", *["k"] * 20),
     ])
 
@@ -180,7 +192,8 @@ def test_keys_and_values_over_the_limit(t):
     c = varve.connect()
     assert c.call("SET", b"k" * 65536, "x") == ("+", b"OK")
     assert c.call("GET", b"k" * 65536) == ("$", b"x")
-    for words in (["SET", b"k" * 65537, "x"], ["MSET", "a", "1", b"k" * 65537, "x"], ["SET", "v", b"x" * (9 << 20)], ["APPEND", "v", b"x" * (9 << 20)]):
+    for words in (["SET", b"k" * 65537, "x"], ["MSET", "a", "1", b"k" * 65537, "x"], ["SET", "v", b"x" * (9 << 20)],
+                  ["APPEND", "v", b"x" * (9 << 20)]):
         reply = c.call(*words)
         assert is_error(reply), "%s of %d bytes: %r" % (words[0], max(len(w) for w in words), reply)
     assert c.call("EXISTS", "a", "v") == (":", b"0"), "a refused command left something behind"
@@ -219,7 +232,8 @@ def test_deep_pipelines(t):
 
 def test_quit_and_reset(t):
     redis, varve = both(t)
-    compare_raw((redis, varve), [encode("QUIT"), b"quit\r\n", encode("QUIT", "x"), encode("PING") + encode("QUIT") + encode("PING"), encode("MULTI") + encode("QUIT")])
+    compare_raw((redis, varve), [encode("QUIT"), b"quit\r\n", encode("QUIT", "x"), encode("PING") + encode("QUIT") + encode("PING"),
+                                 encode("MULTI") + encode("QUIT")])
     compare_calls((redis, varve), [
         [["MULTI"], ["SET", "k", "1"], ["RESET"], ["GET", "k"], ["EXEC"]],
         [["SELECT", "3"], ["SET", "k", "3"], ["RESET"], ["GET", "k"]],
@@ -241,14 +255,16 @@ def test_transactions(t):
         [["WATCH", "a"], ["SET", "a", "9"], ["MULTI"], ["GET", "a"], ["EXEC"], ["MULTI"], ["GET", "a"], ["EXEC"]],
         [["WATCH", "a"], ["SELECT", "1"], ["SET", "a", "9"], ["MULTI"], ["GET", "a"], ["EXEC"]],
         [["WATCH", "a"], ["UNWATCH"], ["SET", "a", "9"], ["MULTI"], ["GET", "a"], ["EXEC"]],
-        [["WATCH", "nosuch"], ["DEL", "nosuch"], ["MULTI"], ["EXEC"]], [["SET", "a", "1"], ["WATCH", "a"], ["EXPIRE", "a", "100"], ["MULTI"], ["EXEC"]],
+        [["WATCH", "nosuch"], ["DEL", "nosuch"], ["MULTI"], ["EXEC"]],
+        [["SET", "a", "1"], ["WATCH", "a"], ["EXPIRE", "a", "100"], ["MULTI"], ["EXEC"]],
         [["SET", "a", "1"], ["WATCH", "a"], ["FLUSHALL"], ["MULTI"], ["EXEC"]], [["DEL", "a"], ["WATCH", "a"], ["FLUSHDB"], ["MULTI"], ["EXEC"]],
         [["SET", "a", "1"], ["SELECT", "1"], ["DEL", "a"], ["SELECT", "0"], ["WATCH", "a"], ["SWAPDB", "0", "1"], ["MULTI"], ["EXEC"], ["FLUSHALL"]],
         [["SET", "a", "1"], ["WATCH", "a"], ["RENAME", "a", "b"], ["MULTI"], ["EXEC"]], [["WATCH", "z"], ["COPY", "b", "z"], ["MULTI"], ["EXEC"]],
         [["MULTI"], ["SELECT", "2"], ["SET", "a", "two"], ["GET", "a"], ["SELECT", "0"], ["GET", "a"], ["EXEC"], ["GET", "a"]],
         [["MULTI"], ["SET", "a", "1"], ["FLUSHALL"], ["SET", "b", "2"], ["SWAPDB", "0", "1"], ["KEYS", "*"], ["DBSIZE"], ["EXEC"], ["DBSIZE"]],
         [["MULTI"], ["SET", "t", "1"], ["PEXPIREAT", "t", "1"], ["GET", "t"], ["EXEC"], ["GET", "t"], ["DBSIZE"]],
-        [["MULTI"], ["EXEC"]], [["MULTI", "x"]], [["EXEC", "x"]], [["MULTI"], ["EXEC", "x"], ["EXEC"]], [["MULTI"], ["DISCARD", "x"], ["PING"], ["EXEC"]],
+        [["MULTI"], ["EXEC"]], [["MULTI", "x"]], [["EXEC", "x"]], [["MULTI"], ["EXEC", "x"], ["EXEC"]],
+        [["MULTI"], ["DISCARD", "x"], ["PING"], ["EXEC"]],
         [["MULTI"], ["SAVE"], ["SHUTDOWN"], ["EXEC"]], [["MULTI"], ["CLIENT", "ID", "x"], ["EXEC"]], [["MULTI"], ["RESET"], ["PING"]],
     ]
     for proto in (2, 3):
@@ -292,15 +308,18 @@ def test_client_list_and_info(t):
         for x in (a, b, c):
             x.close()
     compare_calls((redis, varve), [[w] for w in (
-        ["CLIENT", "LIST", "TYPE", "nosuch"], ["CLIENT", "LIST", "TYPE", "pubsub"], ["CLIENT", "LIST", "TYPE", "replica"], ["CLIENT", "LIST", "TYPE"], ["CLIENT", "LIST", "ID"],
+        ["CLIENT", "LIST", "TYPE", "nosuch"], ["CLIENT", "LIST", "TYPE", "pubsub"], ["CLIENT", "LIST", "TYPE", "replica"], ["CLIENT", "LIST", "TYPE"],
+        ["CLIENT", "LIST", "ID"],
         ["CLIENT", "LIST", "ID", "x"], ["CLIENT", "LIST", "FOO"], ["CLIENT", "INFO", "x"], ["CLIENT", "LIST", "ID", "999999"])])
 
 
 def test_client_kill(t):
     redis, varve = both(t)
     harmless = [["CLIENT", "KILL"] + w for w in (
-        [], ["1.2.3.4:5"], ["x"], ["ID"], ["ID", "999999"], ["ID", "x"], ["ID", "-1"], ["ID", "0"], ["ADDR", "1.2.3.4:5"], ["LADDR", "1.2.3.4:5"], ["TYPE", "pubsub"], ["TYPE", "nosuch"],
-        ["USER", "nosuch"], ["SKIPME", "maybe"], ["FOO", "1"], ["ADDR", "1.2.3.4:5", "SKIPME"], ["TYPE", "replica", "SKIPME", "yes"], ["USER", "default", "ADDR", "1.2.3.4:5"],
+        [], ["1.2.3.4:5"], ["x"], ["ID"], ["ID", "999999"], ["ID", "x"], ["ID", "-1"], ["ID", "0"], ["ADDR", "1.2.3.4:5"], ["LADDR", "1.2.3.4:5"],
+        ["TYPE", "pubsub"], ["TYPE", "nosuch"],
+        ["USER", "nosuch"], ["SKIPME", "maybe"], ["FOO", "1"], ["ADDR", "1.2.3.4:5", "SKIPME"], ["TYPE", "replica", "SKIPME", "yes"],
+        ["USER", "default", "ADDR", "1.2.3.4:5"],
         ["MAXAGE", "1"])]
     compare_calls((redis, varve), [[w] for w in harmless])
     for server in (redis, varve):
@@ -327,8 +346,10 @@ def test_client_kill(t):
 def test_client_odds_and_ends(t):
     redis, varve = both(t)
     known = known_commands(varve)
-    calls = [["CLIENT", "UNBLOCK", "999999"], ["CLIENT", "UNBLOCK", "x"], ["CLIENT", "UNBLOCK", "1", "FOO"], ["CLIENT", "UNBLOCK"], ["CLIENT", "UNBLOCK", "999999", "ERROR"],
-             ["CLIENT", "GETREDIR"], ["CLIENT", "CACHING", "YES"], ["CLIENT", "CACHING", "x"], ["CLIENT", "TRACKINGINFO"], ["CLIENT", "NO-EVICT", "on"], ["CLIENT", "NO-EVICT", "x"],
+    calls = [["CLIENT", "UNBLOCK", "999999"], ["CLIENT", "UNBLOCK", "x"], ["CLIENT", "UNBLOCK", "1", "FOO"], ["CLIENT", "UNBLOCK"],
+             ["CLIENT", "UNBLOCK", "999999", "ERROR"],
+             ["CLIENT", "GETREDIR"], ["CLIENT", "CACHING", "YES"], ["CLIENT", "CACHING", "x"], ["CLIENT", "TRACKINGINFO"],
+             ["CLIENT", "NO-EVICT", "on"], ["CLIENT", "NO-EVICT", "x"],
              ["CLIENT", "SETNAME", ""], ["CLIENT", "GETNAME"]]
     calls = [w for w in calls if "client|" + w[1].lower() in known]
     for proto in (2, 3):
@@ -367,7 +388,8 @@ ABSENT = {}
 def test_info_fields(t):
     redis, varve = both(t, appendonly="yes")
     c, d = redis.connect(), varve.connect()
-    for words in ([], ["everything"], ["all"], ["default"], ["server", "CLIENTS"], ["nosuch"], ["Keyspace"], ["commandstats"], ["server", "server"], ["modules", "cluster"]):
+    for words in ([], ["everything"], ["all"], ["default"], ["server", "CLIENTS"], ["nosuch"], ["Keyspace"], ["commandstats"], ["server", "server"],
+                  ["modules", "cluster"]):
         theirs, ours = parse_info(plain(c.call("INFO", *words))), parse_info(plain(d.call("INFO", *words)))
         sections = [s for s in theirs if s in ours]
         assert sections == list(theirs), "INFO %s: sections %r, redis has %r" % (words, list(ours), list(theirs))
@@ -471,11 +493,14 @@ def test_command_list_and_count(t):
     assert len([n for n in ours if b"|" not in n]) == plain(b.call("COMMAND", "COUNT")), "COMMAND COUNT counts commands, not their subcommands"
     assert set(ours) - NEWER_SUBCOMMANDS <= theirs, "unknown to redis: %r" % sorted(set(ours) - theirs)
     ours = set(ours) - NEWER_SUBCOMMANDS
-    for words in (["FILTERBY", "PATTERN", "set*"], ["FILTERBY", "ACLCAT", "string"], ["FILTERBY", "ACLCAT", "nosuch"], ["FILTERBY", "MODULE", "nosuch"]):
+    for words in (["FILTERBY", "PATTERN", "set*"], ["FILTERBY", "ACLCAT", "string"], ["FILTERBY", "ACLCAT", "nosuch"],
+                  ["FILTERBY", "MODULE", "nosuch"]):
         x, y = set(plain(a.call("COMMAND", "LIST", *words))), set(plain(b.call("COMMAND", "LIST", *words)))
         assert y - NEWER_SUBCOMMANDS == x & ours, "%r: %r, redis has %r" % (words, sorted(y), sorted(x & ours))
-    compare_calls((redis, varve), [[["COMMAND", "LIST"] + w] for w in (["FILTERBY"], ["FILTERBY", "PATTERN"], ["FOO"], ["FILTERBY", "FOO", "x"], ["FILTERBY", "PATTERN", "a", "b"])])
-    compare_calls((redis, varve), [[["COMMAND", "COUNT", "x"]], [["COMMAND", "INFO", "nosuch", "get"]], [["COMMAND", "GETKEYS"]], [["COMMAND", "GETKEYS", "get"]]])
+    compare_calls((redis, varve), [[["COMMAND", "LIST"] + w] for w in (["FILTERBY"], ["FILTERBY", "PATTERN"], ["FOO"], ["FILTERBY", "FOO", "x"],
+                                                                       ["FILTERBY", "PATTERN", "a", "b"])])
+    compare_calls((redis, varve), [[["COMMAND", "COUNT", "x"]], [["COMMAND", "INFO", "nosuch", "get"]], [["COMMAND", "GETKEYS"]],
+                                   [["COMMAND", "GETKEYS", "get"]]])
 
 
 def test_help_subcommands(t):
@@ -500,12 +525,17 @@ def test_config_parameters(t):
     different = ["%s: redis %r, varve %r" % (k.decode(), v, ours[k]) for k, v in theirs.items() if k not in machine and ours[k] != v]
     assert not different, "defaults differ:\n" + "\n".join(different)
     calls = [[["CONFIG", "SET"] + w] for w in (
-        ["dir", "/tmp"], ["databases", "4"], ["enable-debug-command", "yes"], ["port", "99999"], ["port", "-1"], ["bind", "x y"], ["maxmemory", "x"], ["maxmemory", "1zb"], ["timeout", "-1"],
-        ["nosuch", "x"], ["timeout", "1", "timeout"], ["timeout", "1", "nosuch", "2"], ["timeout", "1", "timeout", "2"], ["appendfsync", "sometimes"], ["loglevel", "x"],
+        ["dir", "/tmp"], ["databases", "4"], ["enable-debug-command", "yes"], ["port", "99999"], ["port", "-1"], ["bind", "x y"], ["maxmemory", "x"],
+        ["maxmemory", "1zb"], ["timeout", "-1"],
+        ["nosuch", "x"], ["timeout", "1", "timeout"], ["timeout", "1", "nosuch", "2"], ["timeout", "1", "timeout", "2"], ["appendfsync", "sometimes"],
+        ["loglevel", "x"],
         ["client-output-buffer-limit", "x"], ["enable-protected-configs", "yes"], ["daemonize", "yes"], ["dbfilename", "x/y"], ["maxclients", "0"],
-        ["tcp-backlog", "1"], ["unixsocket", "x"], ["protected-mode", "perhaps"], ["lazyfree-lazy-user-del", "x"], ["slowlog-log-slower-than", "x"], ["hz", "0"], ["latency-tracking", "x"])]
-    compare_calls((redis, varve), calls + [[["CONFIG", "GET"]], [["CONFIG", "SET", "timeout"]], [["CONFIG", "SET"]], [["CONFIG", "REWRITE"]], [["CONFIG", "RESETSTAT", "x"]],
-                                           [["CONFIG", "SET", "timeout", "7"], ["CONFIG", "GET", "timeout"], ["CONFIG", "SET", "timeout", "9", "nosuch", "1"], ["CONFIG", "GET", "timeout"]]])
+        ["tcp-backlog", "1"], ["unixsocket", "x"], ["protected-mode", "perhaps"], ["lazyfree-lazy-user-del", "x"], ["slowlog-log-slower-than", "x"],
+        ["hz", "0"], ["latency-tracking", "x"])]
+    compare_calls((redis, varve), calls + [[["CONFIG", "GET"]], [["CONFIG", "SET", "timeout"]], [["CONFIG", "SET"]], [["CONFIG", "REWRITE"]],
+                                           [["CONFIG", "RESETSTAT", "x"]],
+                                           [["CONFIG", "SET", "timeout", "7"], ["CONFIG", "GET", "timeout"],
+                                            ["CONFIG", "SET", "timeout", "9", "nosuch", "1"], ["CONFIG", "GET", "timeout"]]])
 
 
 def test_protected_settings(t):
@@ -536,7 +566,8 @@ def test_random_bytes(t):
 
 def test_shutdown(t):
     redis, varve = both(t)
-    compare_calls((redis, varve), [[["SHUTDOWN", w]] for w in ("FOO", "ABORT")] + [[["SHUTDOWN", "NOSAVE", "SAVE"]], [["SHUTDOWN", "NOSAVE", "FOO"]], [["SHUTDOWN", "ABORT", "NOW"]]])
+    compare_calls((redis, varve), [[["SHUTDOWN", w]] for w in ("FOO", "ABORT")] + [[["SHUTDOWN", "NOSAVE", "SAVE"]], [["SHUTDOWN", "NOSAVE", "FOO"]],
+                                                                                   [["SHUTDOWN", "ABORT", "NOW"]]])
     for words in (["SHUTDOWN"], ["SHUTDOWN", "NOSAVE"], ["SHUTDOWN", "NOW", "FORCE"], ["SHUTDOWN", "SAVE"]):
         c = varve.connect()
         c.call("SET", "k", " ".join(words))

@@ -48,7 +48,8 @@ def test_package_index(t):
         packages = {n: packages[n] for i, n in enumerate(sorted(packages)) if i % 4 == 0}
     server = t.varve()
     data = b"".join(encode("SET", b"pkg:" + name, stanza) for name, stanza in packages.items())
-    loaded = subprocess.run([t.tool("redis-cli"), "-p", str(server.port), "--pipe"], input=data, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300)
+    loaded = subprocess.run([t.tool("redis-cli"), "-p", str(server.port), "--pipe"], input=data, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                            timeout=300)
     assert loaded.returncode == 0 and b"errors: 0, replies: %d" % len(packages) in loaded.stdout, loaded.stdout
     check_all(server, packages, t.is_redis())
     server.kill()

@@ -296,8 +296,10 @@ def swapdb(v):
 
 @command("config|get")
 def config_get(v):
-    return v.choice([["save"], ["databases"], ["maxmemory-policy"], ["maxclients", "timeout"], ["nosuch"], ["TIMEOUT"], ["tcp-keepalive", "tcp-keepalive"],
-                     ["hash-max-*-entries"], ["proto-max-bulk-len"], ["lazyfree-lazy-*"], ["slowlog-*"], ["requirepass"], ["databases", "nosuch", "timeout"],
+    return v.choice([["save"], ["databases"], ["maxmemory-policy"], ["maxclients", "timeout"], ["nosuch"], ["TIMEOUT"],
+                     ["tcp-keepalive", "tcp-keepalive"],
+                     ["hash-max-*-entries"], ["proto-max-bulk-len"], ["lazyfree-lazy-*"], ["slowlog-*"], ["requirepass"],
+                     ["databases", "nosuch", "timeout"],
                      ["client-output-buffer-limit"], ["set-max-intset-entries"], ["appenddirname"], ["hz"], ["list-max-ziplist-size"], [""]])
 
 
@@ -308,9 +310,11 @@ def config_set(v):
         ["nosuch", "1"], ["timeout"], ["timeout", "0", "nosuch", "1"], ["timeout", "0", "timeout", "0"], ["databases", "4"], ["dir", "/nosuch"],
         ["maxmemory-policy", "foo"], ["tcp-keepalive", v.choice(["300", "-1", "x"])], ["lazyfree-lazy-expire", v.choice(["yes", "no", "maybe"])],
         ["appendfsync", v.choice(["everysec", "never"])], ["loglevel", v.choice(["notice", "loud"])], ["slowlog-max-len", v.choice(["128", "-1"])],
-        ["hash-max-listpack-entries", v.choice(["512", "x"])], ["client-output-buffer-limit", v.choice(["normal 0 0", "normal 0 0 0", "foo 0 0 0", "normal x 0 0"])],
+        ["hash-max-listpack-entries", v.choice(["512", "x"])],
+        ["client-output-buffer-limit", v.choice(["normal 0 0", "normal 0 0 0", "foo 0 0 0", "normal x 0 0"])],
         ["enable-debug-command", "no"], ["port", "x"], ["proto-max-bulk-len", v.choice(["536870912", "1mb", "1", "512mb", "1tb2"])],
-        ["maxmemory-clients", v.choice(["0", "20%", "101%", "-1"])], ["daemonize", "yes"], ["save", v.choice(["", "x", "900"])], ["hz", v.choice(["10", "x"])],
+        ["maxmemory-clients", v.choice(["0", "20%", "101%", "-1"])], ["daemonize", "yes"], ["save", v.choice(["", "x", "900"])],
+        ["hz", v.choice(["10", "x"])],
     ])
 
 
@@ -334,14 +338,16 @@ def debug(v):
 KEYED = [
     "get", "set", "setnx", "setex", "psetex", "mset", "msetnx", "mget", "getset", "getdel", "getex", "append", "strlen", "getrange", "substr",
     "setrange", "incr", "decr", "incrby", "decrby", "incrbyfloat", "del", "unlink", "exists", "type", "expire", "pexpire", "expireat", "pexpireat",
-    "ttl", "pttl", "expiretime", "pexpiretime", "persist", "rename", "renamenx", "copy", "move", "touch", "object|encoding", "object|refcount", "object|freq",
+    "ttl", "pttl", "expiretime", "pexpiretime", "persist", "rename", "renamenx", "copy", "move", "touch", "object|encoding", "object|refcount",
+    "object|freq",
     "object|idletime",
 ]
 
 # How often the others come, against 10 for those of KEYED.
 WEIGHTS = {"flushall": 0.5, "flushdb": 1, "swapdb": 2, "select": 3, "reset": 1, "hello": 1, "debug": 0.3, "config|resetstat": 0.3}
 
-# COMMAND INFO without arguments is every command, those we do not have yet too. The others are unsafe to mutate: a garbled argument could make something else of the connection, or a time to live that is neither long nor over.
+# COMMAND INFO without arguments is every command, those we do not have yet too. The others are unsafe to mutate: a garbled argument could make
+# something else of the connection, or a time to live that is neither long nor over.
 NOT_MUTATED = {"hello", "command|info", "debug", "config|set", "reset", "client|no-evict", "command|getkeys", "command|getkeysandflags"}
 
 
