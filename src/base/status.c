@@ -17,7 +17,7 @@ const char *status_text(int status)
     }
 }
 
-int error_set(struct error *err, int status, const char *file, uint64_t offset, int os_errno, const char *format, ...)
+int(error_set)(struct error *err, int status, const char *file, uint64_t offset, int os_errno, const char *format, ...)
 {
     if (err == NULL)
         return status;

@@ -46,5 +46,8 @@ const char *status_text(int status);
 // breakpoint. file may be NULL. The text becomes "FILE, offset N: MESSAGE: strerror" with the parts that apply.
 int error_set(struct error *err, int status, const char *file, uint64_t offset, int os_errno, const char *format, ...)
     __attribute__((format(printf, 6, 7)));
+#ifdef __clang_analyzer__ // which cannot see into the function, and so not that a failure is returned
+#define error_set(err, status, ...) (error_set(err, status, __VA_ARGS__), (status))
+#endif
 
 #endif

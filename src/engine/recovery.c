@@ -473,10 +473,10 @@ static int settle_version(struct recovery *r, struct error *err)
         return status;
     engine_unref_version(e, e->version);
     e->version = next;
-    for (size_t i = 0; i < r->segment_count; i++)
+    for (size_t i = 0; status == OK && i < r->segment_count; i++)
         if (r->segments[i].number >= next->log_start)
-            wal_adopt(e->wal, r->segments[i].number, r->segments[i].size);
-    return OK;
+            status = wal_adopt(e->wal, r->segments[i].number, r->segments[i].size, err);
+    return status;
 }
 
 static int build(struct recovery *r, struct error *err)

@@ -176,7 +176,7 @@ static int os_size(struct env *env, struct file *file, uint64_t *out, struct err
 
 static int allocate_by_writing(struct env *env, struct file *file, uint64_t size, struct error *err)
 {
-    uint64_t at;
+    uint64_t at = 0;
     int status = os_size(env, file, &at, err);
     if (status != OK)
         return status;
