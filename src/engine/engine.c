@@ -108,6 +108,8 @@ static struct engine *engine_new(const struct engine_options *options)
     e->failed_timer.fire = fire_failed;
     list_init(&e->snapshots);
     list_init(&e->views);
+    list_init(&e->parked);
+    list_init(&e->held_back);
     list_init(&e->edits.waiting);
     e->cache = cache_new(e->options.memory_budget / ENGINE_CACHE_SHARE);
     e->fetcher = fetcher_new(e->env, e->exec, e->dir, e->cache, e->options.max_open_files, ENGINE_BLOCK_MAX, &e->stats);

@@ -74,6 +74,8 @@ struct engine {
     struct pins pins;
     struct list snapshots; // ascending seq
     struct list views;     // ascending seq: what views or snapshots need is not overwritten in place
+    struct list parked;    // txns that have waited for reads, in the order in which they began to
+    struct list held_back; // those of them that have to let older ones finish first
     struct commit_state commit;
     struct pace_state pace;
     struct flush_state *flush;           // flush.c
@@ -95,25 +97,36 @@ struct snapshot {
 struct view {
     uint32_t refs;
     struct list link; // in engine->views
-    struct memtable *memtables[FROZEN_MAX + 1]; // newest first
+    struct memtable *memtables[2 * (FROZEN_MAX + 1)]; // newest first
     unsigned memtable_count;
     struct version *version;
     uint64_t seq;
 };
 
-enum txn_state { TXN_IDLE, TXN_FETCHING, TXN_ROOM };
+enum txn_state { TXN_IDLE, TXN_FETCHING, TXN_ROOM, TXN_HELD_BACK };
+
+// What rows borrow from: let go by txn_begin.
+struct txn_borrowed {
+    struct block_ref few[4];
+    struct block_ref *more; // once few are full
+    uint32_t count, more_cap;
+    struct borrowed_copy *copies; // of staged values, which move when more is staged
+};
 
 struct txn {
     struct engine *engine;
     struct batch batch;
     struct fetch fetch;
+    struct txn_borrowed borrowed;
     struct pin **pinned; // rows this txn holds
     uint32_t pinned_count, pinned_cap;
     struct view *view;   // shared by the attempts' iterators; NULL until one is opened
     uint64_t seq;
     enum txn_state state;
+    bool waited;         // this is not the first attempt
     bool wants_room;     // the last commit said WAIT
     struct list room_link;
+    struct list parked_link, held_back_link;
     void (*ready_cb)(struct txn *txn, void *arg);
     void *ready_arg;
 };
@@ -142,6 +155,14 @@ void engine_fail(struct engine *e, const struct error *cause); // read-only from
 uint64_t engine_oldest_snapshot(const struct engine *e);       // SEQ_MAX if none
 struct view *view_new(struct engine *e, uint64_t seq); // enters engine->views in order of seq
 void view_unref(struct engine *e, struct view *v);
+
+// txn.c
+void txn_has_room(struct txn *t); // calls back one of room_waiters, which is off the list before
+static inline void txn_saw(struct txn *t, uint64_t seq)
+{
+    if (seq > t->seq)
+        t->seq = seq;
+}
 
 // commit.c
 void commit_init(struct engine *e);

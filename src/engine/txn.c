@@ -1,0 +1,437 @@
+// txn: one command's reads and staged writes. What commits it is in commit.c, what iterates in iter.c.
+//
+// A read asks, in this order: the txn's own staged writes; the memtables, newest first; the rows that parked commands hold (pins); the
+// tables, level by level. The first that knows the key has the newest record of it. A read that needs a block which is not in memory
+// notes it and answers WAIT; the command gives up, waits, and runs again from its start.
+//
+// Progress. From the second attempt on (`waited`), what the tables say of a key, or that they say nothing, is held as a row: newer commits keep
+// it current, and no eviction or compaction takes it away. So each attempt finds what all before it have fetched, and at least one
+// thing more. Blocks are held only until their rows are; what a read that has to wait again has used on its way stays (fetch.h).
+// A txn that never waits holds no rows and allocates nothing here.
+//
+// Bounds. Rows are held within a share of the budget. Over the soft limit only the oldest parked command goes on collecting; younger ones
+// that hold many rows give them back and start over when it is their turn. Over the hard limit a read answers NO_MEMORY.
+//
+// Row values borrow from blocks, memtables and pins, which all live until the next commit or longer; blocks are pinned for that. Staged
+// values are copied, because staging more moves them.
+
+#include "base/alloc.h"
+#include "base/ensure.h"
+#include "base/hash.h"
+#include "engine/engine_impl.h"
+
+enum {
+    ROWS_SOFT_SHARE = 4, // of the memory budget, for all rows that are held
+    ROWS_HARD_SHARE = 2,
+    ROWS_FEW = 64, // who holds no more is never held back
+    FEW_BLOCKS = sizeof(((struct txn_borrowed *)0)->few) / sizeof(struct block_ref),
+};
+
+struct borrowed_copy {
+    struct borrowed_copy *next;
+    uint8_t bytes[];
+};
+
+struct txn *txn_new(struct engine *engine)
+{
+    struct txn *t = xcalloc(1, sizeof *t);
+    t->engine = engine;
+    fetch_init(&t->fetch, engine->fetcher);
+    list_init(&t->room_link);
+    list_init(&t->parked_link);
+    list_init(&t->held_back_link);
+    return t;
+}
+
+// --- What rows borrow from ----------------------------------------------------------------------------------------------------------
+
+static struct block_ref *borrowed_at(struct txn_borrowed *b, uint32_t i)
+{
+    return i < FEW_BLOCKS ? &b->few[i] : &b->more[i - FEW_BLOCKS];
+}
+
+// Keeps the block until txn_begin.
+static void borrow_block(struct txn *t, struct block_ref *ref)
+{
+    struct txn_borrowed *b = &t->borrowed;
+    if (b->count > 0 && borrowed_at(b, b->count - 1)->impl == ref->impl) {
+        t->fetch.source.put(&t->fetch.source, ref);
+        return;
+    }
+    if (b->count >= FEW_BLOCKS && b->count - FEW_BLOCKS == b->more_cap) {
+        b->more_cap = b->more_cap == 0 ? 16 : b->more_cap * 2;
+        b->more = xrealloc(b->more, b->more_cap * sizeof *b->more);
+    }
+    *borrowed_at(b, b->count++) = *ref;
+}
+
+static struct slice borrow_copy(struct txn *t, struct slice value)
+{
+    struct borrowed_copy *copy = xmalloc(sizeof *copy + value.len);
+    copy->next = t->borrowed.copies;
+    t->borrowed.copies = copy;
+    if (value.len > 0)
+        memcpy(copy->bytes, value.data, value.len);
+    return slice_of(copy->bytes, value.len);
+}
+
+static void give_back(struct txn *t)
+{
+    struct txn_borrowed *b = &t->borrowed;
+    while (b->count > 0)
+        t->fetch.source.put(&t->fetch.source, borrowed_at(b, --b->count));
+    free(b->more);
+    b->more = NULL;
+    b->more_cap = 0;
+    while (b->copies != NULL) {
+        struct borrowed_copy *copy = b->copies;
+        b->copies = copy->next;
+        free(copy);
+    }
+}
+
+// --- Reading ------------------------------------------------------------------------------------------------------------------------
+
+static int answer(struct txn *t, const struct entry *e, struct row *out)
+{
+    txn_saw(t, e->seq);
+    if (entry_kind(e) != RECORD_PUT)
+        return NOT_FOUND;
+    *out = (struct row){e->value, e->seq, e->expire_ms};
+    return OK;
+}
+
+// OK with an entry (PUT or DELETE), or NOT_FOUND.
+static int get_from_memtables(const struct memtables *m, struct slice key, uint64_t hash, struct entry *out)
+{
+    int status = memtable_get(m->active, key, hash, SEQ_MAX, out);
+    for (unsigned i = m->frozen_count; i > 0 && status == NOT_FOUND; i--)
+        status = memtable_get(m->frozen[i - 1], key, hash, SEQ_MAX, out);
+    return status;
+}
+
+static bool has_meta(const struct table *t)
+{
+    return t->index_block != NULL && (t->filter.len == 0 || t->filter_block != NULL);
+}
+
+// One table of a read that goes down the levels. OK: found; NOT_FOUND: go on; WAIT: go on only to have what deeper tables lack fetched as
+// well (*waits), or stop.
+static int get_from_table(struct txn *t, struct table *table, struct slice key, uint64_t hash, bool *waits,
+    struct entry *out, struct block_ref *ref, struct error *err)
+{
+    struct block_source *source = &t->fetch.source;
+    if (*waits) {
+        if (table->filter.len > 0 && table->filter_block == NULL)
+            source->want(source, table, table->filter);
+        if (table->index_block == NULL)
+            source->want(source, table, table->index);
+        return NOT_FOUND;
+    }
+    int status = table_get(source, table, key, hash, SEQ_MAX, out, ref, &t->engine->stats, err);
+    if (status != WAIT || has_meta(table))
+        return status;
+    *waits = true; // for filter or index: this table mostly has not the key, and those below may lack them, too
+    return NOT_FOUND;
+}
+
+static int get_from_tables(
+    struct txn *t, struct slice key, uint64_t hash, struct entry *out, struct block_ref *ref, struct error *err)
+{
+    const struct version *v = t->engine->version;
+    bool waits = false;
+    for (uint32_t i = 0; i < v->levels[0].count; i++) {
+        struct table *table = v->levels[0].tables[i];
+        if (slice_compare(key, table->smallest) < 0 || slice_compare(key, table->largest) > 0)
+            continue;
+        int status = get_from_table(t, table, key, hash, &waits, out, ref, err);
+        if (status != NOT_FOUND)
+            return status;
+    }
+    for (unsigned level = 1; level < ENGINE_LEVELS; level++) {
+        const struct level *l = &v->levels[level];
+        uint32_t i = l->count > 0 ? version_find(l, key) : 0;
+        if (i == l->count || slice_compare(key, l->tables[i]->smallest) < 0)
+            continue;
+        int status = get_from_table(t, l->tables[i], key, hash, &waits, out, ref, err);
+        if (status != NOT_FOUND)
+            return status;
+    }
+    return waits ? WAIT : NOT_FOUND;
+}
+
+// Holds what the tables say of key (entry NULL: nothing) for the attempts to come, and answers from there.
+static int hold_row(struct txn *t, struct slice key, uint64_t hash, const struct entry *entry, struct row *out)
+{
+    struct engine *e = t->engine;
+    if (e->pins.bytes > e->options.memory_budget / ROWS_HARD_SHARE)
+        return NO_MEMORY;
+    if (t->pinned_count == t->pinned_cap) {
+        t->pinned_cap = t->pinned_cap == 0 ? 8 : t->pinned_cap * 2;
+        t->pinned = xrealloc(t->pinned, t->pinned_cap * sizeof(struct pin *));
+    }
+    struct pin *pin = pins_add(&e->pins, key, hash, entry);
+    t->pinned[t->pinned_count++] = pin;
+    return pin->present ? answer(t, &pin->entry, out) : NOT_FOUND;
+}
+
+static int read_tables(struct txn *t, struct slice key, uint64_t hash, struct row *out)
+{
+    struct entry entry;
+    struct block_ref ref;
+    struct error err;
+    if (fetch_full(&t->fetch))
+        return WAIT;
+    uint32_t mark = fetch_mark(&t->fetch);
+    int status = get_from_tables(t, key, hash, &entry, &ref, &err);
+    if (status < 0) {
+        log_line(t->engine->logger, LOG_WARNING, "a read failed: %s", err.text);
+        return status;
+    }
+    if (status == WAIT)
+        return WAIT;
+    bool found = status == OK;
+    if (!t->waited) {
+        if (found)
+            borrow_block(t, &ref);
+        return found ? answer(t, &entry, out) : NOT_FOUND;
+    }
+    if (found)
+        txn_saw(t, entry.seq);
+    status = hold_row(t, key, hash, found ? &entry : NULL, out);
+    if (found)
+        t->fetch.source.put(&t->fetch.source, &ref);
+    if (t->view == NULL)
+        fetch_resolved(&t->fetch, mark);
+    return status;
+}
+
+int txn_get(struct txn *t, struct slice key, struct row *out)
+{
+    struct engine *e = t->engine;
+    struct entry entry;
+    if (t->batch.count > 0 && batch_get(&t->batch, key, &entry) == OK) {
+        if (entry_kind(&entry) != RECORD_PUT)
+            return NOT_FOUND;
+        *out = (struct row){borrow_copy(t, entry.value), 0, entry.expire_ms};
+        return OK;
+    }
+    uint64_t hash = hash64(key);
+    if (get_from_memtables(&e->memtables, key, hash, &entry) == OK)
+        return answer(t, &entry, out);
+    struct pin *pin = e->pins.used > 0 ? pins_find(&e->pins, key, hash) : NULL;
+    if (pin != NULL) {
+        txn_saw(t, pin->entry.seq);
+        return pin->present ? answer(t, &pin->entry, out) : NOT_FOUND;
+    }
+    return read_tables(t, key, hash, out);
+}
+
+void engine_prefetch(struct engine *e, struct slice key)
+{
+    struct txn t = {.engine = e};
+    struct entry entry;
+    struct block_ref ref;
+    uint64_t hash = hash64(key);
+    if (get_from_memtables(&e->memtables, key, hash, &entry) == OK || pins_find(&e->pins, key, hash) != NULL)
+        return;
+    fetch_init(&t.fetch, e->fetcher);
+    if (get_from_tables(&t, key, hash, &entry, &ref, NULL) == OK)
+        t.fetch.source.put(&t.fetch.source, &ref);
+    fetch_prefetch(&t.fetch);
+    fetch_free(&t.fetch);
+}
+
+// --- Staging ------------------------------------------------------------------------------------------------------------------------
+
+void txn_put(struct txn *t, struct slice key, struct slice value, struct slice value2, int64_t expire_ms)
+{
+    batch_put(&t->batch, key, value, value2, expire_ms);
+}
+
+void txn_delete(struct txn *t, struct slice key)
+{
+    batch_delete(&t->batch, key);
+}
+
+void txn_drop_prefix(struct txn *t, struct slice prefix)
+{
+    batch_drop(&t->batch, prefix);
+}
+
+bool txn_has_writes(const struct txn *t)
+{
+    return t->batch.count > 0;
+}
+
+size_t txn_mark(const struct txn *t)
+{
+    return t->batch.count;
+}
+
+void txn_rewind(struct txn *t, size_t mark)
+{
+    batch_rewind(&t->batch, (uint32_t)mark);
+}
+
+void txn_each(struct txn *t, void (*visit)(void *arg, int kind, struct slice key), void *arg)
+{
+    for (uint32_t i = 0; i < t->batch.count; i++) {
+        struct entry e;
+        batch_at(&t->batch, i, &e);
+        visit(arg, entry_kind(&e), e.key);
+    }
+}
+
+void txn_count(struct txn *t, struct slice prefix, int64_t *count, int64_t *in_doubt)
+{
+    struct engine *e = t->engine;
+    int64_t live = 0, doubts = 0;
+    bool forgotten = false;
+    if (t->batch.count > 0)
+        commit_staged_count(e, &t->batch, prefix, &live, &doubts, &forgotten);
+    const struct count *c = forgotten ? NULL : counts_find(&e->counts, prefix);
+    *count = live + (c != NULL ? c->live : 0);
+    if (in_doubt != NULL)
+        *in_doubt = doubts + (c != NULL ? c->in_doubt : 0);
+    txn_saw(t, e->last_seq); // any commit may have changed it
+}
+
+uint64_t txn_seq(const struct txn *t)
+{
+    return t->seq;
+}
+
+// --- Attempts and waiting -------------------------------------------------------------------------------------------------------------
+
+void txn_begin(struct txn *t)
+{
+    batch_clear(&t->batch);
+    give_back(t);
+    fetch_rewind(&t->fetch);
+    t->seq = 0;
+    t->wants_room = false;
+}
+
+static void call_back(struct txn *t)
+{
+    void (*ready_cb)(struct txn *, void *) = t->ready_cb;
+    t->state = TXN_IDLE;
+    t->ready_cb = NULL;
+    ready_cb(t, t->ready_arg);
+}
+
+void txn_has_room(struct txn *t)
+{
+    ENSURE(t->state == TXN_ROOM);
+    list_remove(&t->room_link);
+    call_back(t);
+}
+
+static void fetched(struct fetch *f)
+{
+    call_back(LIST_ENTRY(f, struct txn, fetch));
+}
+
+static bool rows_are_many(const struct engine *e)
+{
+    return e->pins.bytes > e->options.memory_budget / ROWS_SOFT_SHARE;
+}
+
+static void unpin_rows(struct txn *t)
+{
+    while (t->pinned_count > 0)
+        pins_unref(&t->engine->pins, t->pinned[--t->pinned_count]);
+    free(t->pinned);
+    t->pinned = NULL;
+    t->pinned_cap = 0;
+}
+
+// Somebody has given rows back: whoever was held back may run, one at a time while the rows are many.
+static void let_go_on(struct engine *e)
+{
+    while (!list_empty(&e->held_back)) {
+        struct txn *t = LIST_ENTRY(e->held_back.next, struct txn, held_back_link);
+        if (rows_are_many(e) && e->parked.next != &t->parked_link)
+            return;
+        list_remove(&t->held_back_link);
+        t->state = TXN_FETCHING;
+        fetch_start(&t->fetch, fetched);
+        if (rows_are_many(e))
+            return;
+    }
+}
+
+// Gives up everything that was fetched.
+static void unpark(struct txn *t)
+{
+    struct engine *e = t->engine;
+    t->waited = false;
+    fetch_release(&t->fetch);
+    unpin_rows(t);
+    if (t->view != NULL)
+        view_unref(e, t->view);
+    t->view = NULL;
+    list_remove(&t->held_back_link);
+    list_remove(&t->parked_link);
+    let_go_on(e);
+}
+
+void txn_reset(struct txn *t)
+{
+    ENSURE(t->state == TXN_IDLE);
+    txn_begin(t);
+    if (t->waited || t->view != NULL)
+        unpark(t);
+}
+
+void txn_free(struct txn *t)
+{
+    t->state = TXN_IDLE; // what it waited for is cancelled
+    list_remove(&t->room_link);
+    batch_clear(&t->batch);
+    give_back(t);
+    unpark(t);
+    fetch_free(&t->fetch);
+    batch_release(&t->batch);
+    free(t);
+}
+
+// Whether this txn has to give its rows back and let older ones finish.
+static bool must_yield(const struct txn *t)
+{
+    const struct engine *e = t->engine;
+    return t->pinned_count > ROWS_FEW && rows_are_many(e) && e->parked.next != &t->parked_link;
+}
+
+void txn_wait(struct txn *t, void (*ready_cb)(struct txn *txn, void *arg), void *arg)
+{
+    struct engine *e = t->engine;
+    ENSURE(t->state == TXN_IDLE);
+    e->stats.waits++;
+    t->ready_cb = ready_cb;
+    t->ready_arg = arg;
+    if (t->wants_room && !fetch_has_misses(&t->fetch)) {
+        t->wants_room = false;
+        t->state = TXN_ROOM;
+        list_push_back(&e->commit.room_waiters, &t->room_link);
+        return;
+    }
+    if (!t->waited) {
+        t->waited = true;
+        list_push_back(&e->parked, &t->parked_link);
+        fetch_keep(&t->fetch, true);
+    }
+    if (must_yield(t)) {
+        unpin_rows(t);
+        fetch_release(&t->fetch);
+        fetch_keep(&t->fetch, true);
+        t->state = TXN_HELD_BACK;
+        list_push_back(&e->held_back, &t->held_back_link);
+        let_go_on(e);
+        return;
+    }
+    // An iterator may also wait for a memtable to be put in order, which needs no reads: then this is a call back in the next turn.
+    t->state = TXN_FETCHING;
+    fetch_start(&t->fetch, fetched);
+}
