@@ -55,6 +55,8 @@ static bool parse_output_limits(
     struct settings now = {0};
     struct output_limit *limits = now.clients.output;
     *why = "Wrong number of arguments in buffer limit configuration.";
+    if (count == 1 && words[0].len == 0)
+        count = 0;
     if (count % 4 != 0)
         return false;
     if (old != NULL) {

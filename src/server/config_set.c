@@ -14,13 +14,15 @@ struct change {
     bool stored, applied;
 };
 
-static bool fail(struct buf *error, struct slice name, const char *why)
+static bool fail(struct buf *error, const struct directive *row, struct slice given, const char *why)
 {
-    buf_printf(error, "ERR CONFIG SET failed (possibly related to argument '%.*s') - %s", (int)name.len,
-        (const char *)name.data, why);
+    bool alias = row->alias != NULL && slice_equal_nocase(given, row->alias);
+    buf_printf(
+        error, "ERR CONFIG SET failed (possibly related to argument '%s') - %s", alias ? row->alias : row->name, why);
     return false;
 }
 
+// The first pair that may not be set decides what is said.
 static bool find_rows(
     struct change *changes, const struct slice *pairs, int count, bool protected_ok, struct buf *error)
 {
@@ -28,23 +30,19 @@ static bool find_rows(
         struct slice name = pairs[2 * i];
         int index = config_find(name);
         if (index < 0 || (config_row(index)->flags & DIRECTIVE_FILE_ONLY)) {
-            buf_clear(error);
             buf_printf(error, "ERR Unknown option or number of arguments for CONFIG SET - '%.*s'",
                 name.len < 128 ? (int)name.len : 128, (const char *)name.data);
             return false;
         }
-        changes[i].index = index;
-    }
-    for (int i = 0; i < count; i++) {
-        struct slice name = pairs[2 * i];
-        uint32_t flags = config_row(changes[i].index)->flags;
-        if (flags & DIRECTIVE_IMMUTABLE)
-            return fail(error, name, "can't set immutable config");
-        if ((flags & DIRECTIVE_PROTECTED) && !protected_ok)
-            return fail(error, name, "can't set protected config");
+        const struct directive *row = config_row(index);
+        if ((row->flags & DIRECTIVE_PROTECTED) && !protected_ok)
+            return fail(error, row, name, "can't set protected config");
+        if (row->flags & DIRECTIVE_IMMUTABLE)
+            return fail(error, row, name, "can't set immutable config");
         for (int j = 0; j < i; j++)
-            if (changes[j].index == changes[i].index)
-                return fail(error, name, "duplicate parameter");
+            if (changes[j].index == index)
+                return fail(error, row, name, "duplicate parameter");
+        changes[i].index = index;
     }
     return true;
 }
@@ -109,7 +107,7 @@ bool config_set(struct config *c, const struct slice *pairs, int count, bool pro
     for (int i = 0; ok && i < count; i++) {
         ok = store(c, &changes[i], pairs[2 * i + 1], &scratch, &why);
         if (!ok)
-            fail(error, slice_cstr(config_row(changes[i].index)->name), why);
+            fail(error, config_row(changes[i].index), pairs[2 * i], why);
     }
     if (ok)
         config_derive(c);
@@ -117,7 +115,7 @@ bool config_set(struct config *c, const struct slice *pairs, int count, bool pro
         changes[i].applied = true;
         ok = apply(arg, config_row(changes[i].index), &why);
         if (!ok)
-            fail(error, slice_cstr(config_row(changes[i].index)->name), why);
+            fail(error, config_row(changes[i].index), pairs[2 * i], why);
     }
     for (int i = 0; !ok && i < count; i++)
         if (changes[i].stored)

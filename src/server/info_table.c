@@ -26,6 +26,18 @@ static const char *os_name(void)
     return text;
 }
 
+// What a measurement should know of the binary.
+static const char *build_kind(void)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    return "sanitize";
+#elif defined(__OPTIMIZE__)
+    return "release";
+#else
+    return "debug";
+#endif
+}
+
 static double seconds_of(struct timeval t)
 {
     return (double)t.tv_sec + (double)t.tv_usec / 1e6;
@@ -57,6 +69,7 @@ static const char *ok_or_err(bool failed)
 #define SERVER(METRIC) \
     METRIC(redis_version, TEXT, "7.0.15") \
     METRIC(varve_version, TEXT, VARVE_VERSION) \
+    METRIC(varve_build, TEXT, build_kind()) \
     METRIC(redis_git_sha1, TEXT, "00000000") \
     METRIC(redis_git_dirty, GAUGE, 0) \
     METRIC(redis_build_id, TEXT, "0") \

@@ -148,7 +148,15 @@ Test(config, set_answers_as_redis)
     expect_set(c, 1, ARGS("maxmemory", "abc"), FAILED("maxmemory", "argument must be a memory value"));
     expect_set(c, 1, ARGS("databases", "3"), FAILED("databases", "can't set immutable config"));
     expect_set(c, 1, ARGS("dbfilename", "x"), FAILED("dbfilename", "can't set protected config"));
-    expect_set(c, 2, ARGS("hz", "5", "hz", "6"), FAILED("hz", "duplicate parameter"));
+    expect_set(c, 1, ARGS("dir", "/tmp"), FAILED("dir", "can't set protected config"));
+    expect_set(c, 2, ARGS("databases", "3", "nosuch", "1"), FAILED("databases", "can't set immutable config"));
+    expect_set(c, 1, ARGS("SLAVE-priority", "-1"),
+        FAILED("slave-priority", "argument must be between 0 and 2147483647 inclusive"));
+    expect_set(c, 1, ARGS("client-output-buffer-limit", "normal x 0 0"),
+        FAILED("client-output-buffer-limit",
+            "Error in hard, soft or soft_seconds setting in buffer limit configuration."));
+    expect_set(c, 1, ARGS("client-output-buffer-limit", ""), NULL);
+    expect_set(c, 2, ARGS("HZ", "5", "hz", "6"), FAILED("hz", "duplicate parameter"));
     expect_set(c, 1, ARGS("appendonly", "maybe"), FAILED("appendonly", "argument must be 'yes' or 'no'"));
     expect_set(c, 1, ARGS("hz", "x"), FAILED("hz", "argument couldn't be parsed into an integer"));
     expect_set(c, 1, ARGS("timeout", "-1"), FAILED("timeout", "argument must be between 0 and 2147483647 inclusive"));
