@@ -521,7 +521,7 @@ def test_config_parameters(t):
     theirs, ours = pairs(a.call("CONFIG", "GET", "*")), pairs(b.call("CONFIG", "GET", "*"))
     missing = sorted(set(theirs) - set(ours))
     assert not missing, "CONFIG GET * lacks %s" % b" ".join(missing).decode()
-    machine = {b"dir", b"port", b"maxmemory", b"appendonly", b"logfile", b"pidfile", b"maxclients", b"bind", b"unixsocket"}
+    machine = {b"dir", b"port", b"maxmemory", b"appendonly", b"logfile", b"pidfile", b"maxclients", b"bind", b"unixsocket", b"maxmemory-clients"}
     different = ["%s: redis %r, varve %r" % (k.decode(), v, ours[k]) for k, v in theirs.items() if k not in machine and ours[k] != v]
     assert not different, "defaults differ:\n" + "\n".join(different)
     calls = [[["CONFIG", "SET"] + w] for w in (

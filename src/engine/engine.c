@@ -234,6 +234,13 @@ void engine_set_compaction_rate_limit(struct engine *e, uint64_t bytes_per_secon
     e->options.compaction_rate_limit = bytes_per_second;
 }
 
+void engine_set_memory_budget(struct engine *e, uint64_t bytes)
+{
+    e->options.memory_budget = bytes;
+    e->options.write_buffer_size = clamp(e->options.write_buffer_size, 1, bytes / 8);
+    cache_set_capacity(e->cache, bytes / ENGINE_CACHE_SHARE);
+}
+
 void engine_flush(struct engine *e, void (*done_cb)(void *arg, int status), void *arg)
 {
     flush_wait(e, done_cb, arg);

@@ -65,6 +65,8 @@ int engine_close(struct engine *engine, struct error *err);
 // Takes effect for commits from now on.
 void engine_set_fsync(struct engine *engine, enum fsync_policy policy);
 void engine_set_compaction_rate_limit(struct engine *engine, uint64_t bytes_per_second);
+// The cache follows at once, the memtables' size when it has to shrink; what was derived from the budget at opening stays otherwise.
+void engine_set_memory_budget(struct engine *engine, uint64_t bytes);
 
 // The end of a loop turn: writes what was committed in it to the log as one group (or submits it to the log lane).
 void engine_turn_end(struct engine *engine);

@@ -87,6 +87,12 @@ static bool apply_rate_limit(struct server *s, const char **why)
     return true;
 }
 
+static bool apply_maxmemory(struct server *s, const char **why)
+{
+    engine_set_memory_budget(s->engine, s->settings->data.memory_budget);
+    return true;
+}
+
 static bool apply_loglevel(struct server *s, const char **why)
 {
     config_logger_update(s->config);
@@ -119,6 +125,7 @@ static const struct applier {
 } appliers[] = {
     {"appendfsync", apply_fsync},
     {"compaction-rate-limit", apply_rate_limit},
+    {"maxmemory", apply_maxmemory},
     {"loglevel", apply_loglevel},
     {"bind", apply_listen},
     {"port", apply_listen},

@@ -72,6 +72,18 @@ static int64_t row_max(const struct directive *row)
     return row->max != 0 ? row->max : INT64_MAX;
 }
 
+void config_append_memory(int64_t bytes, struct buf *out)
+{
+    static const struct {
+        int shift;
+        const char *unit;
+    } units[] = {{30, "gb"}, {20, "mb"}, {10, "kb"}, {0, ""}};
+    int i = 0;
+    while (units[i].shift > 0 && (bytes == 0 || bytes % (1ll << units[i].shift) != 0))
+        i++;
+    buf_printf(out, "%lld%s", (long long)(bytes >> units[i].shift), units[i].unit);
+}
+
 void config_describe_allowed(const struct directive *row, struct buf *out)
 {
     switch (row->type) {
@@ -89,11 +101,14 @@ void config_describe_allowed(const struct directive *row, struct buf *out)
         buf_printf(out, "bytes, with k, kb, m, mb, g or gb");
         if (row->type == DIRECTIVE_PERCENT)
             buf_printf(out, ", or a percentage to 100%%");
-        if (row->min > 0)
-            buf_printf(
-                out, row->flags & DIRECTIVE_ZERO_OK ? ", 0 or at least %lld" : ", at least %lld", (long long)row->min);
-        if (row->max > 0)
-            buf_printf(out, ", at most %lld", (long long)row->max);
+        if (row->min > 0) {
+            buf_printf(out, row->flags & DIRECTIVE_ZERO_OK ? ", 0 or at least " : ", at least ");
+            config_append_memory(row->min, out);
+        }
+        if (row->max > 0) {
+            buf_printf(out, ", at most ");
+            config_append_memory(row->max, out);
+        }
         break;
     case DIRECTIVE_ENUM:
         for (const struct choice *choice = row->choices; choice->name != NULL; choice++)

@@ -111,6 +111,8 @@ bool config_parse_integer(struct slice text, int base, int64_t *out);
 bool config_parse_memory(struct slice text, int64_t *out);
 // A path from the root: where the process was started, if it is relative. Heap.
 char *config_absolute(const char *path);
+// In the largest unit that fits: "64mb".
+void config_append_memory(int64_t bytes, struct buf *out);
 // Recomputes what derives from other values: dir as an absolute path, the memory budget from maxmemory, the machine and its control group. Reads small files.
 void config_derive(struct config *c);
 

@@ -49,6 +49,11 @@ void engine_set_compaction_rate_limit(struct engine *engine, uint64_t bytes_per_
     current->engine.rate_limit = bytes_per_second;
 }
 
+void engine_set_memory_budget(struct engine *engine, uint64_t bytes)
+{
+    current->engine.stats.memory_budget = bytes;
+}
+
 void fixture_end(struct fake_job *job, int status)
 {
     cr_assert_not_null(job->done_cb);
