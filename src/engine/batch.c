@@ -57,6 +57,7 @@ void batch_clear(struct batch *b)
     b->count = 0;
     b->has_drops = false;
     b->user_bytes = 0;
+    b->longest_key = 0;
     if (b->offsets_cap > KEEP_ENTRIES) {
         free(b->offsets);
         b->offsets = NULL;
@@ -73,6 +74,8 @@ static void begin(struct batch *b, uint8_t tag, struct slice key, size_t rest)
     }
     b->offsets[b->count++] = b->bytes.len;
     b->user_bytes += key.len;
+    if (key.len > b->longest_key)
+        b->longest_key = key.len;
     buf_reserve(&b->bytes, 1 + VARINT_MAX_LEN + key.len + rest);
     buf_append_byte(&b->bytes, tag);
     buf_append_bytes(&b->bytes, key);
@@ -101,9 +104,11 @@ void batch_drop(struct batch *b, struct slice prefix)
     b->has_drops = true;
 }
 
+static const uint8_t *decode(const uint8_t *p, const uint8_t *end, struct entry *out);
+
 static void fill(const struct batch *b, uint32_t i, struct entry *out)
 {
-    const uint8_t *end = batch_decode(b->bytes.data + b->offsets[i], b->bytes.data + b->bytes.len, out);
+    const uint8_t *end = decode(b->bytes.data + b->offsets[i], b->bytes.data + b->bytes.len, out);
     ENSURE(end != NULL);
     out->seq = i;
 }
@@ -134,12 +139,14 @@ void batch_rewind(struct batch *b, uint32_t count)
         forget_index(b);
     b->bytes.len = b->offsets[count];
     b->count = count;
-    if (!b->has_drops)
+    if (!b->has_drops && b->longest_key <= ENGINE_KEY_MAX)
         return;
     b->has_drops = false;
-    for (uint32_t i = 0; i < count && !b->has_drops; i++) {
+    b->longest_key = 0;
+    for (uint32_t i = 0; i < count; i++) {
         fill(b, i, &e);
-        b->has_drops = entry_kind(&e) == RECORD_DROP;
+        b->has_drops = b->has_drops || entry_kind(&e) == RECORD_DROP;
+        b->longest_key = e.key.len > b->longest_key ? e.key.len : b->longest_key;
     }
 }
 
@@ -196,7 +203,7 @@ int batch_get(struct batch *b, struct slice key, struct entry *out)
     return NOT_FOUND;
 }
 
-const uint8_t *batch_decode(const uint8_t *p, const uint8_t *end, struct entry *out)
+static const uint8_t *decode(const uint8_t *p, const uint8_t *end, struct entry *out)
 {
     if (p >= end)
         return NULL;
@@ -210,7 +217,7 @@ const uint8_t *batch_decode(const uint8_t *p, const uint8_t *end, struct entry *
     if ((kind != RECORD_PUT && (flags & RECORD_EXPIRES) != 0) || (kind == RECORD_DROP && flags != 0))
         return NULL;
     p = bytes_get(p, end, &out->key);
-    if (p == NULL || out->key.len > ENGINE_KEY_MAX)
+    if (p == NULL)
         return NULL;
     if (flags & RECORD_EXPIRES) {
         if (end - p < EXPIRY_SIZE)
@@ -221,6 +228,12 @@ const uint8_t *batch_decode(const uint8_t *p, const uint8_t *end, struct entry *
         p += EXPIRY_SIZE;
     }
     return kind == RECORD_PUT ? bytes_get(p, end, &out->value) : p;
+}
+
+const uint8_t *batch_decode(const uint8_t *p, const uint8_t *end, struct entry *out)
+{
+    p = decode(p, end, out);
+    return p != NULL && out->key.len <= ENGINE_KEY_MAX ? p : NULL;
 }
 
 // The cursor: a copy of the bytes, and the newest entry of each key in key order.
@@ -311,7 +324,7 @@ struct cursor *batch_cursor(struct batch *b)
     uint32_t all = 0;
     for (uint32_t i = 0; i < b->count; i++) {
         struct entry *e = &c->entries[all];
-        ENSURE(batch_decode(c->bytes + b->offsets[i], c->bytes + b->bytes.len, e) != NULL);
+        ENSURE(decode(c->bytes + b->offsets[i], c->bytes + b->bytes.len, e) != NULL);
         e->seq = i;
         all += entry_kind(e) != RECORD_DROP;
     }

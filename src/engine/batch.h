@@ -11,6 +11,7 @@ struct batch {
     uint32_t count;
     bool has_drops;
     uint64_t user_bytes; // keys and values
+    size_t longest_key;  // of the entries and prefixes; over ENGINE_KEY_MAX the batch cannot be committed
     // Private to batch.c. The hash index is built when a lookup finds more than a few entries.
     size_t *offsets; // of entry i in bytes
     uint32_t offsets_cap;

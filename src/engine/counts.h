@@ -15,6 +15,7 @@
 // the bottom (no older table can hold the key), +1 and the doubt is gone. Dropping an expired PUT contributes -1 if it is the key's
 // newest record there, then stands as a DELETE (a tombstone if anything older may lie below). A record below a drop counts for nothing: the
 // drop forgot the count of the whole prefix.
+// Keys that are not counted carry neither flag, and nobody looks at it.
 // Deltas are additive and commute: a memtable carries its own, a compaction's edit brings its own, a version holds their sum.
 #ifndef VARVE_ENGINE_COUNTS_H
 #define VARVE_ENGINE_COUNTS_H

@@ -97,7 +97,8 @@ int txn_get(struct txn *txn, struct slice key, struct row *out);
 // Stages a write. The bytes are copied. `value` may be given in two pieces (value2 may be empty). Order matters as in a log.
 void txn_put(struct txn *txn, struct slice key, struct slice value, struct slice value2, int64_t expire_ms);
 void txn_delete(struct txn *txn, struct slice key);
-// Promises that nobody will read keys that start with prefix again, older than this txn. Constant time; readers may still see them.
+// Promises that nobody will read keys that start with prefix again, older than this txn. Constant time; readers may still see them. A
+// counted prefix is dropped as a whole (prefix is no longer than it), which makes its count zero.
 void txn_drop_prefix(struct txn *txn, struct slice prefix);
 bool txn_has_writes(const struct txn *txn);
 // Takes back what was staged since `mark` (from txn_mark): for a command that fails in the middle of a transaction.

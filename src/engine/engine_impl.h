@@ -39,12 +39,16 @@ struct commit_state {
     bool group_open;           // the last one takes further commits of this turn
     bool taken_back;           // the log has failed, and what was not durable is gone
     struct list room_waiters;  // txns whose commit said WAIT
+    struct exec_timer room_timer; // wakes them after a turn: never inside the call that ended it
 };
 
 struct pace_state {
-    uint64_t debt;          // bytes, as of the last change of the version
-    uint64_t delay_us;      // for the last commit
-    double bytes_per_us;    // what compaction has been keeping up with
+    uint64_t debt;       // bytes that compaction is behind, as of the last change of the version
+    double pressure;     // 0 to 1: how far debt is on its way from the soft to the hard bound
+    double bytes_per_us; // what flush and compaction have been keeping up with
+    uint64_t frozen_bytes;
+    uint64_t next_us;    // when the bytes committed so far will have been paid for
+    uint64_t delay_us;   // for the last commit
 };
 
 // engine.c: edits on their way into the manifest, one at a time, in the order of submission.
@@ -177,6 +181,8 @@ void commit_on_progress(struct engine *e);
 void commit_staged_count(struct engine *e, struct batch *batch, struct slice prefix, int64_t *live, int64_t *in_doubt, bool *forgotten);
 // Freezes the active memtable and begins a new one: OK (also if it is empty); WAIT: as many as may are frozen, or no segment is ready.
 int commit_freeze(struct engine *e);
+// How many memtables may be frozen: with the active one they stay within three eighths of the budget.
+unsigned commit_frozen_max(const struct engine *e);
 void commit_wake_room(struct engine *e); // calls back the txns that wait for room, if there is some
 // Applies one replayed entry, whose tag already says what its commit found out, to the active memtable; engine->counts is not kept.
 void commit_replay(struct engine *e, const struct entry *entry);

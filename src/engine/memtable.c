@@ -205,8 +205,9 @@ void memtable_freeze(struct memtable *m)
 
 size_t memtable_bytes(const struct memtable *m)
 {
-    return m->arena.total + m->order.arena.total + index_bytes(&m->index) + m->expiry.cap * sizeof *m->expiry.items +
-           m->drops.cap * sizeof *m->drops.items + m->drops.slots_cap * sizeof *m->drops.slots;
+    return m->arena.total - m->arena.left + m->order.arena.total - m->order.arena.left + index_bytes(&m->index) +
+           m->expiry.cap * sizeof *m->expiry.items + m->drops.cap * sizeof *m->drops.items +
+           m->drops.slots_cap * sizeof *m->drops.slots;
 }
 
 uint64_t memtable_entries(const struct memtable *m)

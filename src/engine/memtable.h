@@ -41,7 +41,7 @@ int memtable_get(const struct memtable *m, struct slice key, uint64_t hash, uint
 bool memtable_dropped(const struct memtable *m, struct slice key, uint64_t seq);
 
 void memtable_freeze(struct memtable *m);
-size_t memtable_bytes(const struct memtable *m); // what it takes from the heap
+size_t memtable_bytes(const struct memtable *m); // what it uses: all it takes from the heap but the arena's last slack
 uint64_t memtable_entries(const struct memtable *m);
 uint64_t memtable_last_seq(const struct memtable *m);      // 0 when empty
 uint64_t memtable_first_segment(const struct memtable *m); // the oldest log segment that holds records of it

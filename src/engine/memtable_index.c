@@ -10,7 +10,7 @@
 #include "base/ensure.h"
 #include "engine/memtable_impl.h"
 
-enum { FIRST_CAP = 256, MOVES_AN_INSERT = 4 };
+enum { FIRST_CAP = 64, MOVES_AN_INSERT = 4 };
 
 void index_release(struct index *x)
 {
