@@ -146,41 +146,72 @@ static enum resp_result parse_inline(struct resp_parser *p, struct slice input, 
     return RESP_COMMAND;
 }
 
+// The common case of a line with a length: up to seven digits and CR LF, all there. Returns the bytes of the line, 0: look closer.
+static size_t quick_number(const uint8_t *text, size_t left, int64_t *out)
+{
+    int64_t value = 0;
+    size_t i = 0;
+    for (; i < 7 && i < left && text[i] >= '0' && text[i] <= '9'; i++)
+        value = value * 10 + (text[i] - '0');
+    if (i == 0 || i + 2 > left || text[i] != '\r' || (text[0] == '0' && i > 1))
+        return 0;
+    *out = value;
+    return i + 2;
+}
+
 // The line `*N`. On success multibulk_left is N, at least 0.
 static enum resp_result parse_count(struct resp_parser *p, struct slice input, const struct resp_limits *limits)
 {
-    struct slice line;
-    enum line found = find_line(p, input, &line);
-    if (found != LINE_OK)
-        return found == LINE_MORE ? RESP_MORE : fail(p, "too big mbulk count string");
     int64_t count;
-    if (!parse_number(line.data + 1, line.len - 1, &count) || count > limits->max_args)
+    size_t len = quick_number(input.data + 1, input.len - 1, &count) + 1;
+    if (len == 1) {
+        struct slice line;
+        enum line found = find_line(p, input, &line);
+        if (found != LINE_OK)
+            return found == LINE_MORE ? RESP_MORE : fail(p, "too big mbulk count string");
+        if (!parse_number(line.data + 1, line.len - 1, &count))
+            return fail(p, "invalid multibulk length");
+        len = line.len + 2;
+    }
+    if (count > limits->max_args)
         return fail(p, "invalid multibulk length");
     if (limits->unauthenticated && count > RESP_ARGS_BEFORE_AUTH)
         return fail(p, "unauthenticated multibulk length");
-    consume(p, line.len + 2);
+    consume(p, len);
     p->multibulk_left = count > 0 ? count : 0;
     return RESP_COMMAND;
+}
+
+static enum resp_result fail_no_dollar(struct resp_parser *p, uint8_t got)
+{
+    char text[32];
+    snprintf(text, sizeof text, "expected '$', got '%c'", got);
+    return fail(p, text);
 }
 
 // The line `$LEN`. On success bulk_len is set.
 static enum resp_result parse_bulk_len(struct resp_parser *p, struct slice input, const struct resp_limits *limits)
 {
-    struct slice line;
-    enum line found = find_line(p, input, &line);
-    if (found != LINE_OK)
-        return found == LINE_MORE ? RESP_MORE : fail(p, "too big bulk count string");
-    if (input.data[p->position] != '$') {
-        char text[32];
-        snprintf(text, sizeof text, "expected '$', got '%c'", input.data[p->position]);
-        return fail(p, text);
-    }
+    const uint8_t *at = input.data + p->position;
+    size_t left = input.len - p->position;
     int64_t len;
-    if (!parse_number(line.data + 1, line.len - 1, &len) || len < 0 || len > limits->max_bulk)
+    size_t used = left > 0 && at[0] == '$' ? quick_number(at + 1, left - 1, &len) + 1 : 1;
+    if (used == 1) {
+        struct slice line;
+        enum line found = find_line(p, input, &line);
+        if (found != LINE_OK)
+            return found == LINE_MORE ? RESP_MORE : fail(p, "too big bulk count string");
+        if (at[0] != '$')
+            return fail_no_dollar(p, at[0]);
+        if (!parse_number(line.data + 1, line.len - 1, &len))
+            return fail(p, "invalid bulk length");
+        used = line.len + 2;
+    }
+    if (len < 0 || len > limits->max_bulk)
         return fail(p, "invalid bulk length");
     if (limits->unauthenticated && len > RESP_BULK_BEFORE_AUTH)
         return fail(p, "unauthenticated bulk length");
-    consume(p, line.len + 2);
+    consume(p, used);
     p->bulk_len = len;
     return RESP_COMMAND;
 }

@@ -19,7 +19,9 @@
 enum {
     RUN_COMMANDS = 1000,
     RUN_US = 1000,
-    CLOCK_EVERY = 16, // commands
+    CLOCK_EVERY = 16,      // small commands; after a big one (below) the clock is asked at once
+    BIG_COMMAND_ARGS = 16, // arguments
+    BIG_REPLY = 4 * 1024,  // bytes
     READ_ROOM = 16 * 1024,
     READ_IN_PLACE = 32 * 1024, // an argument that misses so much is read alone
 };
@@ -117,11 +119,13 @@ static size_t run(struct conn *c, struct slice input)
             conn_close(c);
             break;
         }
+        size_t before = c->output.bytes.len;
         if (p->argc > 0 && !execute(c, slice_skip(input, at + used)))
             break;
         at += used;
         limits.unauthenticated = !c->session.authenticated;
-        if (++done % CLOCK_EVERY == 0) {
+        bool big = p->argc > BIG_COMMAND_ARGS || c->output.bytes.len - before > BIG_REPLY;
+        if (++done % CLOCK_EVERY == 0 || big) {
             turn_tick(s);
             if (done >= RUN_COMMANDS || s->turn.now_us >= deadline_us) {
                 if (at < input.len && c->hold == 0)
