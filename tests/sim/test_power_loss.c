@@ -13,6 +13,9 @@
 // VARVE_POWER_LOSS=always:123:1 tries one, with VARVE_SIM_TRACE=1 to see its operations.
 #include <criterion/criterion.h>
 
+#include <stdio.h>
+#include <stdlib.h>
+
 #include "base/random.h"
 #include "tests/sim/sim_env.h"
 #include "tests/sim/sim_exec.h"

@@ -5,6 +5,7 @@
 #include "tests/sim/workload.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/random.h"
 
