@@ -87,9 +87,10 @@ static bool apply_rate_limit(struct server *s, const char **why)
     return true;
 }
 
+// The clients' share is not the engine's.
 static bool apply_maxmemory(struct server *s, const char **why)
 {
-    engine_set_memory_budget(s->engine, s->settings->data.memory_budget);
+    engine_set_memory_budget(s->engine, s->settings->data.memory_budget - settings_client_memory(s->settings));
     return true;
 }
 
@@ -126,6 +127,7 @@ static const struct applier {
     {"appendfsync", apply_fsync},
     {"compaction-rate-limit", apply_rate_limit},
     {"maxmemory", apply_maxmemory},
+    {"maxmemory-clients", apply_maxmemory},
     {"loglevel", apply_loglevel},
     {"bind", apply_listen},
     {"port", apply_listen},

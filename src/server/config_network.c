@@ -107,7 +107,7 @@ const struct directive config_client_rows[] = {
     {"maxmemory-clients", .type = DIRECTIVE_PERCENT, .initial = "20%", .field = FIELD(clients.maxmemory_clients),
         .help = "Memory that the buffers of all clients may take, in bytes or percent of maxmemory; beyond it the "
                 "client that holds most "
-                "is disconnected. 0: no limit."},
+                "is disconnected. 0: no limit. At most half of maxmemory."},
     {"client-output-buffer-limit", .type = DIRECTIVE_SPECIAL,
         .initial = "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60",
         .special = parse_output_limits, .store = store_output_limits, .words_per_line = 4,

@@ -81,11 +81,13 @@ struct settings {
     char *pidfile; // NULL or empty: none
 };
 
-// The bytes that maxmemory_clients allows; 0: no limit.
+// The bytes that maxmemory_clients allows, at most half of the budget, so that the engine always has the other half; 0: no limit.
 static inline uint64_t settings_client_memory(const struct settings *s)
 {
     int64_t limit = s->clients.maxmemory_clients;
-    return limit >= 0 ? (uint64_t)limit : s->data.memory_budget / 100 * (uint64_t)-limit;
+    uint64_t half = s->data.memory_budget / 2;
+    uint64_t bytes = limit >= 0 ? (uint64_t)limit : s->data.memory_budget / 100 * (uint64_t)-limit;
+    return bytes < half ? bytes : half;
 }
 
 #endif
