@@ -29,6 +29,8 @@
 
 enum { PATH_SIZE = 4096 };
 
+#define NUMBER_MAX (UINT64_MAX >> 1) // no file of ours has such a number, and the counter must not wrap
+
 enum file_kind { FILE_OTHER, FILE_TABLE, FILE_LOG, FILE_MANIFEST, FILE_TMP };
 
 struct found_file {
@@ -65,8 +67,10 @@ static bool parse_name(const char *name, const char *prefix, const char *suffix,
     if (strncmp(name, prefix, skip) != 0 || sscanf(name + skip, "%20llu", &n) != 1)
         return false;
     snprintf(expected, sizeof expected, "%s%llu%s", prefix, n, suffix);
+    if (strcmp(expected, name) != 0 || n > NUMBER_MAX)
+        return false;
     *number = n;
-    return strcmp(expected, name) == 0;
+    return true;
 }
 
 static enum file_kind kind_of(const char *name, uint64_t *number)
