@@ -435,10 +435,14 @@ static void begin_round(struct compaction_state *c)
 void compaction_maybe(struct engine *e)
 {
     struct compaction_state *c = e->compaction;
-    if (c->running || c->closing || e->failed.status != OK || c->timer_use == TIMER_RETRY)
+    if (c->running || c->closing || c->timer_use == TIMER_RETRY)
         return;
     if (!c->round)
         begin_round(c);
+    if (e->failed.status != OK) {
+        end_round(c, e->failed.status);
+        return;
+    }
     if (c->quiet_seq != e->last_seq)
         c->idle = false;
     if (pick(c) == OK) {

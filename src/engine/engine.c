@@ -90,6 +90,7 @@ static void fire_failed(struct exec_timer *timer)
     struct engine *e = LIST_ENTRY(timer, struct engine, failed_timer);
     commit_on_progress(e);
     flush_maybe(e);
+    compaction_maybe(e);
     if (e->options.on_progress != NULL)
         e->options.on_progress(e->options.on_progress_arg);
 }

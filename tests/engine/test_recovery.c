@@ -298,6 +298,7 @@ static struct sim_env *finished_database(void)
     cr_assert_eq(run_workload(&m, 1), BATCHES);
     close_machine(&m);
     sim_exec_free(m.exec);
+    cr_assert_eq(sim_env_env(m.env)->ops->sync_dir(sim_env_env(m.env), "db", NULL), OK); // what was unlinked stays so
     sim_env_crash(m.env);
     return m.env;
 }
@@ -353,11 +354,12 @@ Test(recovery, damage_is_named_or_harmless_and_never_answered_wrongly)
     for (size_t i = 0; i < count; i++) {
         for (unsigned n = 0; n < 40 && entries[i].size > 0; n++) {
             uint64_t offset = n < 8 ? n * 4 % entries[i].size : random_below(&r, entries[i].size);
-            found += open_damaged(good, entries[i].name, offset, (uint8_t)(1u << random_below(&r, 8)));
-            tried++;
+            bool named = open_damaged(good, entries[i].name, offset, (uint8_t)(1u << random_below(&r, 8)));
+            found += named && !is_log(entries[i].name); // a log is mostly reserved space
+            tried += !is_log(entries[i].name);
         }
     }
-    cr_assert_gt(found, tried / 4);
+    cr_assert_gt(found, tried / 4, "%u of %u", found, tried);
     free(entries);
     sim_env_free(good);
 }
