@@ -1,7 +1,8 @@
 // Batches are made from a generator seeded by (seed, number), so that staging and model replay the same operations without remembering
 // them: each_op() yields them to a visitor. Values are made from (batch, key) alone, so the model needs only to know the writer.
 //
-// What a drop covers is unspecified for readers until the key is written again: the engine may still show it. For counts it is gone at once.
+// What a drop covers is unspecified for readers until the key is written again: the engine may still show it, also what had been deleted
+// before (the tombstone may be gone, and what it hid not yet). For counts it is gone at once.
 #include "tests/sim/workload.h"
 
 #include <stdio.h>
@@ -110,7 +111,7 @@ static void model_op(void *arg, const struct op *op, int batch)
     struct model *m = arg;
     for (int key = op->first; key < op->first + op->count; key++) {
         if (op->kind == OP_DROP)
-            m->writer[key] = m->writer[key] == DEAD ? DEAD : UNSPECIFIED;
+            m->writer[key] = UNSPECIFIED;
         else
             m->writer[key] = op->kind == OP_DELETE ? DEAD : batch;
     }
