@@ -27,6 +27,9 @@
 #include "base/ensure.h"
 #include "os/os.h"
 
+// What os_delay_reads asks for; set by the loop, read by jobs.
+static unsigned read_delay_ms;
+
 enum { PIECES_AT_ONCE = 64, ZEROS_AT_ONCE = 256 * 1024 };
 
 struct file {
@@ -88,6 +91,9 @@ static int os_read(
     struct env *env, struct file *file, uint64_t offset, void *data, size_t len, size_t *got, struct error *err)
 {
     size_t done = 0;
+    unsigned delay_ms = __atomic_load_n(&read_delay_ms, __ATOMIC_RELAXED);
+    if (delay_ms > 0)
+        nanosleep(&(struct timespec){delay_ms / 1000, (long)(delay_ms % 1000) * 1000000}, NULL);
     while (done < len) {
         ssize_t n = pread(file->fd, (uint8_t *)data + done, len - done, (off_t)(offset + done));
         if (n < 0 && errno == EINTR)
@@ -105,7 +111,7 @@ static int os_read(
 static int os_read_nowait(struct env *env, struct file *file, uint64_t offset, void *data, size_t len)
 {
 #ifdef RWF_NOWAIT
-    if (file->no_nowait)
+    if (file->no_nowait || read_delay_ms > 0)
         return WAIT;
     struct iovec piece = {data, len};
     ssize_t n = preadv2(file->fd, &piece, 1, (off_t)offset, RWF_NOWAIT);
@@ -349,6 +355,11 @@ static uint64_t os_random(struct env *env)
     int failed = getentropy(&bits, sizeof bits);
     ENSURE(!failed);
     return bits;
+}
+
+void os_delay_reads(unsigned ms)
+{
+    __atomic_store_n(&read_delay_ms, ms, __ATOMIC_RELAXED);
 }
 
 struct env *os_env(void)

@@ -10,6 +10,8 @@
 
 // One a process; needs no release. Files are made with mode 0644, directories with 0755, less the umask.
 struct env *os_env(void);
+// Every read takes so much longer from now on, and read_nowait finds nothing: a slow disk, for tests. Loop only.
+void os_delay_reads(unsigned ms);
 
 // Slots: log 1, flush 1, compaction as given (1 or 2), files 1, reads the rest of `threads` (at least 4 + compaction). Sets
 // UV_THREADPOOL_SIZE, and so comes before the first use of libuv's pool, whose size then is fixed for the process. Nothing else may use the

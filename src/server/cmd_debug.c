@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "commands/number.h"
+#include "os/os.h"
 #include "server/server.h"
 
 // What a record takes in a memtable beside its bytes: tag, lengths, sequence number, place in the index.
@@ -136,6 +137,21 @@ static int debug_log(struct call *call)
     return OK;
 }
 
+// Makes the disk slow, so that a test sees who waits for it and who does not.
+static int debug_read_delay(struct call *call)
+{
+    int64_t ms;
+    if (!call_int(call, call->argv[2], &ms))
+        return OK;
+    if (ms < 0 || ms > 10000) {
+        reply_errorf(call->reply, "ERR the delay is 0 to 10000 milliseconds");
+        return OK;
+    }
+    os_delay_reads((unsigned)ms);
+    reply_ok(call->reply);
+    return OK;
+}
+
 static int debug_help(struct call *call)
 {
     static const char *const lines[] = {
@@ -143,6 +159,8 @@ static int debug_help(struct call *call)
         "    Reply with the error <string>.",
         "LOG <message>",
         "    Write <message> to the server's log.",
+        "READ-DELAY <milliseconds>",
+        "    Make every read from disk take that much longer, with nothing found in the system's page cache.",
         "SET-ACTIVE-EXPIRE <0|1>",
         "    0: expired keys are deleted only when somebody comes across them.",
         "SLEEP <seconds>",
@@ -162,6 +180,7 @@ static int debug(struct call *call)
         {"help", 2, debug_help},
         {"error", 3, debug_error},
         {"log", 3, debug_log},
+        {"read-delay", 3, debug_read_delay},
         {"set-active-expire", 3, debug_set_active_expire},
         {"sleep", 3, debug_sleep},
     };
