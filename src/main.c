@@ -157,6 +157,8 @@ int main(int argc, char **argv)
     if (status != OK) {
         int exit_status = fail(&err);
         stop(&p, NULL);
+        uv_loop_close(&p.loop);
+        config_free(p.config);
         return exit_status;
     }
     config_warn_unused(p.config, config_logger(p.config));

@@ -328,6 +328,11 @@ def memory_usage(v):
     return [v.key()] + v.choice([[], ["SAMPLES", "0"], ["SAMPLES", "5"], ["SAMPLES", "-1"], ["SAMPLES"], ["FOO", "1"], ["SAMPLES", "x"]])
 
 
+@command("memory|purge")
+def memory_purge(v):
+    return []
+
+
 @command("debug")
 def debug(v):
     return v.choice([["SLEEP", "0"], ["sleep", "0.0001"], ["NOSUCH"], ["SLEEP"], []])

@@ -304,6 +304,24 @@ bool config_parse_value(const struct directive *row, const char *old, bool more,
     return true;
 }
 
+int config_split_value(struct slice value, struct slice **out)
+{
+    int count = 1;
+    for (size_t i = 0; i < value.len; i++)
+        count += value.data[i] == ' ';
+    struct slice *words = xcalloc((size_t)count, sizeof *words);
+    int n = 0;
+    size_t start = 0;
+    for (size_t i = 0; i <= value.len; i++) {
+        if (i == value.len || value.data[i] == ' ') {
+            words[n++] = slice_of(value.data + start, i - start);
+            start = i + 1;
+        }
+    }
+    *out = words;
+    return n;
+}
+
 // --- Storing ------------------------------------------------------------------------------------------------------------------------
 
 static void store(struct config *c, const struct directive *row, const struct config_value *value)

@@ -90,9 +90,13 @@ int config_read_words(
     struct config_value value;
     struct buf scratch = {0};
     const char *why = "wrong number of arguments";
-    int status = OK;
-    if (count < 2 || !config_parse_value(row, c->slots[index].text, source->seen[index], words + 1, count - 1, &value,
-                         &scratch, &why)) {
+    const struct slice *values = words + 1;
+    struct slice *split = NULL;
+    int value_count = count - 1, status = OK;
+    if (value_count == 1 && row->type >= DIRECTIVE_WORDS)
+        value_count = config_split_value(words[1], &split);
+    if (value_count == 0 || !config_parse_value(row, c->slots[index].text, source->seen[index],
+                                split != NULL ? split : values, value_count, &value, &scratch, &why)) {
         struct buf allowed = {0};
         config_describe_allowed(row, &allowed);
         if (row->treatment == TREAT_REFUSED)
@@ -107,6 +111,7 @@ int config_read_words(
         source->seen[index] = true;
         config_assign(c, index, &value);
     }
+    free(split);
     buf_release(&scratch);
     return status;
 }

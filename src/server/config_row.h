@@ -104,6 +104,8 @@ struct config_value {
 // Checks words against the row. False: *why is Redis' text for it (static, or in scratch).
 bool config_parse_value(const struct directive *row, const char *old, bool more, const struct slice *words, int count,
     struct config_value *out, struct buf *scratch, const char **why);
+// The words of a value of many words that was given as one: what stands between single spaces. *out is one heap block, words borrow.
+int config_split_value(struct slice value, struct slice **out);
 // Takes the value over.
 void config_assign(struct config *c, int index, struct config_value *value);
 bool config_parse_integer(struct slice text, int base, int64_t *out);

@@ -47,32 +47,13 @@ static bool find_rows(
     return true;
 }
 
-// Words as CONFIG SET has them: between single spaces.
-static int split_value(struct slice value, struct slice **out)
-{
-    int count = 1;
-    for (size_t i = 0; i < value.len; i++)
-        count += value.data[i] == ' ';
-    struct slice *words = xcalloc((size_t)count, sizeof *words);
-    int n = 0;
-    size_t start = 0;
-    for (size_t i = 0; i <= value.len; i++) {
-        if (i == value.len || value.data[i] == ' ') {
-            words[n++] = slice_of(value.data + start, i - start);
-            start = i + 1;
-        }
-    }
-    *out = words;
-    return n;
-}
-
 static bool store(struct config *c, struct change *change, struct slice text, struct buf *scratch, const char **why)
 {
     const struct directive *row = config_row(change->index);
     struct slice *words = NULL;
     int count = 1;
     if (row->type >= DIRECTIVE_WORDS)
-        count = split_value(text, &words);
+        count = config_split_value(text, &words);
     struct config_value value;
     const char *old = c->slots[change->index].text;
     bool ok = config_parse_value(row, old, false, words != NULL ? words : &text, count, &value, scratch, why);

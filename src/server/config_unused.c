@@ -130,7 +130,7 @@ const struct directive config_unused_rows[] = {
     UNUSED("aof-load-truncated", NULL, BOOL, 0, "yes", 0, 0, "What was acknowledged is never cut off; an unfinished end always is."),
     UNUSED("aof-use-rdb-preamble", NULL, BOOL, 0, "yes", 0, 0, "There is no such file."),
     UNUSED("aof-timestamp-enabled", NULL, BOOL, 0, "no", 0, 0, "The log always has times."),
-    UNUSED("aof-disable-auto-gc", NULL, BOOL, DIRECTIVE_HIDDEN, "no", 0, 0, "Logs that are flushed are removed."),
+    UNUSED("aof-disable-auto-gc", NULL, BOOL, 0, "no", 0, 0, "Logs that are flushed are removed."),
     UNUSED("aof-rewrite-incremental-fsync", NULL, BOOL, 0, "yes", 0, 0, "Compaction syncs in steps."),
     UNUSED("auto-aof-rewrite-percentage", NULL, INT, 0, "100", 0, INT32_MAX, "Compaction decides by itself."),
     UNUSED("auto-aof-rewrite-min-size", NULL, MEMORY, 0, "67108864", 0, 0, "Compaction decides by itself."),

@@ -113,6 +113,16 @@ Test(config, the_last_source_wins)
     config_free(c);
 }
 
+Test(config, many_words_may_be_given_as_one)
+{
+    struct config *c = loaded("save \"5 6 7 8\"\n", ARGS("--client-output-buffer-limit", "normal 1mb 0 0"),
+        ARGS("VARVE_BIND=\"127.0.0.1 ::1\""));
+    cr_expect_str_eq(config_get(c, "save"), "5 6 7 8");
+    cr_expect_eq(config_settings(c)->clients.output[CLIENT_NORMAL].hard_bytes, 1u << 20);
+    cr_expect_eq(config_settings(c)->network.bind_count, 2);
+    config_free(c);
+}
+
 Test(config, lines_of_save_add_up_and_an_empty_one_clears)
 {
     struct config *c = loaded("save 10 1\nsave 20 2 30 3\n", NULL, NULL);
