@@ -163,10 +163,9 @@ void commit_wake_room(struct engine *e)
         list_push_back(&waiting, first);
     }
     while (!list_empty(&waiting) && room_is_likely(e)) {
-        struct txn *txn = LIST_ENTRY(waiting.next, struct txn, room_link);
-        list_remove(&txn->room_link);
-        txn->state = TXN_IDLE;
-        txn->ready_cb(txn, txn->ready_arg);
+        struct list *first = waiting.next;
+        list_remove(first);
+        txn_has_room(LIST_ENTRY(first, struct txn, room_link));
     }
     while (!list_empty(&waiting)) { // still first in line
         struct list *last = waiting.prev;
