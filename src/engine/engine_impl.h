@@ -128,6 +128,7 @@ struct txn {
     uint64_t seq;
     enum txn_state state;
     bool waited;         // this is not the first attempt
+    bool yields;         // it has come to the limit of rows that all may hold: older ones first
     bool wants_room;     // the last commit said WAIT
     struct list room_link;
     struct list parked_link, held_back_link;

@@ -10,7 +10,8 @@
 // A txn that never waits holds no rows and allocates nothing here.
 //
 // Bounds. Rows are held within a share of the budget. Over the soft limit only the oldest parked command goes on collecting; younger ones
-// that hold many rows give them back and start over when it is their turn. Over the hard limit a read answers NO_MEMORY.
+// that hold many rows (over the hard limit: any) give them back and start over when it is their turn. If the oldest comes to the hard
+// limit, it gets NO_MEMORY.
 //
 // Row values borrow from blocks, memtables and pins, which all live until the next commit or longer; blocks are pinned for that. Staged
 // values are copied, because staging more moves them.
@@ -160,17 +161,38 @@ static int get_from_tables(
     return waits ? WAIT : NOT_FOUND;
 }
 
+static bool rows_are_many(const struct engine *e)
+{
+    return e->pins.bytes > e->options.memory_budget / ROWS_SOFT_SHARE;
+}
+
+static bool is_oldest(const struct txn *t)
+{
+    return t->engine->parked.next == &t->parked_link;
+}
+
+// Whether one more row may be held: OK, WAIT (for older commands to finish first), or NO_MEMORY.
+static int may_hold(struct txn *t)
+{
+    const struct engine *e = t->engine;
+    bool too_many = e->pins.bytes > e->options.memory_budget / ROWS_HARD_SHARE;
+    if (is_oldest(t))
+        return too_many ? NO_MEMORY : OK;
+    t->yields = t->yields || too_many || (rows_are_many(e) && t->pinned_count >= ROWS_FEW);
+    return t->yields ? WAIT : OK;
+}
+
 // Holds what the tables say of key (entry NULL: nothing) for the attempts to come, and answers from there.
 static int hold_row(struct txn *t, struct slice key, uint64_t hash, const struct entry *entry, struct row *out)
 {
-    struct engine *e = t->engine;
-    if (e->pins.bytes > e->options.memory_budget / ROWS_HARD_SHARE)
-        return NO_MEMORY;
+    int status = may_hold(t);
+    if (status != OK)
+        return status;
     if (t->pinned_count == t->pinned_cap) {
         t->pinned_cap = t->pinned_cap == 0 ? 8 : t->pinned_cap * 2;
         t->pinned = xrealloc(t->pinned, t->pinned_cap * sizeof(struct pin *));
     }
-    struct pin *pin = pins_add(&e->pins, key, hash, entry);
+    struct pin *pin = pins_add(&t->engine->pins, key, hash, entry);
     t->pinned[t->pinned_count++] = pin;
     return pin->present ? answer(t, &pin->entry, out) : NOT_FOUND;
 }
@@ -180,7 +202,7 @@ static int read_tables(struct txn *t, struct slice key, uint64_t hash, struct ro
     struct entry entry;
     struct block_ref ref;
     struct error err;
-    if (fetch_full(&t->fetch))
+    if (t->yields || fetch_full(&t->fetch))
         return WAIT;
     uint32_t mark = fetch_mark(&t->fetch);
     int status = get_from_tables(t, key, hash, &entry, &ref, &err);
@@ -333,11 +355,6 @@ static void fetched(struct fetch *f)
     call_back(LIST_ENTRY(f, struct txn, fetch));
 }
 
-static bool rows_are_many(const struct engine *e)
-{
-    return e->pins.bytes > e->options.memory_budget / ROWS_SOFT_SHARE;
-}
-
 static void unpin_rows(struct txn *t)
 {
     while (t->pinned_count > 0)
@@ -347,26 +364,31 @@ static void unpin_rows(struct txn *t)
     t->pinned_cap = 0;
 }
 
-// Somebody has given rows back: whoever was held back may run, one at a time while the rows are many.
+static void go_on(struct txn *t)
+{
+    list_remove(&t->held_back_link);
+    t->state = TXN_FETCHING;
+    fetch_start(&t->fetch, fetched);
+}
+
+// A command is over. Whoever is the oldest now must not be held back; and one more may try, while there is room. (Not all of them: they
+// would fill the room and give it back, again and again.)
 static void let_go_on(struct engine *e)
 {
-    while (!list_empty(&e->held_back)) {
-        struct txn *t = LIST_ENTRY(e->held_back.next, struct txn, held_back_link);
-        if (rows_are_many(e) && e->parked.next != &t->parked_link)
-            return;
-        list_remove(&t->held_back_link);
-        t->state = TXN_FETCHING;
-        fetch_start(&t->fetch, fetched);
-        if (rows_are_many(e))
-            return;
-    }
+    if (list_empty(&e->held_back))
+        return;
+    struct txn *oldest = LIST_ENTRY(e->parked.next, struct txn, parked_link);
+    if (oldest->state == TXN_HELD_BACK)
+        go_on(oldest);
+    if (!list_empty(&e->held_back) && !rows_are_many(e))
+        go_on(LIST_ENTRY(e->held_back.next, struct txn, held_back_link));
 }
 
 // Gives up everything that was fetched.
 static void unpark(struct txn *t)
 {
     struct engine *e = t->engine;
-    t->waited = false;
+    t->waited = t->yields = false;
     fetch_release(&t->fetch);
     unpin_rows(t);
     if (t->view != NULL)
@@ -397,13 +419,6 @@ void txn_free(struct txn *t)
     free(t);
 }
 
-// Whether this txn has to give its rows back and let older ones finish.
-static bool must_yield(const struct txn *t)
-{
-    const struct engine *e = t->engine;
-    return t->pinned_count > ROWS_FEW && rows_are_many(e) && e->parked.next != &t->parked_link;
-}
-
 void txn_wait(struct txn *t, void (*ready_cb)(struct txn *txn, void *arg), void *arg)
 {
     struct engine *e = t->engine;
@@ -422,13 +437,14 @@ void txn_wait(struct txn *t, void (*ready_cb)(struct txn *txn, void *arg), void 
         list_push_back(&e->parked, &t->parked_link);
         fetch_keep(&t->fetch, true);
     }
-    if (must_yield(t)) {
+    bool yields = t->yields && !is_oldest(t);
+    t->yields = false;
+    if (yields) {
         unpin_rows(t);
         fetch_release(&t->fetch);
         fetch_keep(&t->fetch, true);
         t->state = TXN_HELD_BACK;
         list_push_back(&e->held_back, &t->held_back_link);
-        let_go_on(e);
         return;
     }
     // An iterator may also wait for a memtable to be put in order, which needs no reads: then this is a call back in the next turn.

@@ -1,0 +1,275 @@
+#include "model_engine.h"
+
+#include "engine/engine_impl.h"
+
+// The universe's keys in order, for comparing with what an iterator shows.
+static uint32_t *sorted_keys(uint32_t count)
+{
+    uint32_t *order = malloc(count * sizeof *order);
+    for (uint32_t i = 0; i < count; i++)
+        order[i] = i;
+    qsort(order, count, sizeof *order, key_order);
+    return order;
+}
+
+struct walk {
+    struct side *s;
+    struct iter *it;
+    const struct cell *cells; // what it should show
+    const uint32_t *order;
+    int64_t low, high; // ranks inside the bounds: [low, high)
+    int64_t at;        // rank; -1: not positioned
+};
+
+static void count_ready(struct iter *it, void *arg)
+{
+    ++*(int *)arg;
+}
+
+static void wait_iter(struct walk *w)
+{
+    int calls = 0;
+    iter_wait(w->it, count_ready, &calls);
+    cr_assert_eq(calls, 0);
+    while (calls == 0) {
+        engine_turn_end(w->s->engine);
+        cr_assert(sim_exec_drive(w->s->exec), "nobody will call back");
+    }
+}
+
+#define FINISH(walk, call)                                                                                             \
+    ({                                                                                                                 \
+        int status_;                                                                                                   \
+        while ((status_ = (call)) == WAIT)                                                                             \
+            wait_iter(walk);                                                                                           \
+        status_;                                                                                                       \
+    })
+
+static void check(struct walk *w, int status, int64_t rank)
+{
+    if (rank < w->low || rank >= w->high) {
+        cr_assert_eq(status, END, "status %d where the end is", status);
+        w->at = -1;
+        return;
+    }
+    cr_assert_eq(status, OK, "status %d at rank %ld", status, (long)rank);
+    char key[KEY_LEN];
+    cr_assert(slice_equal(iter_key(w->it), key_at(w->order[rank], key)), "another key at rank %ld", (long)rank);
+    struct row row = iter_row(w->it);
+    check_row(w->s, w->cells, w->order[rank], OK, &row);
+    w->at = rank;
+}
+
+// The next rank at or behind (or, back, at or before) `rank` with something there.
+static int64_t present(const struct walk *w, int64_t rank, int step)
+{
+    while (rank >= w->low && rank < w->high && w->cells[w->order[rank]].stamp == 0)
+        rank += step;
+    return rank;
+}
+
+static void step(struct walk *w)
+{
+    struct random *r = &w->s->random;
+    uint64_t what = w->at < 0 ? random_below(r, 2) : random_below(r, 20);
+    if (what < 2) {
+        int64_t rank = (int64_t)random_below(r, w->s->keys);
+        char bytes[KEY_LEN];
+        struct slice key = key_at(w->order[rank], bytes);
+        if (what == 0) {
+            int64_t from = rank < w->low ? w->low : rank;
+            check(w, FINISH(w, iter_seek(w->it, key)), present(w, from, 1));
+        } else {
+            bool last = random_below(r, 4) == 0;
+            int64_t from = (last || rank > w->high ? w->high : rank) - 1;
+            check(w, FINISH(w, iter_seek_before(w->it, last ? slice_cstr("") : key)), present(w, from, -1));
+        }
+    } else if (what < 11) {
+        check(w, FINISH(w, iter_next(w->it)), present(w, w->at + 1, 1));
+    } else {
+        check(w, FINISH(w, iter_prev(w->it)), present(w, w->at - 1, -1));
+    }
+}
+
+static void churn(struct side *s, int rounds)
+{
+    for (int i = 0; i < rounds; i++) {
+        side_write(s, 1 + (unsigned)random_below(&s->random, 60));
+        if (random_below(&s->random, 10) == 0)
+            cr_assert_eq(engine_blocking_flush(s->engine), OK);
+        if (random_below(&s->random, 40) == 0)
+            cr_assert_eq(engine_blocking_compact(s->engine), OK);
+    }
+}
+
+Test(iter, agrees_with_what_was_written_in_both_directions_while_writes_go_on)
+{
+    for (uint64_t seed = 1; seed <= 6; seed++) {
+        struct side s;
+        side_open(&s, seed, 500);
+        uint32_t *order = sorted_keys(s.keys);
+        for (int round = 0; round < 8; round++) {
+            churn(&s, 30);
+            struct snapshot *snapshot = snapshot_new(s.engine);
+            struct cell *then = malloc(s.keys * sizeof *then);
+            memcpy(then, s.cells, s.keys * sizeof *then);
+            churn(&s, 10);
+            bool old = round % 2;
+            struct walk w = {&s, NULL, then, order, 0, s.keys, -1};
+            char low[KEY_LEN], high[KEY_LEN];
+            struct iter_options options = {.snapshot = old ? snapshot : NULL};
+            if (round % 3 != 0) {
+                w.low = (int64_t)random_below(&s.random, s.keys);
+                w.high = w.low + (int64_t)random_below(&s.random, s.keys - (uint64_t)w.low);
+                options.lower = key_at(order[w.low], low);
+                options.upper = key_at(order[w.high], high);
+            }
+            w.it = iter_open(s.engine, NULL, &options);
+            if (!old)
+                memcpy(then, s.cells, s.keys * sizeof *then);
+            for (int i = 0; i < 400; i++) {
+                step(&w);
+                if (i % 100 == 50) {
+                    // The key under the cursor is borrowed until the next positioning only.
+                    w.at = -1;
+                    churn(&s, 2);
+                }
+            }
+            iter_close(w.it);
+            snapshot_free(s.engine, snapshot);
+            free(then);
+        }
+        cr_assert_gt(s.engine->stats.cold_reads, 0);
+        free(order);
+        side_close(&s);
+    }
+}
+
+// An attempt as a command's: reads all there is through an iterator, with its staged writes. OK or WAIT.
+static int attempt(struct side *s, struct txn *t, const uint32_t *order, const struct cell *base, bool backward)
+{
+    struct cell *cells = malloc(s->keys * sizeof *cells);
+    memcpy(cells, base, s->keys * sizeof *cells);
+    txn_begin(t);
+    struct random same = {99};
+    for (int i = 0; i < 40; i++)
+        stage(s, t, cells, (uint32_t)random_below(&same, s->keys), random_below(&same, 2));
+    struct iter_options options = {0};
+    struct walk w = {s, iter_open(s->engine, t, &options), cells, order, 0, s->keys, -1};
+    int status = backward ? iter_seek_before(w.it, slice_cstr("")) : iter_seek(w.it, slice_cstr(""));
+    int64_t rank = backward ? (int64_t)s->keys : -1;
+    while (status != WAIT) {
+        rank = backward ? present(&w, rank - 1, -1) : present(&w, rank + 1, 1);
+        check(&w, status, rank);
+        if (status == END)
+            break;
+        status = backward ? iter_prev(w.it) : iter_next(w.it);
+    }
+    iter_close(w.it);
+    free(cells);
+    return status;
+}
+
+Test(iter, attempts_of_a_txn_get_further_and_see_the_commits_of_now)
+{
+    for (uint64_t seed = 20; seed < 32; seed++) {
+        struct side s;
+        side_open(&s, seed, 700);
+        uint32_t *order = sorted_keys(s.keys);
+        side_write_all(&s);
+        cr_assert_eq(engine_blocking_flush(s.engine), OK);
+        if (seed % 2) // else some blocks are found again without being held
+            cache_set_capacity(s.engine->cache, 0);
+        sim_env_set_cold_percent(s.env, 100);
+        struct txn *t = txn_new(s.engine);
+        int attempts = 1;
+        while (attempt(&s, t, order, s.cells, seed % 4 >= 2) == WAIT) {
+            cr_assert_lt(attempts++, 2000);
+            wait_txn(&s, t);
+            side_write(&s, 5);
+            if (random_below(&s.random, 60) == 0)
+                cr_assert_eq(engine_blocking_flush(s.engine), OK);
+        }
+        cr_assert_gt(attempts, 2);
+        txn_free(t);
+        cr_assert_eq(cache_pinned_bytes(s.engine->cache), 0);
+        free(order);
+        side_close(&s);
+    }
+}
+
+Test(iter, a_txn_has_seen_what_its_iterator_showed)
+{
+    struct side s;
+    side_open(&s, 40, 10);
+    side_write_all(&s);
+    struct txn *t = txn_new(s.engine);
+    struct iter_options options = {0};
+    txn_put(t, slice_cstr("a"), slice_cstr("staged"), slice_cstr(""), 0);
+    struct iter *it = iter_open(s.engine, t, &options);
+    int status;
+    while ((status = iter_seek(it, slice_cstr(""))) == WAIT) {
+        iter_close(it);
+        wait_txn(&s, t);
+        it = iter_open(s.engine, t, &options);
+    }
+    cr_assert(slice_equal(iter_key(it), slice_cstr("a")));
+    cr_assert_eq(iter_row(it).seq, 0);
+    cr_assert_eq(txn_seq(t), 0);
+    cr_assert_eq(iter_next(it), OK);
+    cr_assert_gt(iter_row(it).seq, 0);
+    cr_assert_eq(txn_seq(t), iter_row(it).seq);
+    iter_close(it);
+    txn_free(t);
+    side_close(&s);
+}
+
+Test(iter, many_tombstones_in_a_row_do_not_hold_the_loop)
+{
+    struct side s;
+    struct engine_options options = {.memory_budget = 64 << 20};
+    side_open_with(&s, 41, KEYS_MAX, &options);
+    side_write_all(&s);
+    struct txn *t = txn_new(s.engine);
+    uint32_t *order = sorted_keys(s.keys);
+    for (uint32_t i = 0; i < s.keys - 1; i++) {
+        stage(&s, t, s.cells, order[i], false);
+        if (i % 1000 == 0 || i + 2 == s.keys) {
+            cr_assert_eq(engine_blocking_commit(s.engine, t), OK);
+            txn_reset(t);
+        }
+    }
+    txn_free(t);
+    struct iter_options all = {0};
+    struct walk w = {&s, iter_open(s.engine, NULL, &all), s.cells, order, 0, s.keys, -1};
+    int status, waits = 0;
+    while ((status = iter_seek(w.it, slice_cstr(""))) == WAIT) {
+        waits++;
+        wait_iter(&w);
+    }
+    check(&w, status, (int64_t)s.keys - 1);
+    cr_assert_geq(waits, 1);
+    check(&w, FINISH(&w, iter_prev(w.it)), -1);
+    iter_close(w.it);
+    free(order);
+    side_close(&s);
+}
+
+Test(iter, closing_cancels_what_is_waited_for)
+{
+    struct side s;
+    side_open(&s, 42, 300);
+    side_write_all(&s);
+    cr_assert_eq(engine_blocking_flush(s.engine), OK);
+    sim_env_set_cold_percent(s.env, 100);
+    struct iter_options all = {0};
+    struct iter *it = iter_open(s.engine, NULL, &all);
+    int calls = 0;
+    cr_assert_eq(iter_seek(it, slice_cstr("")), WAIT);
+    iter_wait(it, count_ready, &calls);
+    sim_exec_step(s.exec);
+    iter_close(it);
+    sim_exec_settle(s.exec);
+    cr_assert_eq(calls, 0);
+    side_close(&s);
+}

@@ -1,0 +1,313 @@
+#include "model_engine.h"
+
+#include "engine/engine_impl.h"
+
+// One attempt at reading all these keys, going on past misses. WAIT, or OK after all were checked.
+static int attempt(struct side *s, struct txn *t, const uint32_t *keys, uint32_t count)
+{
+    int result = OK;
+    txn_begin(t);
+    for (uint32_t i = 0; i < count; i++) {
+        char key[KEY_LEN];
+        struct row row;
+        int status = txn_get(t, key_at(keys[i], key), &row);
+        if (status == WAIT)
+            result = WAIT;
+        else
+            check_row(s, s->cells, keys[i], status, &row);
+    }
+    return result;
+}
+
+static int read_keys(struct side *s, struct txn *t, const uint32_t *keys, uint32_t count)
+{
+    int attempts = 1;
+    while (attempt(s, t, keys, count) == WAIT) {
+        cr_assert_lt(attempts++, 1000);
+        wait_txn(s, t);
+    }
+    txn_reset(t);
+    cr_assert_eq(s->engine->pins.used, 0);
+    cr_assert_eq(cache_pinned_bytes(s->engine->cache), 0);
+    return attempts;
+}
+
+Test(txn, reads_agree_with_what_was_written)
+{
+    for (uint64_t seed = 1; seed <= 6; seed++) {
+        struct side s;
+        side_open(&s, seed, 600);
+        struct txn *t = txn_new(s.engine);
+        for (int round = 0; round < 300; round++) {
+            side_write(&s, 1 + (unsigned)random_below(&s.random, 60));
+            uint32_t keys[40];
+            for (int i = 0; i < 40; i++)
+                keys[i] = (uint32_t)random_below(&s.random, s.keys);
+            read_keys(&s, t, keys, (uint32_t)random_below(&s.random, 41));
+            if (random_below(&s.random, 40) == 0)
+                cr_assert_eq(engine_blocking_flush(s.engine), OK);
+            if (random_below(&s.random, 100) == 0)
+                cr_assert_eq(engine_blocking_compact(s.engine), OK);
+        }
+        cr_assert_gt(s.engine->stats.cold_reads, 0);
+        txn_free(t);
+        side_close(&s);
+    }
+}
+
+Test(txn, a_parked_read_sees_what_is_committed_meanwhile)
+{
+    for (uint64_t seed = 10; seed < 30; seed++) {
+        struct side s;
+        side_open(&s, seed, 300);
+        side_write_all(&s);
+        cr_assert_eq(engine_blocking_flush(s.engine), OK);
+        cache_set_capacity(s.engine->cache, seed % 2 ? 0 : 64 << 10);
+        struct txn *t = txn_new(s.engine);
+        uint32_t keys[30];
+        for (int i = 0; i < 30; i++)
+            keys[i] = (uint32_t)random_below(&s.random, s.keys);
+        int attempts = 1;
+        while (attempt(&s, t, keys, 30) == WAIT) {
+            cr_assert_lt(attempts++, 2000);
+            wait_txn(&s, t);
+            side_write(&s, 10);
+            if (random_below(&s.random, 3) == 0)
+                cr_assert_eq(engine_blocking_flush(s.engine), OK);
+            if (random_below(&s.random, 5) == 0)
+                cr_assert_eq(engine_blocking_compact(s.engine), OK);
+        }
+        cr_assert_gt(attempts, 2);
+        txn_free(t);
+        cr_assert_eq(s.engine->pins.used, 0);
+        side_close(&s);
+    }
+}
+
+Test(txn, staged_writes_are_seen_and_their_rows_stay)
+{
+    struct side s;
+    side_open(&s, 40, 10);
+    side_write_all(&s);
+    struct txn *t = txn_new(s.engine);
+    struct row first, row;
+    char key[KEY_LEN], name[KEY_LEN];
+    txn_put(t, key_at(1, key), slice_cstr("one "), slice_cstr("two"), 77);
+    size_t mark = txn_mark(t);
+    cr_assert_eq(txn_get(t, key_at(1, key), &first), OK);
+    cr_assert(first.seq == 0 && first.expire_ms == 77);
+    for (int i = 0; i < 1000; i++)
+        txn_put(
+            t, slice_of(name, (size_t)snprintf(name, sizeof name, "other%d", i)), slice_cstr("x"), slice_cstr(""), 0);
+    txn_delete(t, key_at(1, key));
+    cr_assert_eq(txn_get(t, key_at(1, key), &row), NOT_FOUND);
+    cr_assert(slice_equal(first.value, slice_cstr("one two")), "the row outlives what was staged behind it");
+    txn_rewind(t, mark);
+    cr_assert_eq(txn_get(t, key_at(1, key), &row), OK);
+    cr_assert_eq(txn_get(t, slice_cstr("other5"), &row), NOT_FOUND);
+    txn_begin(t);
+    cr_assert_not(txn_has_writes(t));
+    cr_assert_eq(txn_get(t, key_at(1, key), &row), OK);
+    check_row(&s, s.cells, 1, OK, &row);
+    cr_assert_eq(txn_seq(t), row.seq);
+    txn_free(t);
+    side_close(&s);
+}
+
+Test(txn, a_txn_that_never_waits_holds_nothing)
+{
+    struct side s;
+    side_open(&s, 41, 200);
+    side_write_all(&s);
+    cr_assert_eq(engine_blocking_flush(s.engine), OK);
+    uint32_t keys[200];
+    for (uint32_t i = 0; i < 200; i++)
+        keys[i] = i;
+    struct txn *t = txn_new(s.engine);
+    read_keys(&s, t, keys, 200);
+    cr_assert_eq(attempt(&s, t, keys, 200), OK, "all is in memory now");
+    cr_assert(s.engine->pins.used == 0 && t->pinned_count == 0 && t->fetch.count == 0);
+    cr_assert_gt(cache_pinned_bytes(s.engine->cache), 0, "rows borrow from blocks");
+    txn_begin(t);
+    cr_assert_eq(cache_pinned_bytes(s.engine->cache), 0);
+    txn_free(t);
+    side_close(&s);
+}
+
+Test(txn, very_many_cold_keys_are_read_within_the_budget)
+{
+    struct side s;
+    side_open(&s, 42, 12000);
+    side_write_all(&s);
+    cr_assert_eq(engine_blocking_flush(s.engine), OK);
+    cr_assert_eq(engine_blocking_compact(s.engine), OK);
+    uint32_t *keys = malloc(s.keys * sizeof *keys);
+    for (uint32_t i = 0; i < s.keys; i++)
+        keys[i] = (uint32_t)random_below(&s.random, s.keys);
+    uint64_t capacity = 128 << 10;
+    cache_set_capacity(s.engine->cache, capacity);
+    s.engine->options.memory_budget = 16 << 20;
+    struct txn *t = txn_new(s.engine);
+    uint32_t attempts = 1;
+    while (attempt(&s, t, keys, 6000) == WAIT) {
+        cr_assert_lt(attempts++, 400);
+        wait_txn(&s, t);
+        cr_assert_leq(cache_pinned_bytes(s.engine->cache), 600 << 10);
+        cr_assert_leq(s.engine->pins.bytes, 8 << 20);
+    }
+    cr_assert_gt(attempts, 3);
+    txn_free(t);
+    free(keys);
+    side_close(&s);
+}
+
+Test(txn, rows_over_the_hard_limit_are_refused)
+{
+    struct side s;
+    side_open(&s, 43, 6000);
+    side_write_all(&s);
+    cr_assert_eq(engine_blocking_flush(s.engine), OK);
+    s.engine->options.memory_budget = 100 << 10;
+    cache_set_capacity(s.engine->cache, 0);
+    struct txn *t = txn_new(s.engine);
+    int status = OK;
+    for (int attempts = 0; status != NO_MEMORY; attempts++) {
+        cr_assert_lt(attempts, 1000);
+        bool waits = false;
+        txn_begin(t);
+        for (uint32_t i = 0; i < s.keys && status != NO_MEMORY; i++) {
+            char key[KEY_LEN];
+            struct row row;
+            status = txn_get(t, key_at(i, key), &row);
+            waits = waits || status == WAIT;
+        }
+        if (status != NO_MEMORY && waits)
+            wait_txn(&s, t);
+    }
+    cr_assert_lt(s.engine->pins.bytes, 100 << 10);
+    txn_reset(t);
+    cr_assert_eq(s.engine->pins.used, 0);
+    txn_free(t);
+    side_close(&s);
+}
+
+// Server-like: many commands parked at once, each wanting more than its share.
+struct client {
+    struct side *side;
+    struct txn *txn;
+    uint32_t keys[600];
+    int attempts;
+    bool done;
+};
+
+static void run_client(struct txn *t, void *arg)
+{
+    struct client *c = arg;
+    cr_assert_lt(c->attempts++, 3000);
+    if (attempt(c->side, c->txn, c->keys, 600) == WAIT) {
+        txn_wait(c->txn, run_client, c);
+    } else {
+        c->done = true;
+        txn_reset(c->txn);
+    }
+}
+
+Test(txn, many_large_reads_at_once_all_finish)
+{
+    enum { CLIENTS = 12 };
+    struct side s;
+    side_open(&s, 44, 8000);
+    side_write_all(&s);
+    cr_assert_eq(engine_blocking_flush(s.engine), OK);
+    s.engine->options.memory_budget = 1200 << 10; // softly, the rows of two clients
+    cache_set_capacity(s.engine->cache, 64 << 10);
+    struct client clients[CLIENTS] = {0};
+    for (int i = 0; i < CLIENTS; i++) {
+        clients[i].side = &s;
+        clients[i].txn = txn_new(s.engine);
+        for (int k = 0; k < 600; k++)
+            clients[i].keys[k] = (uint32_t)random_below(&s.random, s.keys);
+        run_client(clients[i].txn, &clients[i]);
+    }
+    for (int i = 0; i < CLIENTS;) {
+        engine_turn_end(s.engine);
+        if (clients[i].done)
+            i++;
+        else
+            cr_assert(sim_exec_drive(s.exec));
+    }
+    for (int i = 0; i < CLIENTS; i++)
+        txn_free(clients[i].txn);
+    cr_assert_eq(s.engine->pins.used, 0);
+    side_close(&s);
+}
+
+Test(txn, a_read_that_fails_fails_its_command_only)
+{
+    struct side s;
+    side_open(&s, 45, 500);
+    side_write_all(&s);
+    cr_assert_eq(engine_blocking_flush(s.engine), OK);
+    sim_env_set_cold_percent(s.env, 100);
+    sim_exec_settle(s.exec);
+    sim_env_fail(s.env, SIM_READ, ".sst", 0, UINT64_MAX, IO);
+    struct txn *t = txn_new(s.engine);
+    struct row row;
+    char key[KEY_LEN];
+    cr_assert_eq(txn_get(t, key_at(7, key), &row), WAIT);
+    wait_txn(&s, t);
+    txn_begin(t);
+    cr_assert_eq(txn_get(t, key_at(7, key), &row), IO);
+    txn_reset(t);
+    sim_env_heal(s.env);
+    uint32_t keys[] = {7, 8, 9};
+    read_keys(&s, t, keys, 3);
+    txn_free(t);
+    side_close(&s);
+}
+
+Test(txn, freeing_cancels_what_is_waited_for)
+{
+    struct side s;
+    side_open(&s, 46, 500);
+    side_write_all(&s);
+    cr_assert_eq(engine_blocking_flush(s.engine), OK);
+    sim_env_set_cold_percent(s.env, 100);
+    int calls = 0;
+    for (int i = 0; i < 20; i++) {
+        struct txn *t = txn_new(s.engine);
+        struct row row;
+        char key[KEY_LEN];
+        if (txn_get(t, key_at((uint32_t)i * 20, key), &row) == WAIT)
+            txn_wait(t, called, &calls);
+        for (int step = 0; step < i % 4; step++)
+            sim_exec_step(s.exec);
+        int before = calls;
+        txn_free(t);
+        sim_exec_settle(s.exec);
+        cr_assert_eq(calls, before);
+    }
+    cr_assert_eq(s.engine->pins.used, 0);
+    cr_assert_eq(cache_pinned_bytes(s.engine->cache), 0);
+    side_close(&s);
+}
+
+Test(txn, what_was_prefetched_is_there)
+{
+    struct side s;
+    side_open(&s, 47, 500);
+    side_write_all(&s);
+    cr_assert_eq(engine_blocking_flush(s.engine), OK);
+    sim_env_set_cold_percent(s.env, 100);
+    char key[KEY_LEN];
+    for (int i = 0; i < 8; i++) { // filter and index, then the block, of every level
+        engine_prefetch(s.engine, key_at(100, key));
+        sim_exec_settle(s.exec);
+    }
+    struct txn *t = txn_new(s.engine);
+    struct row row;
+    int status = txn_get(t, key_at(100, key), &row);
+    check_row(&s, s.cells, 100, status, &row);
+    txn_free(t);
+    side_close(&s);
+}
