@@ -53,6 +53,22 @@ static int open_engine(struct program *p, struct error *err)
     return status;
 }
 
+// As many clients as there are descriptors for; CONFIG GET shows what was possible.
+static void fit_clients(struct program *p)
+{
+    int possible = server_fit_descriptors(p->server, p->settings->network.maxclients);
+    if (possible >= p->settings->network.maxclients)
+        return;
+    log_line(config_logger(p->config), LOG_WARNING,
+        "Only %d clients can be served at a time: not enough file descriptors (ulimit -n)", possible);
+    char text[16];
+    snprintf(text, sizeof text, "%d", possible);
+    const struct slice pair[2] = {slice_cstr("maxclients"), slice_cstr(text)};
+    struct buf error = {0};
+    config_set(p->config, pair, 1, true, NULL, NULL, &error);
+    buf_release(&error);
+}
+
 static int start(struct program *p, struct error *err)
 {
     static char executable[4096];
@@ -70,12 +86,7 @@ static int start(struct program *p, struct error *err)
         .config_file = config_file(p->config),
     };
     p->server = server_new(&parts);
-    int possible = server_fit_descriptors(p->server, p->settings->network.maxclients);
-    if (possible < p->settings->network.maxclients) {
-        log_line(parts.logger, LOG_WARNING,
-            "Only %d clients can be served at a time: not enough file descriptors (ulimit -n)", possible);
-        p->settings->network.maxclients = possible;
-    }
+    fit_clients(p);
     int status = open_engine(p, err);
     if (status != OK)
         return status;
