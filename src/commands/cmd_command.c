@@ -39,7 +39,7 @@ static int info(struct call *call)
         if (e != NULL)
             docs_reply_info(call->reply, e->row, e->parent);
         else
-            reply_null_array(call->reply);
+            reply_null(call->reply);
     }
     return OK;
 }
@@ -122,7 +122,7 @@ static int list(struct call *call)
     } else if (call->argc != 2) {
         return call_syntax_error(call);
     }
-    reply_set(call->reply, list_entries(call->commands, &f, NULL));
+    reply_array(call->reply, list_entries(call->commands, &f, NULL));
     list_entries(call->commands, &f, call->reply);
     return OK;
 }

@@ -7,8 +7,9 @@
 //
 // KEYS is a stream (stream_keys.c), but for a pattern that is just a key, and inside EXEC.
 //
-// RANDOMKEY: in a small database, one of all keys. In a large one, a place between the first and the last key, drawn evenly over the eight bytes
-// behind their common prefix, and then a few keys onwards, since keys lie in clumps.
+// RANDOMKEY: in a small database, one of all keys. In a large one, a way down the tree of the keys' bytes: between the first and the last key, a
+// byte is drawn for the place where they part, and so on between the first and the last key that have it, until one key is left. Keys
+// that are numbered, as most are, come out evenly.
 #include "base/coding.h"
 #include "base/random.h"
 #include "commands/dispatch.h"
@@ -20,8 +21,9 @@ enum {
     SCAN_COUNT_MAX = 10000,       // keys looked at in one call
     SCAN_BYTES_MAX = 1024 * 1024, // of reply
     RANDOM_SMALL = 100,           // keys up to which all are looked at
-    RANDOM_STEPS = 32,            // keys onwards from a place
-    RANDOM_TRIES = 16,            // places
+    RANDOM_DEPTH = 24,            // bytes drawn
+    RANDOM_STEPS = 64,            // expired keys passed over
+    RANDOM_TRIES = 8,
 };
 
 struct scan {
@@ -249,32 +251,6 @@ static int keys(struct call *call)
 
 // --- RANDOMKEY ----------------------------------------------------------------------------------------------------------------------
 
-// Eight bytes of a key behind its first `skip`, as a number; zeros behind its end.
-static uint64_t position(struct slice key, size_t skip)
-{
-    uint8_t bytes[8] = {0};
-    size_t n = key.len > skip ? key.len - skip : 0;
-    if (n > 0)
-        memcpy(bytes, key.data + skip, n < 8 ? n : 8);
-    return get_be64(bytes);
-}
-
-// A place between the first and last key into `out`: the key at or behind it is looked for.
-static void draw_place(struct random *random, struct slice first, struct slice last, struct buf *out)
-{
-    size_t common = 0;
-    while (common < first.len && common < last.len && first.data[common] == last.data[common])
-        common++;
-    uint64_t low = position(first, common), high = position(last, common);
-    uint8_t bytes[8];
-    put_be64(bytes, high > low ? low + random_below(random, high - low) : low);
-    buf_clear(out);
-    buf_append(out, first.data, common);
-    buf_append(out, bytes, sizeof bytes);
-    if (out->len > KEY_MAX)
-        out->len = KEY_MAX;
-}
-
 // Reservoir sampling over the whole walk: even, for small databases.
 static int pick_of_all(struct walk *walk, struct random *random, struct buf *picked, bool *found)
 {
@@ -291,19 +267,62 @@ static int pick_of_all(struct walk *walk, struct random *random, struct buf *pic
     return status;
 }
 
-static int pick_near(struct walk *walk, struct random *random, struct slice place, struct buf *picked, bool *found)
+// The keys among which one is to be drawn: from first to last.
+struct span {
+    struct buf first, last;
+};
+
+static void set_key(struct buf *b, struct slice key)
+{
+    buf_clear(b);
+    buf_append_slice(b, key);
+}
+
+// Draws a byte for the place where first and last part, and narrows the span to the keys that have it. A byte that no key has stands for the
+// next one that some key has. A key that ends there counts as a byte before all others.
+static int narrow(struct walk *walk, struct random *random, struct span *span)
+{
+    struct slice first = buf_slice(&span->first), last = buf_slice(&span->last);
+    size_t common = 0;
+    while (common < first.len && first.data[common] == last.data[common])
+        common++;
+    bool ends = first.len == common;
+    unsigned low = ends ? 0 : first.data[common] + 1u, high = last.data[common] + 1u;
+    unsigned drawn = low + (unsigned)random_below(random, high - low + 1);
+    if (drawn == 0) {
+        set_key(&span->last, first);
+        return OK;
+    }
+    struct walk_key at;
+    struct buf place = {0};
+    buf_append(&place, last.data, common);
+    buf_append_byte(&place, (uint8_t)(drawn - 1));
+    int status = walk_seek(walk, buf_slice(&place), &at);
+    if (status == OK) {
+        set_key(&span->first, at.key);
+        place.data[common] = span->first.data[common];
+        if (place.data[common] != span->last.data[common]) { // else the last key has it too
+            place.data[common]++;
+            status = walk_before(walk, buf_slice(&place), &at);
+            if (status == OK)
+                set_key(&span->last, at.key);
+        }
+    }
+    buf_release(&place);
+    return status;
+}
+
+// The first key from `from` on that has not expired, if it is near.
+static int pick_near(struct walk *walk, struct slice from, struct buf *picked, bool *found)
 {
     struct walk_key at;
-    uint64_t steps = random_below(random, RANDOM_STEPS);
-    int status = walk_seek(walk, place, &at);
-    for (uint64_t i = 0; status == OK; i++) {
+    int status = walk_seek(walk, from, &at);
+    for (int i = 0; status == OK && i < RANDOM_STEPS; i++) {
         if (!at.expired) {
-            buf_clear(picked);
-            buf_append_slice(picked, at.key);
+            set_key(picked, at.key);
             *found = true;
-        }
-        if ((i >= steps && *found) || i >= 2 * RANDOM_STEPS)
             return OK;
+        }
         status = walk_next(walk, &at);
     }
     return status;
@@ -311,22 +330,26 @@ static int pick_near(struct walk *walk, struct random *random, struct slice plac
 
 static int pick_of_many(struct walk *walk, struct random *random, struct buf *picked, bool *found)
 {
-    struct walk_key at;
-    struct buf first = {0}, last = {0}, place = {0};
-    int status = walk_next(walk, &at);
-    if (status == OK) {
-        buf_append_slice(&first, at.key);
-        status = walk_last(walk, &at);
+    int status = OK;
+    struct span span = {0};
+    for (int try = 0; try < RANDOM_TRIES && !*found && (status == OK || status == END); try++) {
+        struct walk_key at;
+        status = walk_seek(walk, slice_of(NULL, 0), &at);
+        if (status != OK)
+            break;
+        set_key(&span.first, at.key);
+        status = walk_before(walk, slice_of(NULL, 0), &at);
+        if (status == OK)
+            set_key(&span.last, at.key);
+        for (int depth = 0;
+             status == OK && depth < RANDOM_DEPTH && !slice_equal(buf_slice(&span.first), buf_slice(&span.last));
+             depth++)
+            status = narrow(walk, random, &span);
+        if (status == OK)
+            status = pick_near(walk, buf_slice(&span.first), picked, found);
     }
-    if (status == OK)
-        buf_append_slice(&last, at.key);
-    for (int i = 0; i < RANDOM_TRIES && !*found && (status == OK || status == END) && last.len + first.len > 0; i++) {
-        draw_place(random, buf_slice(&first), buf_slice(&last), &place);
-        status = pick_near(walk, random, buf_slice(&place), picked, found);
-    }
-    buf_release(&first);
-    buf_release(&last);
-    buf_release(&place);
+    buf_release(&span.first);
+    buf_release(&span.last);
     return status;
 }
 

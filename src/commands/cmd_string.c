@@ -24,16 +24,18 @@ static const struct {
     struct expire_unit unit;
 } expire_words[] = {{"ex", {1000, true}}, {"px", {1, true}}, {"exat", {1000, false}}, {"pxat", {1, false}}};
 
-// Takes an expiry option if it is one and nothing said so far excludes it.
+// Takes an expiry option if it is one and nothing said so far excludes it. The same one may come again, and then counts.
 static bool take_expire(struct set_options *o, struct slice word, const struct slice *next)
 {
-    if (next == NULL || o->expire != NULL || (o->flags & (SET_KEEPTTL | SET_PERSIST)))
+    if (next == NULL || (o->flags & (SET_KEEPTTL | SET_PERSIST)))
         return false;
     for (size_t i = 0; i < sizeof expire_words / sizeof *expire_words; i++)
         if (slice_equal_nocase(word, expire_words[i].word)) {
+            struct expire_unit unit = expire_words[i].unit;
+            bool fits = o->expire == NULL || (o->unit.ms == unit.ms && o->unit.relative == unit.relative);
             o->expire = next;
-            o->unit = expire_words[i].unit;
-            return true;
+            o->unit = unit;
+            return fits;
         }
     return false;
 }

@@ -190,7 +190,7 @@ static void reject(struct commands *c, struct session *s, struct entry *e, struc
     size_t at = reply->out->len;
     if (e != NULL)
         e->stats.rejected++;
-    if (e != NULL && s->multi != NULL && strcmp(e->row->name, "exec") == 0) {
+    if (e != NULL && e->parent == NULL && strcmp(e->row->name, "exec") == 0) {
         multi_discard(s);
         watch_remove_all(&c->watches, s);
         const char *shown = strncmp(error, "ERR ", 4) == 0 ? error + 4 : error;

@@ -337,7 +337,10 @@ void docs_reply_info(struct reply *r, const struct command *row, const struct co
     while (tips != NULL && (tip = next_word(&tips, " ")).len > 0)
         reply_bulk(r, tip);
     reply_specs(r, row->specs);
-    reply_array(r, subs);
+    if (subs == 0)
+        reply_set(r, 0);
+    else
+        reply_array(r, subs);
     for (int i = 0; i < subs; i++)
         docs_reply_info(r, &row->subcommands[i], row);
 }

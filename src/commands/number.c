@@ -10,7 +10,7 @@
 
 #include "types/value.h"
 
-enum { LONG_DOUBLE_TEXT_MAX = 255, FRACTION_DIGITS = 17 };
+enum { LONG_DOUBLE_TEXT_MAX = 5 * 1024 - 1, FRACTION_DIGITS = 17 };
 
 bool number_parse_int(struct slice s, int64_t *out)
 {

@@ -9,8 +9,9 @@
 //   M 'g'        -> next generation(8)
 //   M 'c'        -> cursors below this were reserved(8)
 //
-// Invariants: two databases never map to one generation; a generation handed out is never handed out again, also not by an attempt that
-// was given up (the number is just skipped). The mapping of an attempt is a copy that replaces the loop's own after its commit.
+// Invariants: two databases never map to one generation; a generation that was written is never handed out again. The mapping
+// of an attempt is a copy that replaces the loop's own after its commit; an attempt that is repeated gets the same generations again, so
+// that it finds what it has fetched.
 // Expiry: a key is alive while now <= expire_ms, as in Redis. Whoever comes across an expired one stages its deletion, unless the engine
 // takes no writes: the reader is not to be failed for a courtesy.
 // What can fail: reads WAIT or fail as the engine says; a value whose header is none of ours is CORRUPT.
@@ -262,13 +263,15 @@ static uint64_t generation(const struct keyspace_view *v, int db)
 
 void keyspace_begin(struct keyspace_view *v, struct keyspace *ks, struct txn *txn, int db, int64_t now_ms)
 {
-    *v = (struct keyspace_view){.ks = ks, .txn = txn, .now_ms = now_ms, .db = db, .gen = ks->gens[db]};
+    *v = (struct keyspace_view){
+        .ks = ks, .txn = txn, .now_ms = now_ms, .db = db, .gen = ks->gens[db], .next_gen = ks->next_gen};
 }
 
 void keyspace_installed(struct keyspace_view *v)
 {
     if (v->staged_gens != NULL)
         memcpy(v->ks->gens, v->staged_gens, (size_t)v->ks->databases * sizeof *v->staged_gens);
+    v->ks->next_gen = v->next_gen;
     v->staged_gens = NULL;
 }
 
@@ -401,8 +404,8 @@ void keyspace_flush(struct keyspace_view *v, int db)
     int64_t in_doubt;
     if (count_generation(v->txn, old, &in_doubt) == 0 && in_doubt == 0)
         return;
-    map(v, db, v->ks->next_gen++);
-    stage_meta(v->txn, 'g', 0, v->ks->next_gen);
+    map(v, db, v->next_gen++);
+    stage_meta(v->txn, 'g', 0, v->next_gen);
     for (size_t i = 0; i < sizeof kinds; i++) {
         uint8_t prefix[KEY_PREFIX_LEN];
         put_prefix(prefix, kinds[i], old);

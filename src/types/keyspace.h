@@ -38,6 +38,7 @@ struct keyspace_view {
     int db;
     uint64_t gen;          // of db
     uint64_t *staged_gens; // NULL: the keyspace's own
+    uint64_t next_gen;     // the first that was not handed out, by this attempt either
     bool frozen;           // no lazy deletes: the engine takes no writes
     uint64_t hits, misses, expired;
 };
@@ -110,9 +111,9 @@ void walk_open_snapshot(
 void walk_close(struct walk *w);
 // OK, END, WAIT (the same call again goes on where it was) or a failure. One entry a call, expired ones included and marked.
 int walk_next(struct walk *w, struct walk_key *out);
-// Moves to the first key >= key, or, where there is none, END.
+// Moves to the first key >= key; END if there is none.
 int walk_seek(struct walk *w, struct slice key, struct walk_key *out);
-// The last key of the walk.
-int walk_last(struct walk *w, struct walk_key *out);
+// Moves to the last key < key, an empty key: the last of all; END if there is none.
+int walk_before(struct walk *w, struct slice key, struct walk_key *out);
 
 #endif

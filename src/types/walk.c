@@ -78,19 +78,28 @@ int walk_next(struct walk *w, struct walk_key *out)
     return current(w, status, out);
 }
 
-int walk_seek(struct walk *w, struct slice key, struct walk_key *out)
+// The engine's key for a key of the walk, on the heap: positioning may be repeated after the scratch space was used.
+static struct slice engine_key(const struct walk *w, struct slice key)
 {
-    size_t len = KEY_PREFIX_LEN + key.len;
-    uint8_t *target = xmalloc(len);
+    uint8_t *target = xmalloc(KEY_PREFIX_LEN + key.len);
     memcpy(target, w->from, KEY_PREFIX_LEN);
     if (key.len > 0)
         memcpy(target + KEY_PREFIX_LEN, key.data, key.len);
-    int status = iter_seek(w->it, slice_of(target, len));
-    free(target);
+    return slice_of(target, KEY_PREFIX_LEN + key.len);
+}
+
+int walk_seek(struct walk *w, struct slice key, struct walk_key *out)
+{
+    struct slice target = engine_key(w, key);
+    int status = iter_seek(w->it, target);
+    free((void *)(uintptr_t)target.data);
     return current(w, status, out);
 }
 
-int walk_last(struct walk *w, struct walk_key *out)
+int walk_before(struct walk *w, struct slice key, struct walk_key *out)
 {
-    return current(w, iter_seek_before(w->it, slice_of(NULL, 0)), out);
+    struct slice target = engine_key(w, key);
+    int status = iter_seek_before(w->it, key.len > 0 ? target : slice_of(NULL, 0));
+    free((void *)(uintptr_t)target.data);
+    return current(w, status, out);
 }

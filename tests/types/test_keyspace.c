@@ -1,0 +1,173 @@
+#include <criterion/criterion.h>
+
+#include "mini_engine.h"
+#include "types/keyspace.h"
+
+static struct engine *engine;
+static struct keyspace *ks;
+static struct txn *txn;
+static struct keyspace_view view;
+
+static void open_databases(int databases)
+{
+    struct error err = {0};
+    cr_assert_eq(keyspace_open(engine, databases, 7, &ks, &err), OK, "%s", err.text);
+}
+
+static void begin(int db, int64_t now_ms)
+{
+    txn_begin(txn);
+    keyspace_begin(&view, ks, txn, db, now_ms);
+}
+
+static void commit(void)
+{
+    cr_assert_eq(txn_commit(txn), OK);
+    keyspace_installed(&view);
+}
+
+static void open_fixture(void)
+{
+    engine = mini_new();
+    txn = txn_new(engine);
+    open_databases(4);
+}
+
+static void close_fixture(void)
+{
+    keyspace_free(ks);
+    txn_free(txn);
+    mini_free(engine);
+}
+
+TestSuite(keyspace, .init = open_fixture, .fini = close_fixture);
+
+static void put(int db, const char *key, int64_t expire_ms)
+{
+    struct value v = {.type = TYPE_STRING, .bytes = slice_cstr("v"), .expire_ms = expire_ms};
+    begin(db, 1000);
+    keyspace_put(&view, slice_cstr(key), &v);
+    commit();
+}
+
+static int get(const char *key)
+{
+    struct value v;
+    return keyspace_get(&view, LOOKUP_READ, slice_cstr(key), &v);
+}
+
+Test(keyspace, what_has_expired_is_hidden_and_staged_for_deletion)
+{
+    put(0, "k", 2000);
+    begin(0, 2000);
+    cr_assert_eq(get("k"), OK);
+    begin(0, 2001);
+    cr_assert_eq(get("k"), NOT_FOUND);
+    cr_assert_eq(view.misses, 1);
+    cr_assert_eq(view.expired, 1);
+    cr_assert(txn_has_writes(txn));
+    begin(0, 2001);
+    view.frozen = true;
+    cr_assert_eq(get("k"), NOT_FOUND);
+    cr_assert_not(txn_has_writes(txn));
+}
+
+Test(keyspace, an_abandoned_attempt_changes_no_mapping)
+{
+    put(0, "k", 0);
+    begin(0, 1000);
+    keyspace_flush(&view, 0);
+    cr_assert_eq(get("k"), NOT_FOUND);
+    cr_assert(keyspace_remapped(&view, 0));
+    keyspace_abandon(&view);
+    begin(0, 1000);
+    cr_assert_eq(get("k"), OK);
+}
+
+Test(keyspace, a_value_staged_by_the_attempt_can_be_staged_again)
+{
+    struct value v = {.type = TYPE_STRING, .bytes = slice_cstr("some bytes")}, found;
+    begin(0, 1000);
+    keyspace_put(&view, slice_cstr("a"), &v);
+    cr_assert_eq(keyspace_get(&view, LOOKUP_READ, slice_cstr("a"), &found), OK);
+    cr_assert(found.staged);
+    keyspace_rename(&view, slice_cstr("a"), slice_cstr("b"), &found);
+    cr_assert_eq(get("a"), NOT_FOUND);
+    cr_assert_eq(keyspace_get(&view, LOOKUP_READ, slice_cstr("b"), &found), OK);
+    cr_assert(slice_equal(found.bytes, v.bytes));
+}
+
+static int reopen(int databases)
+{
+    struct error err = {0};
+    keyspace_free(ks);
+    ks = NULL;
+    return keyspace_open(engine, databases, 7, &ks, &err);
+}
+
+Test(keyspace, fewer_databases_than_hold_keys_are_refused)
+{
+    put(3, "k", 0);
+    cr_assert_eq(reopen(3), MISUSE);
+    cr_assert_eq(reopen(4), OK);
+    begin(3, 1000);
+    keyspace_flush(&view, 3);
+    commit();
+    cr_assert_eq(reopen(3), OK);
+}
+
+Test(keyspace, swapped_databases_are_refused_by_what_they_hold)
+{
+    put(0, "k", 0);
+    begin(0, 1000);
+    keyspace_swap(&view, 0, 3);
+    commit();
+    cr_assert_eq(reopen(2), MISUSE);
+    cr_assert_eq(reopen(4), OK);
+    begin(0, 1000);
+    keyspace_swap(&view, 0, 3);
+    commit();
+    cr_assert_eq(reopen(2), OK);
+}
+
+Test(keyspace, cursors_never_recur_after_a_restart)
+{
+    uint64_t last = 0;
+    for (int start = 0; start < 3; start++) {
+        for (int i = 0; i < 10; i++) {
+            uint64_t next = keyspace_next_cursor(ks);
+            cr_assert(next > last && next < 1ull << 53);
+            last = next;
+        }
+        cr_assert_eq(reopen(4), OK);
+    }
+    mini_set_commit_status(engine, NO_SPACE); // then they are drawn where none is ever reserved
+    cr_assert_eq(reopen(4), OK);
+    cr_assert(keyspace_next_cursor(ks) >= 1ull << 52);
+}
+
+Test(keyspace, a_walk_is_bounded_by_its_prefix)
+{
+    static const char *const keys[] = {"a", "b\xff", "b\xff\xff", "bb", "c"};
+    struct walk w;
+    struct walk_key at;
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        put(1, keys[i], 0);
+    begin(1, 1000);
+    walk_open(&w, &view, slice_cstr("b\xff"), slice_of(NULL, 0));
+    cr_assert_eq(walk_next(&w, &at), OK);
+    cr_assert(slice_equal(at.key, slice_cstr("b\xff")));
+    cr_assert_eq(walk_next(&w, &at), OK);
+    cr_assert_eq(walk_next(&w, &at), END);
+    walk_close(&w);
+    walk_open(&w, &view, slice_cstr("b"), slice_cstr("zzz"));
+    cr_assert_eq(walk_next(&w, &at), END);
+    walk_close(&w);
+    walk_open(&w, &view, slice_of(NULL, 0), slice_cstr("bb"));
+    cr_assert_eq(walk_next(&w, &at), OK);
+    cr_assert(slice_equal(at.key, slice_cstr("bb")));
+    cr_assert_eq(walk_before(&w, slice_cstr("c"), &at), OK);
+    cr_assert(slice_equal(at.key, slice_cstr("b\xff\xff")));
+    walk_close(&w);
+    cr_assert_eq(mini_open_handles(engine), 0);
+}
