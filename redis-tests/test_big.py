@@ -1,7 +1,7 @@
 """More data than memory: correct, within the budget, and with filters that spare the disk."""
 
 from support.load import Range, fill, value_of, verify
-from support.resp import encode, plain, wait_until
+from support.resp import encode, plain
 
 MIB = 1 << 20
 BUDGET = 64 * MIB
@@ -17,10 +17,7 @@ def peak_is_bounded(t, server, when):
 
 def engine_field(info, name):
     """A counter of INFO's Engine section."""
-    for field in (name, "varve_" + name, "engine_" + name):
-        if field in info:
-            return int(info[field])
-    raise AssertionError("INFO has no field %s" % name)
+    return int(info["engine_" + name])
 
 
 def dataset(t):
@@ -49,10 +46,7 @@ def test_more_data_than_memory(t):
     c = server.connect(timeout=300)
     for keys in sets:
         verify(c, keys)
-    total = sum(keys.count for keys in sets)
-    if not t.is_redis():
-        settle(server)
-    assert plain(c.call("DBSIZE")) == total, "DBSIZE is exact once settled"
+    server.check_count(c, sum(keys.count for keys in sets))
     peak_is_bounded(t, server, "after the restart")
 
 
@@ -72,9 +66,9 @@ def absent_keys(t, server, c, keys):
 
 
 def test_many_cold_keys_at_once(t):
-    """MGET and DEL of 100,000 keys that lie on disk, while compaction runs."""
+    """MGET and DEL of 100,000 keys that lie on disk, while compaction runs. The reply fits what clients may hold, a fifth of the budget."""
     server = t.varve(maxmemory="0" if t.is_redis() else "64mb")
-    keys = Range(b"cold:", 1000000 if t.quick else 3000000, 100)
+    keys = Range(b"cold:", 1500000 if t.quick else 4000000, 40)
     c = server.connect(timeout=300)
     fill(c, keys)
     server.restart()
@@ -86,12 +80,10 @@ def test_many_cold_keys_at_once(t):
     assert reply[0] == "+" or t.is_redis(), "BGREWRITEAOF: %r" % (reply,)
     reply = c.call("MGET", *[keys.key(n) for n in chosen])
     assert reply[0] == "*", "MGET of %d cold keys: %r" % (count, reply)
-    wrong = [n for n, value in zip(chosen, plain(reply)) if value != value_of(n, 100)]
+    wrong = [n for n, value in zip(chosen, plain(reply)) if value != value_of(n, 40)]
     assert not wrong, "MGET of cold keys: %d values are wrong, the first of %s" % (len(wrong), keys.key(wrong[0]))
     assert plain(c.call("MGET", *[keys.key(n) + b"x" for n in chosen])) == [None] * count, "MGET of absent keys"
     assert plain(c.call("DEL", *[keys.key(n) for n in chosen])) == count, "DEL counts what was there"
     assert plain(c.call("EXISTS", *[keys.key(n) for n in chosen])) == 0, "EXISTS after DEL"
     peak_is_bounded(t, server, "after MGET and DEL of cold keys")
-    if not t.is_redis():
-        settle(server)
-    assert plain(c.call("DBSIZE")) == keys.count - count, "DBSIZE is exact once settled"
+    server.check_count(c, keys.count - count)

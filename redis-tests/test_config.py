@@ -309,7 +309,7 @@ def test_damaged_files(t):
     server.start()
     c = server.connect()
     verify(c, Range(b"table:", 3000, 200))
-    assert len(plain(c.call("KEYS", "*"))) == 3100 and plain(c.call("DBSIZE")) == 3100, c.call("DBSIZE")
+    assert len(plain(c.call("KEYS", "*"))) == 3100
 
 
 def test_damaged_block(t):
@@ -366,4 +366,4 @@ def test_orphans_are_removed(t):
     server.start()
     c = server.connect()
     wait_until(lambda: not {"999999.sst", "x.tmp", "CURRENT.tmp"} & set(os.listdir(server.dir)), 30, "orphans are removed")
-    assert len(plain(c.call("KEYS", "*"))) == 3100 and plain(c.call("DBSIZE")) == 3100, c.call("DBSIZE")
+    assert len(plain(c.call("KEYS", "*"))) == 3100

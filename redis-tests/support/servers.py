@@ -127,6 +127,17 @@ class Server:
         c.close()
         return fields
 
+    def check_count(self, connection, expected):
+        """DBSIZE of the connection's database: within its doubts now (INFO tells how many), and exact once compaction has settled them."""
+        doubts = int(self.info().get("engine_keys_in_doubt", 0))
+        count = plain(connection.call("DBSIZE"))
+        assert count <= expected <= count + doubts, "DBSIZE %d with %d keys in doubt, there are %d" % (count, doubts, expected)
+        if doubts:
+            assert connection.call("BGREWRITEAOF")[0] == "+", "BGREWRITEAOF"
+            wait_until(lambda: self.info()["aof_rewrite_in_progress"] == "0", 300, "BGREWRITEAOF has compacted everything")
+            count = plain(connection.call("DBSIZE"))
+            assert count == expected, "DBSIZE %d after everything was compacted, there are %d keys" % (count, expected)
+
     def memory_peak_kib(self):
         with open("/proc/%d/status" % self.pid) as f:
             for line in f:
