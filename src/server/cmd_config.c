@@ -4,7 +4,11 @@
 // A change takes effect by itself where the code reads the settings each time (timeout, limits, the password). The others have a row in
 // `appliers`. An applier that fails makes CONFIG SET take back all of its changes, and is then called again with the old value.
 
+#include <stdlib.h>
+
+#include "base/alloc.h"
 #include "commands/glob.h"
+#include "commands/stream.h"
 #include "server/config_row.h"
 #include "server/server.h"
 
@@ -165,20 +169,102 @@ static int config_set_command(struct call *call)
 
 // --- The rest -----------------------------------------------------------------------------------------------------------------------
 
-// Written on the loop: a page or two, asked for by an administrator, once.
+// Rewriting reads, writes and syncs: a job does it with a copy of the values, and the reply is a stream that waits for it. The client may
+// leave before the job has ended; whichever of the two comes last frees. In a transaction it happens on the loop.
+struct rewrite {
+    struct stream stream; // first
+    struct job job;
+    struct config *copy;
+    struct logger *logger;
+    struct error err;
+    int status;
+    bool done, left;
+    void (*ready_cb)(void *arg); // NULL: nobody waits yet
+    void *arg;
+};
+
+static void rewrite_free(struct rewrite *r)
+{
+    config_free(r->copy);
+    free(r);
+}
+
+static void rewrite_run(struct job *job)
+{
+    struct rewrite *r = LIST_ENTRY(job, struct rewrite, job);
+    r->status = config_rewrite(r->copy, &r->err);
+}
+
+static void rewrite_log(struct logger *logger, int status, const struct error *err)
+{
+    if (status == OK)
+        log_line(logger, LOG_NOTICE, "CONFIG REWRITE executed with success.");
+    else
+        log_line(logger, LOG_WARNING, "CONFIG REWRITE failed: %s", err->text);
+}
+
+static void rewrite_done(struct job *job)
+{
+    struct rewrite *r = LIST_ENTRY(job, struct rewrite, job);
+    rewrite_log(r->logger, r->status, &r->err);
+    r->done = true;
+    if (r->left)
+        rewrite_free(r);
+    else if (r->ready_cb != NULL)
+        r->ready_cb(r->arg);
+}
+
+static void rewrite_reply(struct reply *reply, int status, const struct error *err)
+{
+    if (status == OK)
+        reply_ok(reply);
+    else
+        reply_errorf(reply, "ERR Rewriting config file: %s", err->text);
+}
+
+static int rewrite_step(struct stream *stream, struct reply *reply, uint64_t deadline_us, size_t max_bytes)
+{
+    struct rewrite *r = (struct rewrite *)stream;
+    if (!r->done)
+        return WAIT;
+    rewrite_reply(reply, r->status, &r->err);
+    return END;
+}
+
+static void rewrite_wait(struct stream *stream, void (*ready_cb)(void *arg), void *arg)
+{
+    struct rewrite *r = (struct rewrite *)stream;
+    r->ready_cb = ready_cb;
+    r->arg = arg;
+}
+
+static void rewrite_close(struct stream *stream)
+{
+    struct rewrite *r = (struct rewrite *)stream;
+    r->left = true;
+    if (r->done)
+        rewrite_free(r);
+}
+
 static int config_rewrite_command(struct call *call)
 {
     struct server *s = server_of(call);
     if (config_file(s->config)[0] == 0)
         return call_error(call, "ERR The server is running without a config file");
-    struct error err;
-    if (config_rewrite(s->config, &err) != OK) {
-        log_line(s->logger, LOG_WARNING, "CONFIG REWRITE failed: %s", err.text);
-        reply_errorf(call->reply, "ERR Rewriting config file: %s", err.text);
+    if (call->in_exec) {
+        struct error err;
+        int status = config_rewrite(s->config, &err);
+        rewrite_log(s->logger, status, &err);
+        rewrite_reply(call->reply, status, &err);
         return OK;
     }
-    log_line(s->logger, LOG_NOTICE, "CONFIG REWRITE executed with success.");
-    reply_ok(call->reply);
+    struct rewrite *r = xcalloc(1, sizeof *r);
+    r->stream = (struct stream){.step = rewrite_step, .wait = rewrite_wait, .close = rewrite_close};
+    r->job = (struct job){.run = rewrite_run, .done = rewrite_done};
+    r->copy = config_copy(s->config);
+    r->logger = s->logger;
+    exec_submit(s->exec, LANE_FILES, &r->job);
+    call->stream = &r->stream;
     return OK;
 }
 

@@ -389,6 +389,18 @@ struct config *config_new(struct env *env)
     return c;
 }
 
+struct config *config_copy(const struct config *c)
+{
+    struct config *copy = xcalloc(1, sizeof *copy);
+    copy->env = c->env;
+    copy->file = c->file != NULL ? xstrdup(c->file) : NULL;
+    copy->slots = xcalloc((size_t)config_row_count(), sizeof *copy->slots);
+    for (int i = 0; i < config_row_count(); i++)
+        if (c->slots[i].text != NULL)
+            copy->slots[i].text = xstrdup(c->slots[i].text);
+    return copy;
+}
+
 void config_free(struct config *c)
 {
     if (c == NULL)

@@ -46,6 +46,8 @@ typedef bool (*config_apply)(void *arg, const struct directive *row, const char 
 // Sets all pairs or none. False: the error reply is in `error`, code and all. protected_ok: whether protected rows may be set.
 bool config_set(struct config *config, const struct slice *pairs, int count, bool protected_ok, config_apply apply,
     void *arg, struct buf *error);
+// The values alone, for a job that rewrites the file. config_free.
+struct config *config_copy(const struct config *config);
 // Rewrites the file: comments and order stay, changed values replace their lines, others are added at the end. Blocking.
 int config_rewrite(struct config *config, struct error *err);
 

@@ -175,6 +175,20 @@ void server_stop(struct server *s, int exit_status)
     current->stopped++;
 }
 
+static void keep_job(struct exec *exec, enum exec_lane lane, struct job *job)
+{
+    cr_assert_eq(lane, LANE_FILES);
+    current->job = job;
+}
+
+void fixture_run_job(struct fixture *f)
+{
+    struct job *job = f->job;
+    f->job = NULL;
+    job->run(job);
+    job->done(job);
+}
+
 struct fixture *fixture_new(const char *config_text)
 {
     struct fixture *f = xcalloc(1, sizeof *f);
@@ -182,6 +196,9 @@ struct fixture *fixture_new(const char *config_text)
     f->server.config = loaded(config_text, NULL, NULL);
     f->server.settings = config_settings(f->server.config);
     f->server.env = os_env();
+    static const struct exec_ops exec_ops = {.submit = keep_job};
+    f->exec.ops = &exec_ops;
+    f->server.exec = &f->exec;
     f->listen_ok = true;
     f->descriptors = 100000;
     strcpy(f->server.identity.run_id, "0123456789abcdef0123456789abcdef01234567");

@@ -22,6 +22,8 @@ struct fake_engine {
 struct fixture {
     struct server server;
     struct fake_engine engine;
+    struct exec exec;
+    struct job *job; // submitted, and not run yet
     struct session session;
     struct stream *stream; // of the last command
     bool in_exec;
@@ -37,6 +39,8 @@ struct fixture *fixture_new(const char *config_text); // NULL: no configuration 
 void fixture_free(struct fixture *f);
 // Ends the flush or compaction that is under way.
 void fixture_end(struct fake_job *job, int status);
+// Runs the job that was submitted.
+void fixture_run_job(struct fixture *f);
 // Runs a command, words separated by blanks ('' is the empty word), RESP2. The reply is valid until the next call.
 const char *run(struct fixture *f, const char *words);
 // Lets the last command's stream write; returns the status of its step.

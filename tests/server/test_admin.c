@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "admin_fixture.h"
+#include "config_fixture.h"
 #include "server/saves.h"
 
 static struct fixture *f;
@@ -84,7 +85,39 @@ Test(admin, config_rewrite_needs_a_file)
     expect("config rewrite", "-ERR The server is running without a config file\r\n");
     fixture_free(f);
     f = fixture_new("port 7000\n");
+    f->in_exec = true;
     expect("config rewrite", "+OK\r\n");
+}
+
+static void note(void *arg)
+{
+    ++*(int *)arg;
+}
+
+Test(admin, config_rewrite_is_done_by_a_job)
+{
+    const char *reply;
+    int woken = 0;
+    fixture_free(f);
+    f = fixture_new("port 7000\n");
+    expect("config set timeout 7", "+OK\r\n");
+    cr_expect_str_eq(run(f, "config rewrite"), "");
+    cr_assert_eq(run_stream(f, &reply), WAIT);
+    f->stream->wait(f->stream, note, &woken);
+    fixture_run_job(f);
+    cr_expect_eq(woken, 1);
+    cr_assert_eq(run_stream(f, &reply), END);
+    cr_expect_str_eq(reply, "+OK\r\n");
+    f->stream->close(f->stream);
+    char *text = read_test_file(config_file(f->server.config));
+    cr_expect_not_null(strstr(text, "timeout 7\n"), "%s", text);
+    free(text);
+    // A client that leaves is not called.
+    run(f, "config rewrite");
+    f->stream->wait(f->stream, note, &woken);
+    f->stream->close(f->stream);
+    fixture_run_job(f);
+    cr_expect_eq(woken, 1);
 }
 
 Test(admin, config_resetstat_resets)
@@ -94,11 +127,6 @@ Test(admin, config_resetstat_resets)
 }
 
 // --- SAVE -------------------------------------------------------------------------------------------------------------------------------
-
-static void note(void *arg)
-{
-    ++*(int *)arg;
-}
 
 Test(admin, save_answers_when_the_flush_is_done)
 {
@@ -242,7 +270,8 @@ Test(admin, info_maxmemory_is_the_budget_in_effect)
 {
     expect_not_in("info memory", "\nmaxmemory:0\r\n");
     expect("config set maxmemory 64mb", "+OK\r\n");
-    cr_expect_eq(f->engine.stats.memory_budget, (64u << 20) - (64u << 20) / 100 * 20, "the clients' share is taken off");
+    cr_expect_eq(
+        f->engine.stats.memory_budget, (64u << 20) - (64u << 20) / 100 * 20, "the clients' share is taken off");
     expect_in("info memory", "\nmaxmemory:67108864\r\nmaxmemory_human:64.00M\r\n");
     expect("config set maxmemory 1mb", "-ERR CONFIG SET failed (possibly related to argument 'maxmemory') - argument "
                                        "must be 0 or between 33554432 and "
