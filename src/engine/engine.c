@@ -205,10 +205,12 @@ uint64_t engine_durable_seq(const struct engine *e)
     return wal_durable_seq(e->wal);
 }
 
+// A failure outside of the log stops new commits; those that are on their way to the disk still arrive, and are waited for.
 int engine_write_status(const struct engine *e, struct error *err)
 {
-    if (e->failed.status == OK)
-        return wal_status(e->wal, err);
+    int status = wal_status(e->wal, err);
+    if (status != OK || e->failed.status == OK || wal_durable_seq(e->wal) < e->last_seq)
+        return status;
     if (err != NULL)
         *err = e->failed;
     return e->failed.status;
