@@ -318,7 +318,7 @@ def test_damaged_block(t):
         return
     server = a_database(t)
     table = files_of(server, ".sst")[-1]
-    change(os.path.join(server.dir, table), 100)
+    change(os.path.join(server.dir, table), 5000)
     server.start()
     c = server.connect()
     good, bad = 0, []

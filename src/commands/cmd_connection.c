@@ -154,7 +154,7 @@ static int hello(struct call *call)
         return OK;
     if (!s->authenticated && *password(call) != '\0')
         return call_error(call, "NOAUTH HELLO must be called with the client already authenticated, otherwise the "
-                                "HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and "
+                                "HELLO AUTH <user> <pass> option can be used to authenticate the client and "
                                 "select the RESP protocol version at the same time");
     if (name != NULL && !session_set_text(&s->name, *name))
         return call_error(call, "ERR Client names cannot contain spaces, newlines or special characters.");

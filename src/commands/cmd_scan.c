@@ -40,6 +40,8 @@ static bool parse_cursor(struct call *call, struct slice arg, struct scan *scan)
 {
     uint64_t number;
     *scan = (struct scan){.count = SCAN_COUNT_DEFAULT};
+    if (arg.len == 0) // Redis takes it for 0
+        return true;
     if (number_parse_uint(arg, &number)) {
         if (number == 0)
             return true;

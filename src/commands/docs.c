@@ -412,6 +412,16 @@ static bool skip_inside(const char **p)
     return true;
 }
 
+// The length of an argument's name: up to the colon that a type follows, which leaves "ip:port" whole.
+static size_t name_length(const char *p)
+{
+    const char *end = p + strcspn(p, " ()");
+    for (const char *at = p; at < end; at++)
+        if (*at == ':' && strchr("sidkptxob", at[1]) != NULL && at[1] != '\0' && strchr(" ()#=@~?*+", at[2]) != NULL)
+            return (size_t)(at - p);
+    return (size_t)(end - p);
+}
+
 // Takes the next argument off *text: 1, or 0 at the end or the closing parenthesis, or -1 if it is malformed.
 static int next_argument(const char **text, struct argument *a)
 {
@@ -419,9 +429,9 @@ static int next_argument(const char **text, struct argument *a)
     *a = (struct argument){.key_spec = -1};
     if (*p == '\0' || *p == ')')
         return 0;
-    a->name = slice_of(p, strcspn(p, ": ()"));
+    a->name = slice_of(p, name_length(p));
     p += a->name.len;
-    if (a->name.len == 0 || *p++ != ':' || *p == '\0' || strchr("sidkptxob", *p) == NULL)
+    if (a->name.len == 0 || *p++ != ':')
         return -1;
     a->type = *p++;
     while (*p != '\0' && strchr(" ()", *p) == NULL)
@@ -530,13 +540,19 @@ void docs_reply_docs(struct reply *r, const struct command *row, const struct co
     char name[64];
     int subs = count_subcommands(row);
     reply_bulk_cstr(r, entry_name(row, parent, name));
-    reply_map(r, 3 + (row->complexity != NULL) + (row->replaced_by != NULL ? 3 : 0) + (row->history != NULL) +
+    bool inner = (row->flags & CMD_PROTECTED) != 0; // for those who work on the server
+    reply_map(r, 3 + (row->complexity != NULL) + inner + (row->replaced_by != NULL ? 3 : 0) + (row->history != NULL) +
                      (row->arguments != NULL) + (subs > 0));
     reply_text_entry(r, "summary", slice_cstr(row->summary));
     reply_text_entry(r, "since", slice_cstr(row->since));
     reply_text_entry(r, "group", slice_cstr(row->group));
     if (row->complexity != NULL)
         reply_text_entry(r, "complexity", slice_cstr(row->complexity));
+    if (inner) {
+        reply_bulk_cstr(r, "doc_flags");
+        reply_set(r, 1);
+        reply_simple(r, "syscmd");
+    }
     if (row->replaced_by != NULL)
         reply_deprecation(r, row->replaced_by);
     if (row->history != NULL)

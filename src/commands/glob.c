@@ -3,7 +3,8 @@
 // deep, and the worst case is pattern length times text length.
 //
 // Where Redis is lenient so are we: a class without its bracket runs to the end of the pattern, a backslash at the end is a backslash, a
-// range may be written backwards.
+// range may be written backwards. And an empty text is matched by the empty pattern only: that "*" means all keys, the empty one too, is
+// known to the callers (glob_is_all), while "**" leaves it out.
 #include "commands/glob.h"
 
 static uint8_t fold(uint8_t c, bool ignore_case)
@@ -54,6 +55,8 @@ static bool element_matches(const uint8_t **pattern, const uint8_t *end, uint8_t
 bool glob_match(struct slice pattern, struct slice text, bool ignore_case)
 {
     const uint8_t *p = pattern.data, *p_end = p + pattern.len, *t = text.data, *t_end = t + text.len;
+    if (text.len == 0)
+        return pattern.len == 0;
     const uint8_t *star = NULL, *resume = NULL; // behind the last star, and the text it is tried from next
     while (t < t_end) {
         if (p < p_end && *p == '*') {
