@@ -72,7 +72,8 @@ void engine_set_memory_budget(struct engine *engine, uint64_t bytes);
 void engine_turn_end(struct engine *engine);
 // All commits with a seq up to this one are as durable as the policy asks.
 uint64_t engine_durable_seq(const struct engine *engine);
-// OK, or the failure after which the engine takes no more writes; commits above the durable seq are then lost and invisible.
+// OK, or the failure after which the engine takes no more writes; commits above the durable seq are then lost and invisible. (A failure outside
+// of the log is told once all commits before it are durable; txn_commit says READ_ONLY at once.)
 int engine_write_status(const struct engine *engine, struct error *err);
 // Microseconds for which the author of the commit just made should not be read from: pacing in proportion to the debt. 0: none.
 uint64_t engine_pace_us(const struct engine *engine);

@@ -31,6 +31,7 @@ struct world {
     struct txn *txn;
     struct engine_options options;
     struct state now;
+    uint64_t flushes, compactions, cold_reads; // of the whole life
     uint32_t next_value;
     unsigned generation[COLLECTIONS]; // part of the prefix: what was dropped is never written again
     struct held {
@@ -82,9 +83,19 @@ static void open_engine(struct world *w)
     w->txn = txn_new(w->engine);
 }
 
+static void note_events(struct world *w)
+{
+    struct engine_stats stats;
+    engine_get_stats(w->engine, &stats);
+    w->flushes += stats.flushes;
+    w->compactions += stats.compactions;
+    w->cold_reads += stats.cold_reads;
+}
+
 static void close_engine(struct world *w)
 {
     struct error err = {0};
+    note_events(w);
     for (int i = 0; i < SNAPSHOTS_MAX; i++) {
         if (w->held[i].snapshot != NULL)
             snapshot_free(w->engine, w->held[i].snapshot);
@@ -338,6 +349,9 @@ static void live(uint64_t seed, enum fsync_policy fsync)
     expect_exact_count(w);
     check_all(w);
     close_engine(w);
+    // A life in which nothing happened behind the scenes would show nothing.
+    cr_assert(w->flushes > 5 && w->compactions > 5 && w->cold_reads > 50,
+        "seed %lu: %lu flushes, %lu compactions, %lu reads", seed, w->flushes, w->compactions, w->cold_reads);
     cr_assert_eq(sim_env_open_files(w->env), 0, "seed %lu: files are left open", seed);
     sim_exec_free(w->exec);
     sim_env_free(w->env);
