@@ -386,6 +386,7 @@ static const char usage[] =
     "  --block BYTES    of a data block (4096)        --compress       zstd here, snappy there\n"
     "  --sync           every write is synced         --rounds N       interleaved, the median counts (3)\n"
     "  --start KEY --end KEY  of the workload scan    --dir DIR        (a new one in the temporary directory)\n"
+    "  --clean-rows     keep flushed memtables for reads, as the server does; the peer has no such thing\n"
     "  --seed N\n"
     "workloads: fillseq fillrandom overwrite readrandom readmissing readseq readreverse seekrandom scan "
     "readwhilewriting\n"
@@ -441,6 +442,7 @@ static void parse(struct settings *s, int argc, char **argv)
         BLOCK,
         COMPRESS,
         SYNC,
+        CLEAN_ROWS,
         ROUNDS,
         START,
         END,
@@ -460,6 +462,7 @@ static void parse(struct settings *s, int argc, char **argv)
         {"block", required_argument, NULL, BLOCK},
         {"compress", no_argument, NULL, COMPRESS},
         {"sync", no_argument, NULL, SYNC},
+        {"clean-rows", no_argument, NULL, CLEAN_ROWS},
         {"rounds", required_argument, NULL, ROUNDS},
         {"start", required_argument, NULL, START},
         {"end", required_argument, NULL, END},
@@ -504,6 +507,9 @@ static void parse(struct settings *s, int argc, char **argv)
             break;
         case SYNC:
             s->store.sync = true;
+            break;
+        case CLEAN_ROWS:
+            s->store.clean_rows = true;
             break;
         case ROUNDS:
             s->rounds = (unsigned)number(optarg, 1, MAX_ROUNDS);

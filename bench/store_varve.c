@@ -50,6 +50,7 @@ static struct store *varve_open(const struct store_options *o)
         .bloom_bits_per_key = o->bloom_bits,
         .compression = o->compress ? COMPRESSION_ZSTD : COMPRESSION_NONE,
         .max_open_files = 1000,
+        .no_clean_rows = !o->clean_rows,
         .fsync = o->sync ? FSYNC_ALWAYS : FSYNC_EVERYSEC,
     };
     struct error err = {0};

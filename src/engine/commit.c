@@ -120,6 +120,7 @@ int commit_freeze(struct engine *e)
     m->frozen[m->frozen_count++] = m->active;
     m->active = memtable_new(e->options.counted_prefix, segment);
     e->commit.group_open = false;
+    engine_trim_clean(e);
     pace_update(e);
     flush_maybe(e);
     return OK;

@@ -130,6 +130,7 @@ static void engine_free(struct engine *e)
         memtable_unref(e->memtables.active);
     for (unsigned i = 0; i < e->memtables.frozen_count; i++)
         memtable_unref(e->memtables.frozen[i]);
+    clean_trim(&e->clean, 0);
     if (e->version != NULL)
         engine_unref_version(e, e->version);
     while (e->unlinks > 0)
@@ -242,6 +243,7 @@ void engine_set_memory_budget(struct engine *e, uint64_t bytes)
     e->options.memory_budget = bytes;
     e->options.write_buffer_size = clamp(e->options.write_buffer_size, 1, bytes / 8);
     cache_set_capacity(e->cache, bytes / ENGINE_CACHE_SHARE);
+    engine_trim_clean(e);
 }
 
 void engine_flush(struct engine *e, void (*done_cb)(void *arg, int status), void *arg)
@@ -252,6 +254,15 @@ void engine_flush(struct engine *e, void (*done_cb)(void *arg, int status), void
 void engine_compact(struct engine *e, void (*done_cb)(void *arg, int status), void *arg)
 {
     compaction_wait(e, done_cb, arg);
+}
+
+void engine_trim_clean(struct engine *e)
+{
+    uint64_t budget = e->options.no_clean_rows ? 0 : e->options.memory_budget * 3 / 8;
+    uint64_t taken = e->options.write_buffer_size + e->options.write_buffer_size / 4;
+    for (unsigned i = 0; i < e->memtables.frozen_count; i++)
+        taken += memtable_bytes(e->memtables.frozen[i]);
+    clean_trim(&e->clean, budget > taken ? budget - taken : 0);
 }
 
 uint64_t engine_new_file_number(struct engine *e)

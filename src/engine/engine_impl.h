@@ -5,6 +5,7 @@
 
 #include "base/list.h"
 #include "engine/batch.h"
+#include "engine/clean.h"
 #include "engine/engine.h"
 #include "engine/fetch.h"
 #include "engine/manifest.h"
@@ -69,6 +70,7 @@ struct engine {
     uint64_t last_seq;  // of the newest commit
     uint64_t next_file;
     struct memtables memtables;
+    struct clean clean; // what was flushed last, for point reads
     struct version *version;
     struct counts counts; // version's plus all memtables': what txn_count answers from
     struct wal *wal;
@@ -138,6 +140,8 @@ struct txn {
 
 // engine.c (owner of the struct)
 uint64_t engine_new_file_number(struct engine *e);
+// Lets clean memtables go until they fit what active and frozen ones leave of the memtables' part of the budget.
+void engine_trim_clean(struct engine *e);
 // Makes an edit durable and publishes the version it results in: e->version is replaced, done_cb(arg, OK) is called (a flush takes its
 // memtable away there), then counts and debt are computed anew, waiters for room are woken, and flush and compaction are asked whether
 // there is work. NO_SPACE: nothing has happened, it may be submitted again. The caller owns op and its edit until done_cb.

@@ -7,7 +7,7 @@
 //   loop   capture: snapshots, drops of this memtable, the version beneath, the time, file numbers
 //   job    sorted records -> rewriter -> tables, synced, then their directory
 //   loop   one edit: tables, last_seq, log_start (the next memtable's first segment), drops, counts; through the edit queue
-//   loop   published: the memtable goes, the log before log_start goes, writers that waited for room are woken
+//   loop   published: the memtable is a clean one (clean.h), the log before log_start goes, writers that waited for room are woken
 //
 // If everything in the memtable was dropped or superseded the edit brings no table, but all the rest.
 //
@@ -261,12 +261,15 @@ static void timer_fired(struct exec_timer *timer)
 
 // --- The loop's part --------------------------------------------------------------------------------------------------------------
 
-static void forget_oldest(struct memtables *m, struct memtable *flushed)
+// It is read as a clean one from now on.
+static void retire_oldest(struct engine *e, struct memtable *flushed)
 {
+    struct memtables *m = &e->memtables;
     ENSURE(m->frozen_count > 0 && m->frozen[0] == flushed);
     m->frozen_count--;
     memmove(m->frozen, m->frozen + 1, m->frozen_count * sizeof *m->frozen);
-    memtable_unref(flushed);
+    clean_add(&e->clean, flushed);
+    engine_trim_clean(e);
 }
 
 static void end(struct flush_state *f)
@@ -308,7 +311,7 @@ static void published(void *arg, int status)
     e->stats.flush_bytes += f->task.outputs.bytes;
     e->stats.flush_us += env_now_us(e->env) - f->began_us;
     e->stats.expired_dropped += rewriter_expired(f->task.rewriter);
-    forget_oldest(&e->memtables, f->task.memtable);
+    retire_oldest(e, f->task.memtable);
     wal_release(e->wal, f->edit.log_start);
     end(f);
 }

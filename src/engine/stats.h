@@ -16,6 +16,8 @@ struct engine_stats {
     uint64_t memtable_bytes; // active and frozen
     uint64_t memtable_count;
     uint64_t memtable_entries;
+    uint64_t clean_bytes; // flushed memtables that are kept as rows
+    uint64_t clean_count;
     uint64_t cache_bytes;
     uint64_t cache_capacity;
     uint64_t pinned_bytes;

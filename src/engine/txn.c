@@ -103,12 +103,13 @@ static int answer(struct txn *t, const struct entry *e, struct row *out)
 }
 
 // OK with an entry (PUT or DELETE), or NOT_FOUND.
-static int get_from_memtables(const struct memtables *m, struct slice key, uint64_t hash, struct entry *out)
+static int get_from_memtables(const struct engine *e, struct slice key, uint64_t hash, struct entry *out)
 {
+    const struct memtables *m = &e->memtables;
     int status = memtable_get(m->active, key, hash, SEQ_MAX, out);
     for (unsigned i = m->frozen_count; i > 0 && status == NOT_FOUND; i--)
         status = memtable_get(m->frozen[i - 1], key, hash, SEQ_MAX, out);
-    return status;
+    return status == NOT_FOUND ? clean_get(&e->clean, key, hash, out) : status;
 }
 
 static bool has_meta(const struct table *t)
@@ -239,7 +240,7 @@ int txn_get(struct txn *t, struct slice key, struct row *out)
         return OK;
     }
     uint64_t hash = hash64(key);
-    if (get_from_memtables(&e->memtables, key, hash, &entry) == OK)
+    if (get_from_memtables(e, key, hash, &entry) == OK)
         return answer(t, &entry, out);
     struct pin *pin = e->pins.used > 0 ? pins_find(&e->pins, key, hash) : NULL;
     if (pin != NULL) {
@@ -255,7 +256,7 @@ void engine_prefetch(struct engine *e, struct slice key)
     struct entry entry;
     struct block_ref ref;
     uint64_t hash = hash64(key);
-    if (get_from_memtables(&e->memtables, key, hash, &entry) == OK || pins_find(&e->pins, key, hash) != NULL)
+    if (get_from_memtables(e, key, hash, &entry) == OK || pins_find(&e->pins, key, hash) != NULL)
         return;
     fetch_init(&t.fetch, e->fetcher);
     if (get_from_tables(&t, key, hash, &entry, &ref, NULL) == OK)

@@ -42,10 +42,11 @@ static void gather_memory(struct info *x)
     struct mallinfo2 heap = mallinfo2();
     const struct engine_stats *e = &x->engine;
     // What we know we hold: where malloc does not tell (a sanitizer's), better than nothing.
+    uint64_t droppable = e->cache_bytes + e->clean_bytes;
     uint64_t known = e->memtable_bytes + e->pinned_bytes + e->table_meta_bytes + server_client_memory(x->server);
     struct info_memory *m = &x->memory;
-    m->allocated = larger(heap.uordblks + heap.hblkhd, known + e->cache_bytes);
-    m->used = m->allocated - e->cache_bytes;
+    m->allocated = larger(heap.uordblks + heap.hblkhd, known + droppable);
+    m->used = m->allocated - droppable;
     m->arena = larger(heap.arena + heap.hblkhd, m->allocated);
     m->resident = resident_bytes(x->server->env);
     x->server->memory_peak = larger(x->server->memory_peak, m->used);

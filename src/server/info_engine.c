@@ -40,6 +40,8 @@ static double space_amplification(const struct engine_stats *e)
 #define ENGINE(METRIC) \
     METRIC(engine_memory_budget, GAUGE, x->engine.memory_budget) \
     METRIC(engine_memtables, GAUGE, x->engine.memtable_count) \
+    METRIC(engine_clean_memtables, GAUGE, x->engine.clean_count) \
+    METRIC(engine_clean_bytes, GAUGE, x->engine.clean_bytes) \
     METRIC(engine_memtable_bytes, GAUGE, x->engine.memtable_bytes) \
     METRIC(engine_memtable_entries, GAUGE, x->engine.memtable_entries) \
     METRIC(engine_pinned_bytes, GAUGE, x->engine.pinned_bytes) \

@@ -119,7 +119,7 @@ static const char *ok_or_err(bool failed)
     METRIC(used_memory_startup, GAUGE, 0) \
     METRIC(used_memory_dataset, GAUGE, x->engine.memtable_bytes) \
     METRIC(used_memory_dataset_perc, PERCENT, 100 * quotient((double)x->engine.memtable_bytes, (double)x->memory.used)) \
-    METRIC(varve_cache_bytes, GAUGE, x->engine.cache_bytes) \
+    METRIC(varve_cache_bytes, GAUGE, x->engine.cache_bytes + x->engine.clean_bytes) \
     METRIC(varve_clients_bytes, GAUGE, server_client_memory(s)) \
     METRIC(allocator_allocated, GAUGE, x->memory.allocated) \
     METRIC(allocator_active, GAUGE, x->memory.arena) \

@@ -62,8 +62,11 @@ static inline void side_open_with(struct side *s, uint64_t seed, uint32_t keys, 
 
 static inline void side_open(struct side *s, uint64_t seed, uint32_t keys)
 {
-    struct engine_options options = {
-        .memory_budget = 4 << 20, .write_buffer_size = 64 << 10, .target_file_size = 32 << 10, .block_size = 1024};
+    struct engine_options options = {.memory_budget = 4 << 20,
+        .write_buffer_size = 64 << 10,
+        .target_file_size = 32 << 10,
+        .block_size = 1024,
+        .no_clean_rows = true};
     side_open_with(s, seed, keys, &options);
 }
 
