@@ -6,7 +6,8 @@
 // cache evicts meanwhile: each round gets at least one block further.
 //
 // Bounds. A round notes at most a share of the cache (NOTE_SHARE), which then is what its results pin, and one block when half of the
-// cache is pinned or about to be. Blocks that are kept may reach half of the cache, over which the answer is NO_MEMORY. While reads are pending items[] does not change, because reads point to its elements.
+// cache is pinned or about to be. Blocks that are kept may reach half of the cache, over which the answer is NO_MEMORY.
+// While reads are pending items[] does not change, because reads point to its elements.
 
 #include "engine/fetch.h"
 
