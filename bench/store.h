@@ -17,7 +17,7 @@ struct store_options {
     unsigned block_bytes;
     bool compress;
     bool clean_rows; // keep flushed memtables for reads (Varve only: LevelDB has no such thing)
-    bool sync; // every write is on disk before the call returns
+    bool sync;       // every write is on disk before the call returns
 };
 
 struct store_ops {

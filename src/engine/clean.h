@@ -14,7 +14,7 @@ enum { CLEAN_MAX = 8 }; // a miss asks every one of them
 struct clean {
     struct {
         struct memtable *memtable;
-        uint64_t bytes; // when it came; an iterator that still holds it may order more of it
+        uint64_t bytes;  // when it came; an iterator that still holds it may order more of it
     } tables[CLEAN_MAX]; // newest first
     unsigned count;
     uint64_t bytes;

@@ -20,7 +20,7 @@ struct drop_set {
 
 void drop_set_release(struct drop_set *set);
 void drop_set_add(struct drop_set *set, struct slice prefix, uint64_t seq); // copies prefix
-void drop_set_finish(struct drop_set *set);                                 // after the last add, before the first lookup
+void drop_set_finish(struct drop_set *set); // after the last add, before the first lookup
 // The seq of the oldest drop newer than seq that covers key; 0 if none does.
 uint64_t drop_set_find(const struct drop_set *set, struct slice key, uint64_t seq);
 

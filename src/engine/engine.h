@@ -45,7 +45,7 @@ struct engine_options {
     int compression_level;          // zstd's; 0: 1
     uint64_t compaction_rate_limit; // bytes a second written by compaction; 0: none
     unsigned max_open_files;        // 0: 256
-    bool no_clean_rows; // do not keep flushed memtables for reads: to measure and test the tables
+    bool no_clean_rows;             // do not keep flushed memtables for reads: to measure and test the tables
     enum fsync_policy fsync;
 
     // Length of the counted prefix of a key, 0 if the key is not counted: see txn_count. Pure; called from jobs too.

@@ -19,7 +19,9 @@ enum { ENGINE_BLOCK_MAX = 1 << 30 }; // bytes of an uncompressed block: what a d
 
 enum { ENGINE_CACHE_SHARE = 2 }; // the cache gets this part of the budget
 
-enum { FROZEN_MAX = 4 }; // memtables that wait for their flush; with the active one they share the memtables' part of the budget
+enum {
+    FROZEN_MAX = 4
+}; // memtables that wait for their flush; with the active one they share the memtables' part of the budget
 
 struct memtables {
     struct memtable *active;
@@ -37,9 +39,9 @@ struct undo_group {
 struct commit_state {
     struct undo_group *groups; // oldest first; those behind group_count are spare, for their bufs
     unsigned group_count, group_cap;
-    bool group_open;           // the last one takes further commits of this turn
-    bool taken_back;           // the log has failed, and what was not durable is gone
-    struct list room_waiters;  // txns whose commit said WAIT
+    bool group_open;              // the last one takes further commits of this turn
+    bool taken_back;              // the log has failed, and what was not durable is gone
+    struct list room_waiters;     // txns whose commit said WAIT
     struct exec_timer room_timer; // wakes them after a turn: never inside the call that ended it
 };
 
@@ -48,8 +50,8 @@ struct pace_state {
     double pressure;     // 0 to 1: how far debt is on its way from the soft to the hard bound
     double bytes_per_us; // what flush and compaction have been keeping up with
     uint64_t frozen_bytes;
-    uint64_t next_us;    // when the bytes committed so far will have been paid for
-    uint64_t delay_us;   // for the last commit
+    uint64_t next_us;  // when the bytes committed so far will have been paid for
+    uint64_t delay_us; // for the last commit
 };
 
 // engine.c: edits on their way into the manifest, one at a time, in the order of submission.
@@ -67,7 +69,7 @@ struct engine {
     struct logger *logger;
     struct file *lock;
 
-    uint64_t last_seq;  // of the newest commit
+    uint64_t last_seq; // of the newest commit
     uint64_t next_file;
     struct memtables memtables;
     struct clean clean; // what was flushed last, for point reads
@@ -87,10 +89,10 @@ struct engine {
     struct flush_state *flush;           // flush.c
     struct compaction_state *compaction; // compaction_job.c
     struct edit_queue edits;
-    unsigned unlinks;                    // files that the files lane is unlinking
-    bool no_space;                       // the last flush met a full disk and will try again: without room a commit is NO_SPACE, not WAIT
-    struct exec_timer failed_timer;      // tells of it outside the call in which it happened
-    struct error failed;                 // status != OK: read-only until opened again
+    unsigned unlinks; // files that the files lane is unlinking
+    bool no_space;    // the last flush met a full disk and will try again: without room a commit is NO_SPACE, not WAIT
+    struct exec_timer failed_timer; // tells of it outside the call in which it happened
+    struct error failed;            // status != OK: read-only until opened again
     struct engine_stats stats;
 };
 
@@ -102,7 +104,7 @@ struct snapshot {
 // A view of everything at a moment: what an iterator reads. Holds references.
 struct view {
     uint32_t refs;
-    struct list link; // in engine->views
+    struct list link;                                 // in engine->views
     struct memtable *memtables[2 * (FROZEN_MAX + 1)]; // newest first
     unsigned memtable_count;
     struct version *version;
@@ -126,12 +128,12 @@ struct txn {
     struct txn_borrowed borrowed;
     struct pin **pinned; // rows this txn holds
     uint32_t pinned_count, pinned_cap;
-    struct view *view;   // shared by the attempts' iterators; NULL until one is opened
+    struct view *view; // shared by the attempts' iterators; NULL until one is opened
     uint64_t seq;
     enum txn_state state;
-    bool waited;         // this is not the first attempt
-    bool yields;         // it has come to the limit of rows that all may hold: older ones first
-    bool wants_room;     // the last commit said WAIT
+    bool waited;     // this is not the first attempt
+    bool yields;     // it has come to the limit of rows that all may hold: older ones first
+    bool wants_room; // the last commit said WAIT
     struct list room_link;
     struct list parked_link, held_back_link;
     void (*ready_cb)(struct txn *txn, void *arg);
@@ -148,7 +150,8 @@ void engine_trim_clean(struct engine *e);
 struct edit_op {
     struct list link;
     struct version_edit *edit;
-    uint64_t base_seq; // count deltas below drops newer than this are void: those drops came while the edit was being made
+    uint64_t
+        base_seq; // count deltas below drops newer than this are void: those drops came while the edit was being made
     void (*done_cb)(void *arg, int status);
     void *arg;
 };
@@ -158,11 +161,11 @@ struct picker_options engine_picker_options(const struct engine *e);
 // The seqs of all snapshots, ascending: one heap block.
 uint64_t *engine_snapshots(const struct engine *e, uint32_t *count);
 void engine_unref_version(struct engine *e, struct version *v);
-void engine_unlink(struct engine *e, uint64_t table_number); // by the files lane
+void engine_unlink(struct engine *e, uint64_t table_number);   // by the files lane
 void engine_recount(struct engine *e);                         // e->counts from version and memtables
 void engine_fail(struct engine *e, const struct error *cause); // read-only from now on; on_progress fires later
 uint64_t engine_oldest_snapshot(const struct engine *e);       // SEQ_MAX if none
-struct view *view_new(struct engine *e, uint64_t seq); // enters engine->views in order of seq
+struct view *view_new(struct engine *e, uint64_t seq);         // enters engine->views in order of seq
 void view_unref(struct engine *e, struct view *v);
 
 // txn.c
@@ -183,7 +186,8 @@ void commit_turn_end(struct engine *e);
 void commit_on_progress(struct engine *e);
 // What committing the batch now would add to the counts of prefix: for txn_count. *forgotten: a staged drop covers the prefix, the
 // present count is not to be added.
-void commit_staged_count(struct engine *e, struct batch *batch, struct slice prefix, int64_t *live, int64_t *in_doubt, bool *forgotten);
+void commit_staged_count(
+    struct engine *e, struct batch *batch, struct slice prefix, int64_t *live, int64_t *in_doubt, bool *forgotten);
 // Freezes the active memtable and begins a new one: OK (also if it is empty); WAIT: as many as may are frozen, or no segment is ready.
 int commit_freeze(struct engine *e);
 // How many memtables may be frozen: with the active one they stay within three eighths of the budget.
@@ -193,7 +197,7 @@ void commit_wake_room(struct engine *e); // calls back the txns that wait for ro
 void commit_replay(struct engine *e, const struct entry *entry);
 
 // pace.c
-void pace_update(struct engine *e);                   // after the version or a memtable has changed
+void pace_update(struct engine *e); // after the version or a memtable has changed
 void pace_on_commit(struct engine *e, uint64_t bytes);
 
 // flush.c

@@ -124,8 +124,9 @@ enum edit_tag {
            // in doubt, varint seq min, varint seq max, varint expire min, varint expire max, varint expiring, varint
            // raw bytes, smallest (varint length, bytes), largest (same)
     EDIT_DROP_TABLE = 6, // varint level, varint number
-    EDIT_COUNT = 7,      // varint prefix length, prefix, zigzag varint: added to the count of live keys below prefix, zigzag varint: added to
-                         // that of its records in doubt. Applied after the drops of the same edit
+    EDIT_COUNT =
+        7, // varint prefix length, prefix, zigzag varint: added to the count of live keys below prefix, zigzag varint: added to
+    // that of its records in doubt. Applied after the drops of the same edit
     EDIT_DROP = 8, // varint seq, prefix to the end: a drop that tables may need; forgets the counts below the prefix
     EDIT_DROP_DONE = 9, // varint seq, prefix: that drop has nothing left to do
     EDIT_OPTIONAL = 64,

@@ -22,9 +22,11 @@ void manifest_close(struct manifest *m); // nothing is under way
 // not 0 a new manifest of that number is begun with version_after instead (and the old one appended to if there is no room for that).
 // NO_SPACE: nothing has happened, it may be tried again. Any other failure is final: what the disk holds is unknown, and all later
 // appends fail too.
-void manifest_append(struct manifest *m, const struct version_edit *edit, const struct version *version_after, uint64_t next_file,
-    uint64_t new_number, void (*done_cb)(void *arg, int status, const struct error *err), void *arg);
-void manifest_fail(struct manifest *m, const struct error *cause); // all later appends fail with it; nothing is under way
+void manifest_append(struct manifest *m, const struct version_edit *edit, const struct version *version_after,
+    uint64_t next_file, uint64_t new_number, void (*done_cb)(void *arg, int status, const struct error *err),
+    void *arg);
+void manifest_fail(
+    struct manifest *m, const struct error *cause); // all later appends fail with it; nothing is under way
 // Grown past several times the size of a whole version: time for a new one.
 bool manifest_is_large(const struct manifest *m);
 uint64_t manifest_number(const struct manifest *m);

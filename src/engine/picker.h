@@ -16,7 +16,7 @@ struct picker_options {
 
 enum plan_kind {
     PLAN_NONE,
-    PLAN_MERGE,  // inputs[0] and inputs[1] into tables of output_level; where that is level itself, one table is rewritten in place
+    PLAN_MERGE, // inputs[0] and inputs[1] into tables of output_level; where that is level itself, one table is rewritten in place
     PLAN_MOVE,   // inputs[0] as they are
     PLAN_DELETE, // inputs[0] lie wholly inside a drop that no snapshot needs: removed unread
 };
@@ -26,7 +26,7 @@ struct plan {
     unsigned level, output_level; // inputs[0] are of level, inputs[1] of output_level
     struct table **inputs[2];     // borrowed from the version
     uint32_t input_count[2];
-    struct table **grandparents;  // of output_level + 1, overlapping: outputs are cut so as not to overlap too many
+    struct table **grandparents; // of output_level + 1, overlapping: outputs are cut so as not to overlap too many
     uint32_t grandparent_count;
     bool bottom; // no table below output_level overlaps: tombstones and doubts end here
 };

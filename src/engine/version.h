@@ -30,7 +30,7 @@ struct table {
     struct slice smallest, largest; // user keys, owned; see table_set_range
 
     // The loop's, mutable: what is open and cached of it.
-    struct open_file *file; // open_files.c; NULL: not open
+    struct open_file *file;                          // open_files.c; NULL: not open
     struct cached_block *index_block, *filter_block; // slots of cached_block
     bool being_compacted;
     bool obsolete; // unlink the file when the last reference goes
@@ -57,8 +57,8 @@ struct log_end {
 struct version {
     uint32_t refs;
     struct level levels[ENGINE_LEVELS];
-    uint64_t last_seq;  // everything up to it is in these tables
-    uint64_t log_start; // first segment that recovery reads
+    uint64_t last_seq;        // everything up to it is in these tables
+    uint64_t log_start;       // first segment that recovery reads
     struct log_end *log_ends; // in order; those with a number from log_start on
     uint32_t log_end_count;
     struct drop_set drops; // those that tables may still need
@@ -75,12 +75,12 @@ struct version_edit {
     struct edit_table {
         unsigned level;
         struct table *table; // one reference held
-    } *added;
+    } * added;
     uint32_t added_count;
     struct edit_removed {
         unsigned level;
         uint64_t number;
-    } *removed;
+    } * removed;
     uint32_t removed_count;
     struct drop_set drops; // new; not finished, as drops_done
     struct drop_set drops_done;
