@@ -246,6 +246,15 @@ void engine_set_memory_budget(struct engine *e, uint64_t bytes)
     engine_trim_clean(e);
 }
 
+void engine_each_count(const struct engine *e, void (*visit)(void *arg, struct slice prefix), void *arg)
+{
+    for (uint32_t i = 0; i < e->counts.cap; i++) {
+        const struct count *c = &e->counts.slots[i];
+        if (c->prefix.len > 0 && (c->live != 0 || c->in_doubt != 0))
+            visit(arg, c->prefix);
+    }
+}
+
 void engine_flush(struct engine *e, void (*done_cb)(void *arg, int status), void *arg)
 {
     flush_wait(e, done_cb, arg);

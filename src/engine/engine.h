@@ -112,6 +112,9 @@ void txn_each(struct txn *txn, void (*visit)(void *arg, int kind, struct slice k
 // Live keys below a counted prefix (exactly that one), staged writes included; O(1) and staged. Never WAIT. in_doubt may be NULL.
 void txn_count(struct txn *txn, struct slice prefix, int64_t *count, int64_t *in_doubt);
 
+// Every counted prefix that has live keys or keys in doubt, in no order. visit makes no changes.
+void engine_each_count(const struct engine *engine, void (*visit)(void *arg, struct slice prefix), void *arg);
+
 // Applies all staged writes at once. OK; WAIT: no room for it now, wait and run again; NO_SPACE: disk full; READ_ONLY: an earlier
 // log write failed; TOO_LARGE. On all but OK nothing has changed.
 int txn_commit(struct txn *txn);

@@ -6,6 +6,7 @@
 // same batch. A generation below FIRST_GENERATION is its database's own from the start, so a new data directory needs no entries.
 //
 //   M 'd' db(8)  -> generation(8)    only for databases that were remapped
+//   M 'e'        -> databases from this one on were never remapped(8)
 //   M 'g'        -> next generation(8)
 //   M 'c'        -> cursors below this were reserved(8)
 //
@@ -14,6 +15,8 @@
 // that it finds what it has fetched.
 // Expiry: a key is alive while now <= expire_ms, as in Redis. Whoever comes across an expired one stages its deletion, unless the engine
 // takes no writes: the reader is not to be failed for a courtesy.
+// Opening asks for single entries and for the engine's counts. It walks no range but where a count says that keys are in the way, for a walk
+// puts all that recovery left in memory in order first.
 // What can fail: reads WAIT or fail as the engine says; a value whose header is none of ours is CORRUPT.
 #include "types/keyspace.h"
 
@@ -86,17 +89,17 @@ uint64_t keyspace_next_cursor(struct keyspace *ks)
 
 // --- Opening ------------------------------------------------------------------------------------------------------------------------
 
-static size_t meta_key(uint8_t *out, char what, int db)
+static size_t meta_key(uint8_t *out, char what, uint64_t db)
 {
     out[0] = KIND_META;
     out[1] = (uint8_t)what;
     if (what != 'd')
         return 2;
-    put_be64(out + 2, (uint64_t)db);
+    put_be64(out + 2, db);
     return META_KEY_MAX;
 }
 
-static void stage_meta(struct txn *txn, char what, int db, uint64_t number)
+static void stage_meta(struct txn *txn, char what, uint64_t db, uint64_t number)
 {
     uint8_t key[META_KEY_MAX], value[8];
     size_t len = meta_key(key, what, db);
@@ -104,10 +107,12 @@ static void stage_meta(struct txn *txn, char what, int db, uint64_t number)
     txn_put(txn, slice_of(key, len), slice_of(value, sizeof value), slice_of(NULL, 0), 0);
 }
 
-static int read_number(struct engine *engine, struct txn *txn, char what, uint64_t *number, struct error *err)
+// Leaves *number as it is where there is no such entry.
+static int read_number(
+    struct engine *engine, struct txn *txn, char what, uint64_t db, uint64_t *number, struct error *err)
 {
     uint8_t key[META_KEY_MAX];
-    size_t len = meta_key(key, what, 0);
+    size_t len = meta_key(key, what, db);
     struct row row;
     int status = engine_blocking_get(engine, txn, slice_of(key, len), &row);
     if (status == NOT_FOUND)
@@ -120,91 +125,117 @@ static int read_number(struct engine *engine, struct txn *txn, char what, uint64
     return OK;
 }
 
-// Whether the engine holds a key below a generation; expired ones count.
-static int generation_in_use(struct engine *engine, uint64_t gen, bool *in_use, struct error *err)
+static int64_t count_generation(struct txn *txn, uint64_t gen, int64_t *in_doubt)
 {
     static const uint8_t kinds[] = {KIND_STRING, KIND_HEAD};
-    *in_use = false;
-    for (size_t i = 0; i < sizeof kinds && !*in_use; i++) {
+    int64_t sum = 0;
+    *in_doubt = 0;
+    for (size_t i = 0; i < sizeof kinds; i++) {
+        uint8_t prefix[KEY_PREFIX_LEN];
+        int64_t live, doubts;
+        put_prefix(prefix, kinds[i], gen);
+        txn_count(txn, slice_of(prefix, sizeof prefix), &live, &doubts);
+        sum += live;
+        *in_doubt += doubts;
+    }
+    return sum;
+}
+
+static bool holds_keys(struct engine *engine, uint64_t gen, int *status)
+{
+    static const uint8_t kinds[] = {KIND_STRING, KIND_HEAD};
+    for (size_t i = 0; i < sizeof kinds; i++) {
         uint8_t lower[KEY_PREFIX_LEN], upper[KEY_PREFIX_LEN];
         put_prefix(lower, kinds[i], gen);
         put_prefix(upper, kinds[i], gen + 1);
         struct iter_options options = {.lower = slice_of(lower, sizeof lower), .upper = slice_of(upper, sizeof upper)};
         struct iter *it = iter_open(engine, NULL, &options);
-        int status = engine_blocking_step(engine, it, ITER_SEEK, options.lower);
+        *status = engine_blocking_step(engine, it, ITER_SEEK, options.lower);
         iter_close(it);
-        if (status < 0)
-            return error_set(err, status, NULL, 0, 0, "cannot look for keys of old databases: %s", status_text(status));
-        *in_use = status == OK;
+        if (*status != END)
+            return *status == OK;
     }
+    return false;
+}
+
+// Whether the engine holds a key below a generation; expired ones count.
+static int generation_in_use(struct engine *engine, struct txn *txn, uint64_t gen, bool *in_use, struct error *err)
+{
+    int64_t in_doubt;
+    int status = OK;
+    *in_use = count_generation(txn, gen, &in_doubt) != 0 || in_doubt != 0;
+    if (*in_use)
+        *in_use = holds_keys(engine, gen, &status);
+    if (status < 0)
+        return error_set(err, status, NULL, 0, 0, "cannot look for keys of old databases: %s", status_text(status));
     return OK;
 }
 
-static int refuse_if_in_use(struct keyspace *ks, uint64_t db, uint64_t gen, struct error *err)
+static int refuse_if_in_use(struct keyspace *ks, struct txn *txn, uint64_t db, uint64_t gen, struct error *err)
 {
     bool in_use;
-    int status = generation_in_use(ks->engine, gen, &in_use, err);
+    int status = generation_in_use(ks->engine, txn, gen, &in_use, err);
     if (status == OK && in_use)
         status = error_set(err, MISUSE, NULL, 0, 0, "there are keys in database %llu, but 'databases' is %d",
             (unsigned long long)db, ks->databases);
     return status;
 }
 
-// Installs one M 'd' entry, or, for a database beyond the configured number, makes sure that it is empty.
-static int load_mapping(struct keyspace *ks, struct slice key, struct slice value, struct error *err)
+// Installs one M 'd' entry, if there is one, or, for a database beyond the configured number, makes sure that it is empty.
+static int load_mapping(struct keyspace *ks, struct txn *txn, uint64_t db, struct error *err)
 {
-    if (key.len != META_KEY_MAX || value.len != 8)
-        return error_set(err, CORRUPT, NULL, 0, 0, "the databases' mapping has an entry of a wrong size");
-    uint64_t db = get_be64(key.data + 2), gen = get_be64(value.data);
+    uint64_t gen = NO_GENERATION;
+    int status = read_number(ks->engine, txn, 'd', db, &gen, err);
+    if (status != OK || gen == NO_GENERATION)
+        return status;
     if (db >= (uint64_t)ks->databases)
-        return refuse_if_in_use(ks, db, gen, err);
+        return refuse_if_in_use(ks, txn, db, gen, err);
     ks->gens[db] = gen;
     return OK;
 }
 
-static int load_mappings(struct keyspace *ks, struct error *err)
+static int load_mappings(struct keyspace *ks, struct txn *txn, struct error *err)
 {
-    static const uint8_t lower[] = {KIND_META, 'd'}, upper[] = {KIND_META, 'd' + 1};
-    struct iter_options options = {.lower = slice_of(lower, sizeof lower), .upper = slice_of(upper, sizeof upper)};
-    struct iter *it = iter_open(ks->engine, NULL, &options);
-    int status = engine_blocking_step(ks->engine, it, ITER_SEEK, options.lower);
-    while (status == OK) {
-        status = load_mapping(ks, iter_key(it), iter_row(it).value, err);
-        if (status == OK)
-            status = engine_blocking_step(ks->engine, it, ITER_NEXT, slice_of(NULL, 0));
-        else
-            break;
-    }
-    iter_close(it);
-    return status == END ? OK : status;
+    int status = read_number(ks->engine, txn, 'e', 0, &ks->mapped_end, err);
+    if (status == OK && ks->mapped_end > DATABASES_MAX)
+        status = error_set(err, CORRUPT, NULL, 0, 0, "the databases' mapping has too many entries");
+    for (uint64_t db = 0; db < ks->mapped_end && status == OK; db++)
+        status = load_mapping(ks, txn, db, err);
+    return status;
+}
+
+// Generations of databases beyond the configured number, as far as they never were remapped, below which something is counted.
+struct beyond {
+    uint64_t databases;
+    uint64_t *gens;
+    size_t count;
+};
+
+static void note_beyond(void *arg, struct slice prefix)
+{
+    struct beyond *b = arg;
+    uint64_t gen = get_be64(prefix.data + 1);
+    if (gen < b->databases || gen >= FIRST_GENERATION)
+        return;
+    b->gens = xrealloc(b->gens, (b->count + 1) * sizeof *b->gens);
+    b->gens[b->count++] = gen;
 }
 
 // A database beyond the configured number that was never remapped still has its first generation. Those that were remapped are skipped:
 // their first generation was dropped, or belongs to another database now.
-static int refuse_unmapped(struct keyspace *ks, struct txn *txn, uint8_t kind, struct error *err)
+static int refuse_unmapped(struct keyspace *ks, struct txn *txn, struct error *err)
 {
-    uint8_t lower[KEY_PREFIX_LEN], upper[KEY_PREFIX_LEN];
-    put_prefix(lower, kind, (uint64_t)ks->databases);
-    put_prefix(upper, kind, FIRST_GENERATION);
-    struct iter_options options = {.lower = slice_of(lower, sizeof lower), .upper = slice_of(upper, sizeof upper)};
-    struct iter *it = iter_open(ks->engine, NULL, &options);
-    int status = engine_blocking_step(ks->engine, it, ITER_SEEK, options.lower);
-    while (status == OK) {
-        uint64_t gen = get_be64(iter_key(it).data + 1);
-        uint8_t key[META_KEY_MAX];
-        struct row row;
-        size_t len = meta_key(key, 'd', (int)gen);
-        status = engine_blocking_get(ks->engine, txn, slice_of(key, len), &row);
-        if (status == NOT_FOUND)
-            status = error_set(err, MISUSE, NULL, 0, 0, "there are keys in database %llu, but 'databases' is %d",
-                (unsigned long long)gen, ks->databases);
-        if (status != OK)
-            break;
-        put_prefix(lower, kind, gen + 1);
-        status = engine_blocking_step(ks->engine, it, ITER_SEEK, slice_of(lower, sizeof lower));
+    struct beyond beyond = {.databases = (uint64_t)ks->databases};
+    int status = OK;
+    engine_each_count(ks->engine, note_beyond, &beyond);
+    for (size_t i = 0; i < beyond.count && status == OK; i++) {
+        uint64_t gen = beyond.gens[i], mapped = NO_GENERATION;
+        status = read_number(ks->engine, txn, 'd', gen, &mapped, err);
+        if (status == OK && mapped == NO_GENERATION)
+            status = refuse_if_in_use(ks, txn, gen, gen, err);
     }
-    iter_close(it);
-    return status == END ? OK : status;
+    free(beyond.gens);
+    return status;
 }
 
 static int reserve_cursors(struct keyspace *ks, struct txn *txn, uint64_t reserved)
@@ -234,15 +265,13 @@ int keyspace_open(struct engine *engine, int databases, uint64_t seed, struct ke
     for (int db = 0; db < databases; db++)
         ks->gens[db] = (uint64_t)db;
     txn_begin(txn);
-    int status = read_number(engine, txn, 'g', &ks->next_gen, err);
+    int status = read_number(engine, txn, 'g', 0, &ks->next_gen, err);
     if (status == OK)
-        status = read_number(engine, txn, 'c', &reserved, err);
+        status = read_number(engine, txn, 'c', 0, &reserved, err);
     if (status == OK)
-        status = load_mappings(ks, err);
+        status = load_mappings(ks, txn, err);
     if (status == OK)
-        status = refuse_unmapped(ks, txn, KIND_STRING, err);
-    if (status == OK)
-        status = refuse_unmapped(ks, txn, KIND_HEAD, err);
+        status = refuse_unmapped(ks, txn, err);
     if (status == OK && reserve_cursors(ks, txn, reserved) != OK)
         draw_cursors(ks);
     txn_free(txn);
@@ -359,22 +388,6 @@ void keyspace_rename(struct keyspace_view *v, struct slice from, struct slice to
 
 // --- Databases as a whole -----------------------------------------------------------------------------------------------------------
 
-static int64_t count_generation(struct txn *txn, uint64_t gen, int64_t *in_doubt)
-{
-    static const uint8_t kinds[] = {KIND_STRING, KIND_HEAD};
-    int64_t sum = 0;
-    *in_doubt = 0;
-    for (size_t i = 0; i < sizeof kinds; i++) {
-        uint8_t prefix[KEY_PREFIX_LEN];
-        int64_t live, doubts;
-        put_prefix(prefix, kinds[i], gen);
-        txn_count(txn, slice_of(prefix, sizeof prefix), &live, &doubts);
-        sum += live;
-        *in_doubt += doubts;
-    }
-    return sum;
-}
-
 int64_t keyspace_count(struct keyspace_view *v, int db, int64_t *in_doubt)
 {
     int64_t ignored;
@@ -392,7 +405,10 @@ static void map(struct keyspace_view *v, int db, uint64_t gen)
         memcpy(v->staged_gens, ks->gens, size);
     }
     v->staged_gens[db] = gen;
-    stage_meta(v->txn, 'd', db, gen);
+    stage_meta(v->txn, 'd', (uint64_t)db, gen);
+    if ((uint64_t)db >= ks->mapped_end) // right even if the attempt is given up: the end is only a bound
+        ks->mapped_end = (uint64_t)db + 1;
+    stage_meta(v->txn, 'e', 0, ks->mapped_end);
     if (db == v->db)
         v->gen = gen;
 }

@@ -345,6 +345,16 @@ void txn_count(struct txn *t, struct slice prefix, int64_t *count, int64_t *in_d
     rows_release(&all);
 }
 
+void engine_each_count(const struct engine *e, void (*visit)(void *arg, struct slice prefix), void *arg)
+{
+    enum { PREFIX_LEN = 9 };
+    for (size_t i = 0; i < e->rows.count; i++) {
+        struct slice key = buf_slice(&e->rows.at[i].key);
+        if (key.len >= PREFIX_LEN && key.data[0] != 'M')
+            visit(arg, slice_of(key.data, PREFIX_LEN));
+    }
+}
+
 int txn_commit(struct txn *t)
 {
     if (t->engine->commit_status != OK)
