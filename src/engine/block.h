@@ -51,6 +51,7 @@ struct block_cursor {
     struct block_view view;
     uint32_t next;    // offset behind the current entry
     uint32_t current; // offset of the current entry
+    uint32_t restart; // where the last walk to an entry began: a hint for the next step back
     struct buf key;   // current key, put together, unless it lies in the block as a whole
     struct entry entry;
 };

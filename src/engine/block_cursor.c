@@ -6,6 +6,10 @@
 //   shared <= matched  its first `shared` bytes are the target's, so only its own suffix is compared with the rest of the target
 // No key is put together on the way, and the key of the entry that is found is a prefix of the target and its suffix.
 //
+// Memory. A block that was not looked at lately costs a wait for every line of it that is touched, so what the search may touch is asked for
+// ahead of it: all restarts of a block of usual size at once, of a larger one (an index) both that may come next, then the whole interval that
+// the bisection has led to.
+//
 // Trust. The checksum says that these are the bytes that were written, not that they make sense (and tests feed any bytes): every length is
 // checked against what is left, every restart against the entries' area, and each step moves forward, so any input ends in a result,
 // END or CORRUPT. A block whose entries are out of order may give a wrong result, never a wild read.
@@ -15,6 +19,8 @@
 #include "engine/block.h"
 
 #include "base/coding.h"
+
+enum { PREFETCH_LINE = 64, PREFETCH_RESTARTS_MAX = 24, PREFETCH_LINES_MAX = 10 };
 
 struct parsed {
     struct slice suffix; // the key's bytes behind the shared ones
@@ -40,8 +46,23 @@ static int view_init(struct block_view *v, struct slice contents)
     return OK;
 }
 
+// A varint of several bytes, mostly: sequence numbers. One load and no loop where eight bytes are there and suffice.
+static const uint8_t *long_varint_get(const uint8_t *p, const uint8_t *end, uint64_t *out)
+{
+    if (end - p < 8)
+        return varint_get(p, end, out);
+    uint64_t v = get_le64(p), stops = ~v & 0x8080808080808080ull;
+    if (stops == 0)
+        return varint_get(p, end, out);
+    v &= stops ^ (stops - 1); // up to the byte that ends it
+    v = (v & 0x007f007f007f007full) | (v & 0x7f007f007f007f00ull) >> 1;
+    v = (v & 0x00003fff00003fffull) | (v & 0x3fff00003fff0000ull) >> 2;
+    *out = (v & 0x000000000fffffffull) | (v & 0x0fffffff00000000ull) >> 4;
+    return p + __builtin_ctzll(stops) / 8 + 1;
+}
+
 // offset < restarts_at
-static bool parse(const struct block_view *v, uint32_t offset, struct parsed *out)
+static inline bool parse(const struct block_view *v, uint32_t offset, struct parsed *out)
 {
     const uint8_t *p = v->data + offset, *end = v->data + v->restarts_at;
     uint64_t shared, unshared, value_len = 0;
@@ -52,7 +73,7 @@ static bool parse(const struct block_view *v, uint32_t offset, struct parsed *ou
     if (p == NULL || p == end)
         return false;
     out->tag = *p++;
-    p = varint_get(p, end, &out->seq);
+    p = long_varint_get(p, end, &out->seq);
     if (p == NULL)
         return false;
     out->expire_ms = 0;
@@ -76,10 +97,38 @@ static bool parse(const struct block_view *v, uint32_t offset, struct parsed *ou
     return true;
 }
 
+static uint32_t restart_at(const struct block_view *v, uint32_t i)
+{
+    return get_le32(v->data + v->restarts_at + 4 * (size_t)i);
+}
+
+static void prefetch_restart(const struct block_view *v, uint32_t i)
+{
+    __builtin_prefetch(v->data + restart_at(v, i)); // wherever it points: a hint reads nothing
+}
+
+// All of them, of a block of usual size. True if that was done.
+static bool prefetch_restarts(const struct block_view *v)
+{
+    if (v->restart_count > PREFETCH_RESTARTS_MAX)
+        return false;
+    for (uint32_t i = 0; i < v->restart_count; i++)
+        prefetch_restart(v, i);
+    return true;
+}
+
+// The entries behind restart i, but for its first line, which has been read.
+static void prefetch_interval(const struct block_view *v, uint32_t i)
+{
+    uint64_t at = restart_at(v, i), end = i + 1 < v->restart_count ? restart_at(v, i + 1) : v->restarts_at;
+    for (int lines = 0; lines < PREFETCH_LINES_MAX && (at += PREFETCH_LINE) < end; lines++)
+        __builtin_prefetch(v->data + at);
+}
+
 // Parses the entry at restart number i, which stores its key whole.
 static bool parse_restart(const struct block_view *v, uint32_t i, uint32_t *offset, struct parsed *out)
 {
-    *offset = get_le32(v->data + v->restarts_at + 4 * i);
+    *offset = restart_at(v, i);
     return *offset < v->restarts_at && parse(v, *offset, out) && out->shared == 0;
 }
 
@@ -87,8 +136,13 @@ static bool parse_restart(const struct block_view *v, uint32_t i, uint32_t *offs
 static int bisect(const struct block_view *v, struct slice key, uint64_t seq, uint32_t *offset, struct parsed *e)
 {
     uint32_t low = 0, high = v->restart_count, parsed = UINT32_MAX;
+    bool asked = prefetch_restarts(v);
     while (high - low > 1) {
         uint32_t mid = low + (high - low) / 2;
+        if (!asked) { // whichever way it goes
+            prefetch_restart(v, low + (mid - low) / 2);
+            prefetch_restart(v, mid + (high - mid) / 2);
+        }
         struct parsed m;
         uint32_t at;
         if (!parse_restart(v, mid, &at, &m))
@@ -101,6 +155,7 @@ static int bisect(const struct block_view *v, struct slice key, uint64_t seq, ui
             high = mid;
         }
     }
+    prefetch_interval(v, low);
     if (parsed != low && !parse_restart(v, low, offset, e))
         return CORRUPT;
     return OK;
@@ -170,7 +225,7 @@ int block_find(struct slice contents, struct slice key, struct slice *value)
 int block_cursor_init(struct block_cursor *c, struct slice contents)
 {
     c->entry = (struct entry){0};
-    c->current = c->next = 0;
+    c->current = c->next = c->restart = 0;
     return view_init(&c->view, contents);
 }
 
@@ -238,6 +293,7 @@ int block_cursor_next(struct block_cursor *c)
 static int walk_to(struct block_cursor *c, uint32_t i, uint32_t end)
 {
     int status = to_restart(c, i);
+    c->restart = i;
     while (status == OK && c->next < end)
         status = block_cursor_next(c);
     return status == OK && c->next != end ? CORRUPT : status;
@@ -249,18 +305,28 @@ int block_cursor_last(struct block_cursor *c)
     return count == 0 ? END : walk_to(c, count - 1, c->view.restarts_at);
 }
 
-int block_cursor_prev(struct block_cursor *c)
+// The last restart before the current entry, which is not the first of all: mostly the one of the step before, or its neighbour.
+static uint32_t restart_before(const struct block_cursor *c)
 {
-    if (c->current == 0)
-        return END;
-    const uint8_t *restarts = c->view.data + c->view.restarts_at;
-    uint32_t low = 0, high = c->view.restart_count; // the last restart before the current entry
+    const struct block_view *v = &c->view;
+    uint32_t low = 0, high = v->restart_count, last = c->restart;
+    if (last < high && (last + 1 == high || restart_at(v, last + 1) >= c->current)) {
+        if (restart_at(v, last) < c->current)
+            return last;
+        if (last > 0 && restart_at(v, last - 1) < c->current)
+            return last - 1;
+    }
     while (high - low > 1) {
         uint32_t mid = low + (high - low) / 2;
-        if (get_le32(restarts + 4 * mid) < c->current)
+        if (restart_at(v, mid) < c->current)
             low = mid;
         else
             high = mid;
     }
-    return walk_to(c, low, c->current);
+    return low;
+}
+
+int block_cursor_prev(struct block_cursor *c)
+{
+    return c->current == 0 ? END : walk_to(c, restart_before(c), c->current);
 }

@@ -1,5 +1,9 @@
 // cache: a hash table over (table, offset) and one queue in order of arrival.
 //
+// The hash table is open: a place, half a cache line, tells which block it has, and where the contents end, which is where a reader begins
+// (block.h). So a hit reads one place, and then block and contents are on their way at the same time. Taking out shifts the blocks behind
+// back (Knuth 6.4, algorithm R), so that no place is ever a tombstone; the table is at most half full.
+//
 // SIEVE (Zhang et al., NSDI 2024): new blocks enter at the queue's head. A hit sets `visited` and moves nothing. To evict, a hand walks from
 // the tail towards the head, and wraps: a visited block loses its mark and stays where it is, the first unvisited one goes. Blocks
 // seen once leave quickly, blocks seen again stay, and a hit costs one store. A pinned block is passed over and keeps its mark.
@@ -17,7 +21,8 @@
 #include "base/ensure.h"
 
 enum {
-    FIRST_BUCKETS = 1024,
+    FIRST_PLACES = 1024,
+    CACHE_LINE = 64,
     TABLE_BUCKETS = 512,
     HEAP_OVERHEAD = 32, // what malloc adds to a block and its contents, about
 };
@@ -28,9 +33,15 @@ struct cached_table {
     struct list blocks; // of_table
 };
 
+struct place {
+    uint64_t table, offset;
+    struct cached_block *block; // NULL: free
+    const uint8_t *end;         // the last bytes of its contents
+};
+
 struct cache {
     uint64_t capacity, bytes, pinned_bytes;
-    struct cached_block **buckets;
+    struct place *places;
     uint64_t mask, count;
     struct list queue; // head: newest
     struct list *hand; // a block's link, or the queue itself: start at the tail
@@ -49,12 +60,20 @@ static uint64_t charge(const struct cached_block *b)
     return sizeof *b + b->contents.len + HEAP_OVERHEAD;
 }
 
+static struct place *new_places(uint64_t count)
+{
+    struct place *places = aligned_alloc(CACHE_LINE, count * sizeof *places);
+    ENSURE(places != NULL);
+    memset(places, 0, count * sizeof *places);
+    return places;
+}
+
 struct cache *cache_new(uint64_t capacity)
 {
     struct cache *c = xcalloc(1, sizeof *c);
     c->capacity = capacity;
-    c->mask = FIRST_BUCKETS - 1;
-    c->buckets = xcalloc(FIRST_BUCKETS, sizeof *c->buckets);
+    c->mask = FIRST_PLACES - 1;
+    c->places = new_places(FIRST_PLACES);
     list_init(&c->queue);
     c->hand = &c->queue;
     return c;
@@ -66,9 +85,33 @@ static void free_block(struct cached_block *b)
     free(b);
 }
 
-static struct cached_block **bucket_of(struct cache *c, uint64_t table, uint64_t offset)
+// Where the block is, or the free place where it belongs.
+static struct place *place_of(const struct cache *c, uint64_t table, uint64_t offset)
 {
-    return &c->buckets[mix(table, offset) & c->mask];
+    for (uint64_t i = mix(table, offset) & c->mask;; i = (i + 1) & c->mask) {
+        struct place *p = &c->places[i];
+        if (p->block == NULL || (p->offset == offset && p->table == table))
+            return p;
+    }
+}
+
+static void take_place(struct cache *c, struct cached_block *b)
+{
+    const uint8_t *end = b->contents.data + (b->contents.len < 4 ? 0 : b->contents.len - 4);
+    *place_of(c, b->table, b->offset) = (struct place){b->table, b->offset, b, end};
+}
+
+static void leave_place(struct cache *c, const struct cached_block *b)
+{
+    uint64_t hole = (uint64_t)(place_of(c, b->table, b->offset) - c->places);
+    for (uint64_t i = (hole + 1) & c->mask; c->places[i].block != NULL; i = (i + 1) & c->mask) {
+        uint64_t home = mix(c->places[i].table, c->places[i].offset) & c->mask;
+        if (((i - home) & c->mask) < ((i - hole) & c->mask))
+            continue; // its home lies behind the hole
+        c->places[hole] = c->places[i];
+        hole = i;
+    }
+    c->places[hole] = (struct place){0};
 }
 
 static struct cached_table **table_place(struct cache *c, uint64_t number)
@@ -102,10 +145,7 @@ static void drop_table_if_empty(struct cache *c, uint64_t number)
 // Takes the block out of every structure; frees it unless it is pinned.
 static void drop_block(struct cache *c, struct cached_block *b)
 {
-    struct cached_block **p = bucket_of(c, b->table, b->offset);
-    while (*p != b)
-        p = &(*p)->next_hash;
-    *p = b->next_hash;
+    leave_place(c, b);
     if (c->hand == &b->link)
         c->hand = b->link.prev;
     list_remove(&b->link);
@@ -149,25 +189,21 @@ void cache_free(struct cache *c)
     ENSURE(c->pinned_bytes == 0);
     while (!list_empty(&c->queue))
         drop_block(c, LIST_ENTRY(c->queue.next, struct cached_block, link));
-    free(c->buckets);
+    free(c->places);
     free(c);
 }
 
 static void grow(struct cache *c)
 {
     uint64_t old = c->mask + 1;
-    struct cached_block **buckets = c->buckets;
+    struct place *places = c->places;
     c->mask = old * 2 - 1;
-    c->buckets = xcalloc(old * 2, sizeof *c->buckets);
+    c->places = new_places(old * 2);
     for (uint64_t i = 0; i < old; i++) {
-        for (struct cached_block *b = buckets[i], *next; b != NULL; b = next) {
-            next = b->next_hash;
-            struct cached_block **bucket = bucket_of(c, b->table, b->offset);
-            b->next_hash = *bucket;
-            *bucket = b;
-        }
+        if (places[i].block != NULL)
+            take_place(c, places[i].block);
     }
-    free(buckets);
+    free(places);
 }
 
 void cache_pin(struct cache *c, struct cached_block *b)
@@ -190,11 +226,11 @@ void cache_unpin(struct cache *c, struct cached_block *b)
 
 struct cached_block *cache_get(struct cache *c, uint64_t table, uint64_t offset)
 {
-    struct cached_block *b = *bucket_of(c, table, offset);
-    while (b != NULL && (b->offset != offset || b->table != table))
-        b = b->next_hash;
+    const struct place *p = place_of(c, table, offset);
+    struct cached_block *b = p->block;
     if (b == NULL)
         return NULL;
+    __builtin_prefetch(p->end);
     b->visited = true;
     cache_pin(c, b);
     return b;
@@ -207,15 +243,13 @@ struct cached_block *cache_insert(struct cache *c, uint64_t table, uint64_t offs
         free(contents);
         return b;
     }
-    if (c->count > c->mask)
+    if (c->count > c->mask / 2)
         grow(c);
     b = xcalloc(1, sizeof *b);
     b->table = table;
     b->offset = offset;
     b->contents = slice_of(contents, len);
-    struct cached_block **bucket = bucket_of(c, table, offset);
-    b->next_hash = *bucket;
-    *bucket = b;
+    take_place(c, b);
     list_push_front(&c->queue, &b->link);
     list_push_back(&table_of(c, table)->blocks, &b->of_table);
     c->count++;

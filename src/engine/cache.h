@@ -9,15 +9,14 @@
 struct cache;
 
 struct cached_block {
-    struct cached_block *next_hash;
-    struct list link;     // in order of arrival
-    struct list of_table; // with the others of its table
     uint64_t table, offset;
     struct slice contents; // owned
     uint32_t pins;
     bool visited;
     bool dead;                  // erased while pinned: freed with the last pin
     struct cached_block **slot; // a pointer elsewhere to this block, set to NULL when it goes; may be NULL
+    struct list link;           // in order of arrival
+    struct list of_table;       // with the others of its table
 };
 
 struct cache *cache_new(uint64_t capacity);

@@ -65,6 +65,12 @@ bool filter_valid(struct slice filter)
     return blocks > 0 && blocks * FILTER_BLOCK_SIZE == filter.len - TAIL_SIZE && probes > 0 && probes <= PROBES_MAX;
 }
 
+void filter_prefetch(struct slice filter, uint64_t hash)
+{
+    uint32_t blocks = get_le32(filter.data + filter.len - TAIL_SIZE);
+    __builtin_prefetch(filter.data + block_of(hash, blocks) * FILTER_BLOCK_SIZE);
+}
+
 bool filter_may_contain(struct slice filter, uint64_t hash)
 {
     const uint8_t *tail = filter.data + filter.len - TAIL_SIZE;

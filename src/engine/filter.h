@@ -9,6 +9,8 @@
 void filter_build(struct buf *out, const uint64_t *hashes, size_t count, unsigned bits_per_key);
 // Whether bytes are a filter: everything filter_may_contain relies on.
 bool filter_valid(struct slice filter);
+// Asks for the line that filter_may_contain will read: whoever asks several filters waits for memory once. The filter is valid.
+void filter_prefetch(struct slice filter, uint64_t hash);
 // false: certainly not there. The filter is valid.
 bool filter_may_contain(struct slice filter, uint64_t hash);
 

@@ -94,7 +94,7 @@ enum {
     SEGMENT_ALIGNMENT = 8,
     BLOCK_TRAILER_SIZE = 16,
     TABLE_FOOTER_SIZE = 64,
-    TABLE_RESTART_INTERVAL = 16,
+    TABLE_RESTART_INTERVAL = 4, // the writer's: readers take any
     FILTER_BLOCK_SIZE = 64,
 };
 

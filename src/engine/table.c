@@ -54,6 +54,12 @@ bool table_handle_decode(const struct table *t, struct slice bytes, struct handl
 
 // --- Point reads ------------------------------------------------------------------------------------------------------------------
 
+void table_prefetch(const struct table *t, uint64_t hash)
+{
+    if (t->filter.len > 0 && t->filter_block != NULL)
+        filter_prefetch(t->filter_block->contents, hash);
+}
+
 int table_may_contain(const struct table *t, uint64_t hash)
 {
     if (t->filter.len == 0)
@@ -89,15 +95,21 @@ static int get_index(struct block_source *source, struct table *t, struct block_
 static int find_block(
     struct block_source *source, struct table *t, struct slice key, struct handle *out, struct error *err)
 {
-    struct block_ref index;
+    struct block_ref index = {0};
     struct slice value;
-    int status = get_index(source, t, &index, err);
-    if (status != OK)
+    int status = OK;
+    bool at_hand = !source->tracks && t->index_block != NULL; // nothing is evicted while we look into it: no pin
+    if (at_hand) {
+        t->index_block->visited = true;
+        index.contents = t->index_block->contents;
+    } else if ((status = get_index(source, t, &index, err)) != OK) {
         return status;
+    }
     status = block_find(index.contents, key, &value);
     if (status == CORRUPT || (status == OK && !table_handle_decode(t, value, out)))
         status = table_corrupt(err, t, t->index.offset, "the index is not well formed");
-    source->put(source, &index);
+    if (!at_hand)
+        source->put(source, &index);
     return status == END ? NOT_FOUND : status;
 }
 

@@ -39,6 +39,8 @@ void table_scan_free(struct block_source *s, uint64_t *bytes_read);
 struct engine_stats;
 int table_get(struct block_source *source, struct table *t, struct slice key, uint64_t hash, uint64_t max_seq,
     struct entry *out, struct block_ref *pin, struct engine_stats *stats, struct error *err);
+// The table will be asked for this key soon: asks memory for the line of its filter, if that is there.
+void table_prefetch(const struct table *t, uint64_t hash);
 // 0: the filter, in memory, says no; 1: maybe; -1: the filter is not in memory.
 int table_may_contain(const struct table *t, uint64_t hash);
 

@@ -24,6 +24,7 @@
 enum {
     ROWS_SOFT_SHARE = 4, // of the memory budget, for all rows that are held
     ROWS_HARD_SHARE = 2,
+    TABLES_AHEAD = 8,
     ROWS_FEW = 64, // who holds no more is never held back
     FEW_BLOCKS = sizeof(((struct txn_borrowed *)0)->few) / sizeof(struct block_ref),
 };
@@ -137,29 +138,51 @@ static int get_from_table(struct txn *t, struct table *table, struct slice key, 
     return NOT_FOUND;
 }
 
+// The tables that a key may be in, newest first.
+struct candidates {
+    const struct version *version;
+    struct slice key;
+    uint32_t next0; // of level 0
+    unsigned level; // next
+};
+
+static struct table *next_candidate(struct candidates *c)
+{
+    const struct level *levels = c->version->levels;
+    while (c->next0 < levels[0].count) {
+        struct table *t = levels[0].tables[c->next0++];
+        if (slice_compare(c->key, t->smallest) >= 0 && slice_compare(c->key, t->largest) <= 0)
+            return t;
+    }
+    while (c->level < ENGINE_LEVELS) {
+        const struct level *l = &levels[c->level++];
+        uint32_t i = l->count > 0 ? version_find(l, c->key) : 0;
+        if (i < l->count && slice_compare(c->key, l->tables[i]->smallest) >= 0)
+            return l->tables[i];
+    }
+    return NULL;
+}
+
+// Mostly all filters but the last say no, each after waiting for memory: so a few tables are looked up, and their filters asked for, before
+// the first is read.
 static int get_from_tables(
     struct txn *t, struct slice key, uint64_t hash, struct entry *out, struct block_ref *ref, struct error *err)
 {
-    const struct version *v = t->engine->version;
+    struct candidates candidates = {t->engine->version, key, 0, 1};
+    struct table *tables[TABLES_AHEAD];
     bool waits = false;
-    for (uint32_t i = 0; i < v->levels[0].count; i++) {
-        struct table *table = v->levels[0].tables[i];
-        if (slice_compare(key, table->smallest) < 0 || slice_compare(key, table->largest) > 0)
-            continue;
-        int status = get_from_table(t, table, key, hash, &waits, out, ref, err);
-        if (status != NOT_FOUND)
-            return status;
+    for (;;) {
+        unsigned count = 0;
+        while (count < TABLES_AHEAD && (tables[count] = next_candidate(&candidates)) != NULL)
+            table_prefetch(tables[count++], hash);
+        if (count == 0)
+            return waits ? WAIT : NOT_FOUND;
+        for (unsigned i = 0; i < count; i++) {
+            int status = get_from_table(t, tables[i], key, hash, &waits, out, ref, err);
+            if (status != NOT_FOUND)
+                return status;
+        }
     }
-    for (unsigned level = 1; level < ENGINE_LEVELS; level++) {
-        const struct level *l = &v->levels[level];
-        uint32_t i = l->count > 0 ? version_find(l, key) : 0;
-        if (i == l->count || slice_compare(key, l->tables[i]->smallest) < 0)
-            continue;
-        int status = get_from_table(t, l->tables[i], key, hash, &waits, out, ref, err);
-        if (status != NOT_FOUND)
-            return status;
-    }
-    return waits ? WAIT : NOT_FOUND;
 }
 
 static bool rows_are_many(const struct engine *e)

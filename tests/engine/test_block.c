@@ -1,5 +1,6 @@
 #include "model.h"
 
+#include "base/coding.h"
 #include "engine/block.h"
 
 static struct slice build(struct block_builder *b, const struct model *m)
@@ -80,6 +81,62 @@ Test(block, seeks_and_lookups_agree_with_a_sorted_array)
     }
     block_cursor_release(&c);
     block_builder_release(&b);
+}
+
+// A block as format.h has it, with a restart wherever chance wants one.
+static void build_with_random_restarts(struct random *r, const struct model *m, struct buf *out)
+{
+    struct buf restarts = {0};
+    uint32_t count = 0;
+    unsigned one_in = 1 + (unsigned)random_below(r, 40);
+    for (size_t i = 0; i < m->count; i++) {
+        const struct entry *e = &m->entries[i];
+        bool restart = i == 0 || random_below(r, one_in) == 0;
+        size_t shared = restart ? 0 : slice_common_prefix(m->entries[i - 1].key, e->key);
+        if (restart) {
+            buf_append_le32(&restarts, (uint32_t)out->len);
+            count++;
+        }
+        buf_append_varint(out, shared);
+        buf_append_varint(out, e->key.len - shared);
+        buf_append(out, &e->tag, 1);
+        buf_append_varint(out, e->seq);
+        if (e->tag & RECORD_EXPIRES)
+            buf_append_le64(out, (uint64_t)e->expire_ms);
+        if (entry_kind(e) == RECORD_PUT)
+            buf_append_varint(out, e->value.len);
+        buf_append_slice(out, slice_skip(e->key, shared));
+        if (entry_kind(e) == RECORD_PUT)
+            buf_append_slice(out, e->value);
+    }
+    buf_append_slice(out, buf_slice(&restarts));
+    buf_append_le32(out, count);
+    buf_release(&restarts);
+}
+
+Test(block, any_distance_between_restarts_is_read)
+{
+    struct random r = {12};
+    struct block_cursor c = {0};
+    for (int round = 0; round < 60; round++) {
+        struct model m = model_random(&r, 1 + random_below(&r, 200), 40, 60);
+        struct buf contents = {0};
+        build_with_random_restarts(&r, &m, &contents);
+        cr_assert_eq(block_cursor_init(&c, buf_slice(&contents)), OK);
+        for (size_t i = 0; i < m.count; i++) {
+            const struct entry *want = &m.entries[i];
+            struct entry e;
+            cr_assert_eq(block_get(buf_slice(&contents), want->key, want->seq, &e), OK);
+            cr_assert(entry_same(&e, want));
+            check(&c, &m, i == 0 ? block_cursor_first(&c) : block_cursor_next(&c), i);
+        }
+        for (size_t i = m.count - 1; i-- > 0;)
+            check(&c, &m, block_cursor_prev(&c), i);
+        cr_assert_eq(m.count > 1 ? block_cursor_prev(&c) : END, END);
+        buf_release(&contents);
+        model_release(&m);
+    }
+    block_cursor_release(&c);
 }
 
 Test(block, long_keys_and_large_values_fit)
