@@ -8,7 +8,7 @@
 //
 // Certainty. "Certainly live" and "certainly dead" must stay true whatever flush and compaction do; the cases are in beneath(). Looking costs a
 // probe of each memtable's index, and where that is not the answer, one of the filter of each table that could hold the key; filters that are not
-// in memory are a doubt, never a read. A database without tables pays for the memtables only; keys that nobody counts pay nothing.
+// in memory are a doubt, never a read that anybody waits for. A database without tables pays for the memtables only; keys that nobody counts pay nothing.
 //
 // Undo. Records are visible when they are applied, and durable later. Until then a group of undo notes per turn (and memtable) can take them
 // back. When the log fails, everything above the durable seq goes: memtables, counts, pins, last_seq; and the engine has failed, so
@@ -50,11 +50,16 @@ static uint8_t flags_over(const struct entry *older, bool gives_way)
     return may_go_on_its_own ? RECORD_IN_DOUBT : 0;
 }
 
-static bool may_be_in(const struct version *v, const struct table *t, struct slice key, uint64_t hash)
+static bool may_be_in(const struct engine *e, struct table *t, struct slice key, uint64_t hash)
 {
     if (slice_compare(key, t->smallest) < 0 || slice_compare(key, t->largest) > 0)
         return false;
-    return !version_dropped(v, key, t->seq_max) && table_may_contain(t, hash) != 0;
+    if (version_dropped(e->version, key, t->seq_max))
+        return false;
+    int answer = table_may_contain(t, hash);
+    if (answer < 0 && e->filters_fit)
+        fetcher_want_filter(e->fetcher, t); // for the commits to come; this one does not wait
+    return answer != 0;
 }
 
 static uint8_t beneath_memtables(const struct engine *e, struct slice key, uint64_t hash)
@@ -66,13 +71,13 @@ static uint8_t beneath_memtables(const struct engine *e, struct slice key, uint6
         return dead ? RECORD_FRESH : flags_over(&pin->entry, false);
     }
     for (uint32_t i = 0; i < v->levels[0].count; i++)
-        if (may_be_in(v, v->levels[0].tables[i], key, hash))
+        if (may_be_in(e, v->levels[0].tables[i], key, hash))
             return RECORD_IN_DOUBT;
     for (unsigned level = 1; level < ENGINE_LEVELS; level++) {
         if (v->levels[level].count == 0)
             continue;
         uint32_t at = version_find(&v->levels[level], key);
-        if (at < v->levels[level].count && may_be_in(v, v->levels[level].tables[at], key, hash))
+        if (at < v->levels[level].count && may_be_in(e, v->levels[level].tables[at], key, hash))
             return RECORD_IN_DOUBT;
     }
     return RECORD_FRESH;

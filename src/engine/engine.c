@@ -163,6 +163,7 @@ int engine_open(const struct engine_options *options, struct engine **out, struc
     }
     e->stats.recovery_us = env_now_us(e->env) - began;
     engine_recount(e);
+    engine_adopt_tables(e);
     pace_update(e);
     flush_maybe(e);
     compaction_maybe(e);

@@ -24,6 +24,10 @@ struct fetcher *fetcher_new(struct env *env, struct exec *exec, const char *dir,
 // No fetch is in use. Drives exec until no read is under way and all files are closed.
 void fetcher_free(struct fetcher *f);
 void fetcher_turn_begin(struct fetcher *f); // renews the allowance of page cache probes
+// The table has been published: its index and filter, as its builder left them, enter the cache.
+void fetcher_adopt(struct fetcher *f, struct table *t);
+// Begins to read a table's filter that is not in memory, waiting for nothing. Bounded; may do nothing.
+void fetcher_want_filter(struct fetcher *f, struct table *t);
 // The table is gone: its file is closed and its blocks leave the cache.
 void fetcher_forget(struct fetcher *f, struct table *t);
 unsigned fetcher_open_files(const struct fetcher *f);

@@ -303,6 +303,31 @@ void fetcher_read_ahead(struct fetcher *f, const struct fetch_item *item)
         queue_read(f, item);
 }
 
+static void adopt(struct fetcher *f, struct table *t, struct handle h, struct built *built)
+{
+    if (built->data == NULL)
+        return;
+    struct cached_block *b = cache_insert(f->cache, t->number, h.offset, built->data, built->len);
+    *built = (struct built){0};
+    fetcher_set_slot(b, fetcher_slot(t, h));
+    cache_unpin(f->cache, b);
+}
+
+void fetcher_adopt(struct fetcher *f, struct table *t)
+{
+    adopt(f, t, t->index, &t->built_index);
+    adopt(f, t, t->filter, &t->built_filter);
+}
+
+void fetcher_want_filter(struct fetcher *f, struct table *t)
+{
+    struct fetch_item item = {.table = t, .number = t->number, .handle = t->filter};
+    if (t->filter.len == 0 || t->filter_block != NULL)
+        return;
+    fetcher_read_ahead(f, &item);
+    fetcher_submit(f);
+}
+
 void fetcher_forget(struct fetcher *f, struct table *t)
 {
     for (uint32_t i = 0; i <= f->reads_mask && f->read_count > 0; i++) {

@@ -82,6 +82,19 @@ static void add_memtable_counts(struct counts *c, const struct memtable *m)
     counts_add_all(c, memtable_counts(m));
 }
 
+void engine_adopt_tables(struct engine *e)
+{
+    uint64_t filter_bytes = 0;
+    for (unsigned level = 0; level < ENGINE_LEVELS; level++) {
+        for (uint32_t i = 0; i < e->version->levels[level].count; i++) {
+            struct table *t = e->version->levels[level].tables[i];
+            fetcher_adopt(e->fetcher, t);
+            filter_bytes += t->filter.len;
+        }
+    }
+    e->filters_fit = filter_bytes <= e->options.memory_budget / ENGINE_CACHE_SHARE / 2;
+}
+
 void engine_recount(struct engine *e)
 {
     counts_clear(&e->counts);
@@ -131,6 +144,7 @@ static void publish(struct engine *e, struct edit_op *op, struct version *next)
     struct version *old = e->version;
     mark_obsolete(old, op->edit);
     e->version = next;
+    engine_adopt_tables(e);
     op->done_cb(op->arg, OK);
     engine_unref_version(e, old);
     engine_recount(e);

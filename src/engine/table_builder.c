@@ -212,6 +212,13 @@ static void add_footer(struct table_builder *b, struct handle properties)
     buf_append(&b->out, footer, sizeof footer);
 }
 
+static void keep_built(struct built *built, struct slice contents)
+{
+    built->data = xmalloc(contents.len);
+    built->len = contents.len;
+    memcpy(built->data, contents.data, contents.len);
+}
+
 // Filter, index, properties and footer, behind the last data block.
 static void add_tail(struct table_builder *b)
 {
@@ -219,9 +226,12 @@ static void add_tail(struct table_builder *b)
     if (b->hash_count > 0) {
         filter_build(&bytes, b->hashes, b->hash_count, b->options.bloom_bits_per_key);
         b->table->filter = add_block(b, buf_slice(&bytes), NULL);
+        keep_built(&b->table->built_filter, buf_slice(&bytes));
         buf_clear(&bytes);
     }
-    b->table->index = add_block(b, block_builder_finish(&b->index), NULL);
+    struct slice index = block_builder_finish(&b->index);
+    b->table->index = add_block(b, index, NULL);
+    keep_built(&b->table->built_index, index);
     encode_properties(&bytes, b->table, b->options.level);
     add_footer(b, add_block(b, buf_slice(&bytes), NULL));
     buf_release(&bytes);

@@ -38,6 +38,8 @@ void table_unref(struct table *t)
     if (--t->refs > 0)
         return;
     free_range(t);
+    free(t->built_index.data);
+    free(t->built_filter.data);
     free(t);
 }
 

@@ -32,6 +32,10 @@ struct table {
     // The loop's, mutable: what is open and cached of it.
     struct open_file *file;                          // open_files.c; NULL: not open
     struct cached_block *index_block, *filter_block; // slots of cached_block
+    struct built {
+        uint8_t *data; // heap; NULL: none, or taken over by the cache
+        size_t len;
+    } built_index, built_filter; // as the builder left them: into the cache when the table is published, so that nobody has to wait for them
     bool being_compacted;
     bool obsolete; // unlink the file when the last reference goes
 };

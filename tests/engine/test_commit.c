@@ -320,6 +320,49 @@ Test(commit, expired_records_are_found_in_all_memtables_unless_newer_ones_hide_t
     tear_down(&f);
 }
 
+// Every third number from `from` on.
+static void put_thirds(struct fixture *f, int from, int count)
+{
+    char key[16];
+    for (int i = 0; i < count; i++) {
+        snprintf(key, sizeof key, "Ka%06d", from + 3 * i);
+        cr_assert_eq(put(f, key, "value"), OK);
+        engine_turn_end(f->engine);
+    }
+}
+
+static int64_t doubts_of(struct fixture *f, const char *prefix)
+{
+    int64_t count, in_doubt;
+    txn_begin(f->txn);
+    txn_count(f->txn, slice_cstr(prefix), &count, &in_doubt);
+    return in_doubt;
+}
+
+Test(commit, new_keys_over_tables_are_counted_at_once)
+{
+    struct fixture f;
+    set_up(&f, 5, FSYNC_EVERYSEC, 1 << 20);
+    int64_t allowed = 30; // where a filter says "maybe" of a key that is new
+    put_thirds(&f, 0, 1000);
+    cr_assert_eq(engine_blocking_flush(f.engine), OK);
+    put_thirds(&f, 1, 999);
+    cr_assert_leq(doubts_of(&f, "Ka"), allowed);
+    cr_assert_eq(count_of(&f, "Ka") + doubts_of(&f, "Ka"), 1999);
+
+    // After a restart the filters are read because commits ask for them, and nobody waits for that.
+    cr_assert_eq(engine_blocking_flush(f.engine), OK);
+    cr_assert_eq(close_engine(&f), OK);
+    open_engine(&f, FSYNC_EVERYSEC, 1 << 20);
+    int64_t before = doubts_of(&f, "Ka");
+    put_thirds(&f, 2, 1);
+    cr_assert_eq(doubts_of(&f, "Ka"), before + 1);
+    sim_exec_settle(f.exec);
+    put_thirds(&f, 5, 900);
+    cr_assert_leq(doubts_of(&f, "Ka"), before + 1 + allowed);
+    tear_down(&f);
+}
+
 // A record that was certainly over a live one in its memtable may be in another one after replay, while the older one expires on its own.
 Test(commit, replay_into_smaller_memtables_keeps_the_count)
 {
