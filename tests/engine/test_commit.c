@@ -355,11 +355,13 @@ Test(commit, new_keys_over_tables_are_counted_at_once)
     cr_assert_eq(close_engine(&f), OK);
     open_engine(&f, FSYNC_EVERYSEC, 1 << 20);
     int64_t before = doubts_of(&f, "Ka");
-    put_thirds(&f, 2, 1);
-    cr_assert_eq(doubts_of(&f, "Ka"), before + 1);
-    sim_exec_settle(f.exec);
-    put_thirds(&f, 5, 900);
-    cr_assert_leq(doubts_of(&f, "Ka"), before + 1 + allowed);
+    for (int i = 0; i < 2; i++) { // a commit asks for one filter: what it says of the first table may be the answer
+        put_thirds(&f, 2 + 3 * i, 1);
+        cr_assert_eq(doubts_of(&f, "Ka"), before + i + 1);
+        sim_exec_settle(f.exec);
+    }
+    put_thirds(&f, 8, 900);
+    cr_assert_leq(doubts_of(&f, "Ka"), before + 2 + 2 * allowed);
     tear_down(&f);
 }
 
