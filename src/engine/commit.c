@@ -56,9 +56,9 @@ static bool may_be_in(const struct engine *e, struct table *t, struct slice key,
         return false;
     if (version_dropped(e->version, key, t->seq_max))
         return false;
+    if (t->filter_block == NULL && e->filters_fit)
+        fetcher_want_filter(e->fetcher, t); // for the commits to come, if not for this one; nobody waits
     int answer = table_may_contain(t, hash);
-    if (answer < 0 && e->filters_fit)
-        fetcher_want_filter(e->fetcher, t); // for the commits to come; this one does not wait
     return answer != 0;
 }
 

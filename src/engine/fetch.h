@@ -26,7 +26,7 @@ void fetcher_free(struct fetcher *f);
 void fetcher_turn_begin(struct fetcher *f); // renews the allowance of page cache probes
 // The table has been published: its index and filter, as its builder left them, enter the cache.
 void fetcher_adopt(struct fetcher *f, struct table *t);
-// Begins to read a table's filter that is not in memory, waiting for nothing. Bounded; may do nothing.
+// Has a table point to its filter if that is in the cache, else begins to read it, waiting for nothing. Bounded; may do nothing.
 void fetcher_want_filter(struct fetcher *f, struct table *t);
 // The table is gone: its file is closed and its blocks leave the cache.
 void fetcher_forget(struct fetcher *f, struct table *t);

@@ -324,6 +324,12 @@ void fetcher_want_filter(struct fetcher *f, struct table *t)
     struct fetch_item item = {.table = t, .number = t->number, .handle = t->filter};
     if (t->filter.len == 0 || t->filter_block != NULL)
         return;
+    struct cached_block *b = cache_get(f->cache, t->number, t->filter.offset);
+    if (b != NULL) {
+        fetcher_set_slot(b, &t->filter_block);
+        cache_unpin(f->cache, b);
+        return;
+    }
     fetcher_read_ahead(f, &item);
     fetcher_submit(f);
 }
