@@ -31,7 +31,8 @@ enum {
     RETRY_MS = 1000,
     IDLE_MS = 2000,
     EXPIRY_MS_MAX = 24 * 3600 * 1000,
-    LEVEL0_URGENT = 2, // times the limit: level 0 comes before a round goes on
+    COMPRESSED_FROM = 2, // the first level with compressed blocks: what lies above is rewritten soon
+    LEVEL0_URGENT = 2,   // times the limit: level 0 comes before a round goes on
     PATH_SIZE = 4096,
 };
 
@@ -127,7 +128,7 @@ static void job_setup(struct compaction_state *c)
                 .level = c->plan.output_level,
                 .block_size = e->options.block_size,
                 .bloom_bits_per_key = e->options.bloom_bits_per_key,
-                .compression = c->plan.output_level >= 2 ? e->options.compression : COMPRESSION_NONE,
+                .compression = c->plan.output_level >= COMPRESSED_FROM ? e->options.compression : COMPRESSION_NONE,
                 .compression_level = e->options.compression_level,
             },
         .file_size = e->options.target_file_size,
@@ -407,18 +408,34 @@ static void wait_for_more(struct compaction_state *c, bool was_idle)
         set_timer(c, TIMER_QUIET, delay);
 }
 
+static bool compresses(const struct engine *e, unsigned level)
+{
+    return level >= COMPRESSED_FROM && e->options.compression != COMPRESSION_NONE;
+}
+
+// Moved as they are, tables of the uncompressed levels would keep their blocks plain for as long as nothing overlaps them.
+static void compress_on_the_way(const struct engine *e, struct plan *p)
+{
+    if (p->kind == PLAN_MOVE && compresses(e, p->output_level) && !compresses(e, p->level))
+        p->kind = PLAN_MERGE;
+}
+
 static int pick(struct compaction_state *c)
 {
     struct engine *e = c->engine;
     struct picker_options options = engine_picker_options(e);
     options.idle = c->idle;
+    int status = NOT_FOUND;
     if (c->round && e->version->levels[0].count < LEVEL0_URGENT * options.level0_file_limit) {
-        int status = picker_pick_all(e->version, c->since_number, c->since_seq, &c->plan);
-        if (status == OK)
-            return OK;
-        end_round(c, OK);
+        status = picker_pick_all(e->version, c->since_number, c->since_seq, &c->plan);
+        if (status != OK)
+            end_round(c, OK);
     }
-    return picker_pick(e->version, &options, &c->plan);
+    if (status != OK)
+        status = picker_pick(e->version, &options, &c->plan);
+    if (status == OK)
+        compress_on_the_way(e, &c->plan);
+    return status;
 }
 
 static void begin_round(struct compaction_state *c)
