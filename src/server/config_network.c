@@ -4,7 +4,6 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
-#include "resp/quote.h"
 
 static void store_bind(struct settings *settings, const char *text)
 {
@@ -12,15 +11,14 @@ static void store_bind(struct settings *settings, const char *text)
     for (int i = 0; i < n->bind_count; i++)
         free(n->bind[i]);
     free(n->bind);
-    struct buf storage = {0};
-    struct slice *words = NULL;
-    int cap = 0;
-    n->bind_count = quote_split(slice_cstr(text), &storage, &words, &cap);
-    n->bind = xcalloc((size_t)n->bind_count + 1, sizeof *n->bind);
-    for (int i = 0; i < n->bind_count; i++)
-        n->bind[i] = xstrndup(words[i].data, words[i].len);
+    struct slice *words;
+    int count = config_split_value(slice_cstr(text), &words);
+    n->bind_count = 0;
+    n->bind = xcalloc((size_t)count + 1, sizeof *n->bind);
+    for (int i = 0; i < count; i++)
+        if (words[i].len > 0)
+            n->bind[n->bind_count++] = xstrndup(words[i].data, words[i].len);
     free(words);
-    buf_release(&storage);
 }
 
 const struct directive config_network_rows[] = {

@@ -95,6 +95,21 @@ Test(config_files, every_row_survives_a_rewrite)
     config_free(c);
 }
 
+// Even where a value makes no sense: a rewritten file that cannot be read would keep the server from starting.
+Test(config_files, words_with_quotes_and_spaces_survive_a_rewrite)
+{
+    struct config *c = loaded("bind \"'\" \"\\\"a  #b\\x01 \"\n", NULL, NULL);
+    cr_assert_eq(config_settings(c)->network.bind_count, 3);
+    struct buf text = {0};
+    config_rewrite_text(c, slice_cstr(""), &text);
+    buf_append_byte(&text, 0);
+    struct config *again = loaded((char *)text.data, NULL, NULL);
+    cr_expect_str_eq(config_get(again, "bind"), "' \"a  #b\x01 ");
+    buf_release(&text);
+    config_free(again);
+    config_free(c);
+}
+
 static char warned[4096];
 
 static void keep_line(struct logger *logger, enum log_level level, const char *line)

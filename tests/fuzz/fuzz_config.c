@@ -1,0 +1,47 @@
+// Any bytes as a configuration file: read or refused with a message. What was read, written as CONFIG REWRITE does, is read again and says the
+// same: a rewritten file never keeps a server from starting.
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "base/ensure.h"
+#include "server/config_row.h"
+#include "tests/sim/sim_env.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static int read_text(struct config *c, struct slice text)
+{
+    struct error err = {0};
+    struct config_source source = {"fuzz.conf", 0, xcalloc((size_t)config_row_count(), sizeof(bool)), 0};
+    int status = config_read_text(c, &source, text, &err);
+    ENSURE(status == OK || err.text[0] != 0);
+    free(source.seen);
+    return status;
+}
+
+static void check_rewritten(const struct config *c, struct env *env)
+{
+    struct buf text = {0};
+    config_rewrite_text(c, slice_cstr(""), &text);
+    struct config *again = config_new(env);
+    ENSURE(read_text(again, buf_slice(&text)) == OK);
+    for (int i = 0; i < config_row_count(); i++)
+        if (c->slots[i].text != NULL)
+            ENSURE(strcmp(c->slots[i].text, again->slots[i].text) == 0);
+    config_free(again);
+    buf_release(&text);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct sim_env *sim = sim_env_new(1);
+    sim_env_write_file(sim, "/other.conf", slice_cstr("port 7000\nsave 60 1\n"));
+    struct config *c = config_new(sim_env_env(sim));
+    if (read_text(c, slice_of(data, size)) == OK) {
+        config_derive(c);
+        check_rewritten(c, sim_env_env(sim));
+    }
+    config_free(c);
+    sim_env_free(sim);
+    return 0;
+}
