@@ -90,7 +90,7 @@ struct engine {
     struct compaction_state *compaction; // compaction_job.c
     struct edit_queue edits;
     unsigned unlinks; // files that the files lane is unlinking
-    bool filters_fit;                    // all filters together take at most half of the cache: those that are missing are worth reading
+    bool filters_fit; // all filters together take at most half of the cache: those that are missing are worth reading
     bool no_space;    // the last flush met a full disk and will try again: without room a commit is NO_SPACE, not WAIT
     struct exec_timer failed_timer; // tells of it outside the call in which it happened
     struct error failed;            // status != OK: read-only until opened again
@@ -162,7 +162,7 @@ struct picker_options engine_picker_options(const struct engine *e);
 // The seqs of all snapshots, ascending: one heap block.
 uint64_t *engine_snapshots(const struct engine *e, uint32_t *count);
 void engine_unref_version(struct engine *e, struct version *v);
-void engine_unlink(struct engine *e, uint64_t table_number);   // by the files lane
+void engine_unlink(struct engine *e, uint64_t table_number); // by the files lane
 // After the version has changed: what the builders of new tables left in memory goes into the cache, for the next commits and reads want it;
 // and e->filters_fit.
 void engine_adopt_tables(struct engine *e);

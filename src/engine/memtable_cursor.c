@@ -11,7 +11,9 @@
 #include "base/coding.h"
 #include "engine/memtable_impl.h"
 
-enum { ORDER_BUDGET = 256 }; // records ordered by one call: about a millisecond where each misses the processor's caches
+enum {
+    ORDER_BUDGET = 256
+}; // records ordered by one call: about a millisecond where each misses the processor's caches
 
 struct memtable_cursor {
     struct cursor cursor; // first member

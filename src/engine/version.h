@@ -35,7 +35,8 @@ struct table {
     struct built {
         uint8_t *data; // heap; NULL: none, or taken over by the cache
         size_t len;
-    } built_index, built_filter; // as the builder left them: into the cache when the table is published, so that nobody has to wait for them
+    } built_index,
+        built_filter; // as the builder left them: into the cache when the table is published, so that nobody has to wait for them
     bool being_compacted;
     bool obsolete; // unlink the file when the last reference goes
 };

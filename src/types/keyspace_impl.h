@@ -18,7 +18,7 @@ struct keyspace {
     uint64_t *gens;       // of each database
     uint64_t *spare_gens; // the copy that an attempt stages in; one attempt at a time does
     uint64_t next_gen;
-    uint64_t mapped_end;  // no database from this one on was ever remapped
+    uint64_t mapped_end;         // no database from this one on was ever remapped
     uint64_t cursor, cursor_end; // numbers for SCAN: the next one, and where the reserved ones end
     struct random random;        // for numbers that could not be reserved
     struct buf copy;             // a value on its way from the batch into the batch
