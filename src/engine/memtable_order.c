@@ -103,14 +103,18 @@ bool memtable_order_step(struct memtable *m, size_t budget)
 
 struct order_node *order_lower_bound(const struct order *o, struct slice key, uint64_t seq)
 {
-    struct order_node *at = o->head;
+    struct order_node *at = o->head, *behind = NULL; // behind: known to be not before the target
     for (unsigned level = ORDER_HEIGHT_MAX; level-- > 0;) {
-        while (at->next[level] != NULL) {
-            const struct record *r = at->next[level]->record;
+        struct order_node *next;
+        while ((next = at->next[level]) != behind) {
+            if (level > 0 && at->next[level - 1] != behind)
+                __builtin_prefetch(at->next[level - 1]); // where the search goes on if it does not go on here
+            const struct record *r = next->record;
             if (entry_order(record_key(r), r->seq, key, seq) >= 0)
                 break;
-            at = at->next[level];
+            at = next;
         }
+        behind = next;
     }
-    return at->next[0];
+    return behind;
 }

@@ -42,3 +42,31 @@ Test(coding, big_endian_order_is_numeric_order)
     put_be64(b, 256);
     cr_assert_lt(memcmp(a, b, 8), 0);
 }
+
+// Strings over {0, 0xff} tell signed from unsigned bytes and one end of a word from the other.
+static size_t any_bytes(uint64_t *state, uint8_t *out, size_t max)
+{
+    *state = *state * 6364136223846793005ull + 1442695040888963407ull;
+    size_t len = (size_t)(*state >> 33) % (max + 1);
+    for (size_t i = 0; i < len; i++) {
+        *state = *state * 6364136223846793005ull + 1442695040888963407ull;
+        out[i] = (*state >> 40) % 8 == 0 ? 0xff : 0;
+    }
+    return len;
+}
+
+Test(slice, compares_as_memcmp_does_and_a_prefix_comes_first)
+{
+    uint64_t state = 1;
+    for (int round = 0; round < 200000; round++) {
+        uint8_t a[40], b[40];
+        size_t a_len = any_bytes(&state, a, sizeof a), b_len = any_bytes(&state, b, sizeof b);
+        size_t same = (size_t)(state >> 50) % 40; // some begin alike
+        for (size_t i = 0; i < same && i < a_len && i < b_len; i++)
+            b[i] = a[i];
+        int order = memcmp(a, b, a_len < b_len ? a_len : b_len);
+        int expected = order != 0 ? (order > 0) - (order < 0) : (a_len > b_len) - (a_len < b_len);
+        int got = slice_compare(slice_of(a, a_len), slice_of(b, b_len));
+        cr_assert_eq((got > 0) - (got < 0), expected);
+    }
+}
