@@ -3,7 +3,7 @@
 
 Rules: includes point one way between the layers of src (src/README.md); a folder's private headers stay in it; system calls on files are
 made by os/ alone (and by the few files of the server named below, which have no engine around them yet); sizes of files; names;
-nothing unfinished.
+nothing unfinished; every source is built, so that no test is left out.
 """
 
 import os
@@ -128,8 +128,18 @@ def check_guard(path, lines):
         problem("guards", path, 1, "expected the include guard " + guard)
 
 
+def check_built(path):
+    if not path.endswith(".c"):
+        return
+    folder, name = os.path.split(path)
+    stem = name[:-2]
+    named = "".join("\n".join(lines_of(p)) for p in tracked(folder + "/meson.build", "meson.build"))
+    if not any(text in named for text in ("'%s'" % name, "/%s'" % name, "'%s'" % stem, "'%s'" % stem.partition("_")[2])):
+        problem("unbuilt", path, 1, "no meson.build names it")
+
+
 def main():
-    rules = ["includes", "layers", "private headers", "file calls", "sizes", "unfinished", "comments", "names", "white space", "guards"]
+    rules = ["includes", "layers", "private headers", "file calls", "sizes", "unfinished", "comments", "names", "white space", "guards", "unbuilt"]
     for path in tracked("src/**.c", "src/**.h", "src/*.c"):
         lines = lines_of(path)
         check_includes(path, lines)
@@ -139,6 +149,7 @@ def main():
         lines = lines_of(path)
         check_size(path, lines)
         check_words(path, lines)
+        check_built(path)
     broken = set(problems)
     print("%d passed, %d failed" % (len(rules) - len(broken), len(broken)))
     return 1 if broken else 0
