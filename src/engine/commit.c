@@ -127,6 +127,7 @@ int commit_freeze(struct engine *e)
     e->commit.group_open = false;
     engine_trim_clean(e);
     pace_update(e);
+    space_check(e);
     flush_maybe(e);
     return OK;
 }
@@ -325,13 +326,15 @@ int txn_commit(struct txn *txn)
         return READ_ONLY;
     if (b->bytes.len > BATCH_BYTES_MAX || b->longest_key > ENGINE_KEY_MAX)
         return TOO_LARGE;
-    int status = make_room(e, b);
+    int status = space_allows(e, b) ? make_room(e, b) : NO_SPACE;
     if (status != OK) {
         txn->wants_room = status == WAIT;
         e->stats.write_waits += status == WAIT;
         return status;
     }
     apply_batch(e, b);
+    if (b->has_drops)
+        space_on_drop(e);
     txn->seq = e->last_seq;
     e->stats.user_bytes += b->user_bytes;
     pace_on_commit(e, b->user_bytes);

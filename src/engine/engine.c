@@ -115,6 +115,7 @@ static struct engine *engine_new(const struct engine_options *options)
     e->cache = cache_new(e->options.memory_budget / ENGINE_CACHE_SHARE);
     e->fetcher = fetcher_new(e->env, e->exec, e->dir, e->cache, e->options.max_open_files, ENGINE_BLOCK_MAX, &e->stats);
     commit_init(e);
+    space_init(e);
     flush_init(e);
     compaction_init(e);
     return e;
@@ -156,6 +157,7 @@ int engine_open(const struct engine_options *options, struct engine **out, struc
     if (status == OK)
         status = recovery_run(e, err);
     if (status != OK) {
+        space_stop(e);
         if (e->wal != NULL)
             wal_close(e->wal, NULL);
         engine_free(e);
@@ -165,6 +167,7 @@ int engine_open(const struct engine_options *options, struct engine **out, struc
     engine_recount(e);
     engine_adopt_tables(e);
     pace_update(e);
+    space_check(e);
     flush_maybe(e);
     compaction_maybe(e);
     *out = e;
@@ -180,6 +183,7 @@ int engine_close(struct engine *e, struct error *err)
 {
     ENSURE(list_empty(&e->snapshots) && list_empty(&e->views));
     commit_turn_end(e);
+    space_stop(e);
     flush_stop(e);
     compaction_stop(e);
     while (is_busy(e))

@@ -115,8 +115,8 @@ void txn_count(struct txn *txn, struct slice prefix, int64_t *count, int64_t *in
 // Every counted prefix that has live keys or keys in doubt, in no order. visit makes no changes.
 void engine_each_count(const struct engine *engine, void (*visit)(void *arg, struct slice prefix), void *arg);
 
-// Applies all staged writes at once. OK; WAIT: no room for it now, wait and run again; NO_SPACE: disk full; READ_ONLY: an earlier
-// log write failed; TOO_LARGE. On all but OK nothing has changed.
+// Applies all staged writes at once. OK; WAIT: no room for it now, wait and run again; NO_SPACE: the disk is full or about to be (what only
+// deletes or drops is accepted for longer); READ_ONLY: an earlier log write failed; TOO_LARGE. On all but OK nothing has changed.
 int txn_commit(struct txn *txn);
 // The newest seq among what this attempt has read, counted or written: the reply waits until it is durable.
 uint64_t txn_seq(const struct txn *txn);

@@ -54,6 +54,17 @@ struct pace_state {
     uint64_t delay_us; // for the last commit
 };
 
+// space.c: whether the disk is about to be full.
+struct space_state {
+    struct job job;
+    struct exec_timer retry, drop;
+    uint64_t free;   // bytes, as last looked at
+    bool low;        // only what gives space back is committed
+    bool running;    // the job
+    bool drop_waits; // the drop timer
+    bool closing;
+};
+
 // engine.c: edits on their way into the manifest, one at a time, in the order of submission.
 struct edit_queue {
     struct list waiting; // struct edit_op
@@ -89,6 +100,7 @@ struct engine {
     struct flush_state *flush;           // flush.c
     struct compaction_state *compaction; // compaction_job.c
     struct edit_queue edits;
+    struct space_state space;
     unsigned unlinks; // files that the files lane is unlinking
     bool filters_fit; // all filters together take at most half of the cache: those that are missing are worth reading
     bool no_space;    // the last flush met a full disk and will try again: without room a commit is NO_SPACE, not WAIT
@@ -203,6 +215,13 @@ void commit_replay(struct engine *e, const struct entry *entry);
 // pace.c
 void pace_update(struct engine *e); // after the version or a memtable has changed
 void pace_on_commit(struct engine *e, uint64_t bytes);
+
+// space.c
+void space_init(struct engine *e);
+void space_stop(struct engine *e); // drives exec until it does nothing any more
+void space_check(struct engine *e); // looks, soon: space has been taken or given
+void space_on_drop(struct engine *e); // a drop was committed: its memtable is not to stay unflushed for long
+bool space_allows(const struct engine *e, const struct batch *b); // false: the disk is about to be full, and b would take more of it
 
 // flush.c
 void flush_init(struct engine *e);

@@ -149,6 +149,7 @@ static void publish(struct engine *e, struct edit_op *op, struct version *next)
     engine_unref_version(e, old);
     engine_recount(e);
     pace_update(e);
+    space_check(e);
     commit_wake_room(e);
     flush_maybe(e);
     compaction_maybe(e);

@@ -97,6 +97,62 @@ static void check_keys(struct machine *m)
         cr_assert_eq(check_key(m, i), m->written[i] ? OK : NOT_FOUND, "key %u", i);
 }
 
+static int delete_or_drop(struct machine *m, unsigned i, bool drop)
+{
+    char key[32];
+    txn_begin(m->txn);
+    if (drop)
+        txn_drop_prefix(m->txn, slice_cstr("key"));
+    else
+        txn_delete(m->txn, key_of(key, i));
+    int status = engine_blocking_commit(m->engine, m->txn);
+    txn_reset(m->txn);
+    if (status == OK)
+        m->written[i] = 0;
+    return status;
+}
+
+static void fill_disk(struct machine *m)
+{
+    int status = OK;
+    sim_env_set_disk_size(m->env, 1024 * 1024);
+    for (unsigned version = 1; status == OK && version < 200; version++)
+        for (unsigned i = 0; i < KEYS && status == OK; i++) {
+            char key[32], value[VALUE];
+            txn_begin(m->txn);
+            value_of(value, version * KEYS + i); // a new key each time, so that nothing becomes obsolete
+            snprintf(key, sizeof key, "key%04u.%u", i, version);
+            txn_put(m->txn, slice_cstr(key), slice_of(value, VALUE), (struct slice){0}, 0);
+            status = engine_blocking_commit(m->engine, m->txn);
+            txn_reset(m->txn);
+        }
+    cr_assert_eq(status, NO_SPACE, "%s", status_text(status));
+}
+
+Test(failures, on_a_full_disk_deletions_go_on_and_give_space_back)
+{
+    struct machine m;
+    start(&m, 21);
+    for (unsigned i = 0; i < 10; i++)
+        cr_assert_eq(put(&m, i, 1), OK);
+    fill_disk(&m);
+    sim_exec_run_for(m.exec, 5000);
+    cr_assert_eq(put(&m, 11, 1), NO_SPACE);
+    for (unsigned i = 0; i < 10; i++) {
+        cr_assert_eq(delete_or_drop(&m, i, false), OK);
+        cr_assert_eq(check_key(&m, i), NOT_FOUND);
+    }
+    // Nobody writes after the drop, and still the files go and writes are accepted again.
+    uint64_t used = sim_env_disk_used(m.env);
+    cr_assert_eq(delete_or_drop(&m, 0, true), OK);
+    sim_exec_run_for(m.exec, 10000);
+    cr_assert_lt(sim_env_disk_used(m.env), used / 2);
+    cr_assert_eq(put(&m, 11, 1), OK);
+    cr_assert_eq(check_key(&m, 11), OK);
+    cr_assert_eq(stop(&m), OK);
+    end(&m);
+}
+
 Test(failures, a_full_disk_refuses_writes_and_recovers_by_itself)
 {
     struct machine m;
