@@ -218,10 +218,11 @@ void pace_on_commit(struct engine *e, uint64_t bytes);
 
 // space.c
 void space_init(struct engine *e);
-void space_stop(struct engine *e); // drives exec until it does nothing any more
-void space_check(struct engine *e); // looks, soon: space has been taken or given
+void space_stop(struct engine *e);    // drives exec until it does nothing any more
+void space_check(struct engine *e);   // looks, soon: space has been taken or given
 void space_on_drop(struct engine *e); // a drop was committed: its memtable is not to stay unflushed for long
-bool space_allows(const struct engine *e, const struct batch *b); // false: the disk is about to be full, and b would take more of it
+bool space_allows(
+    const struct engine *e, const struct batch *b); // false: the disk is about to be full, and b would take more of it
 
 // flush.c
 void flush_init(struct engine *e);
