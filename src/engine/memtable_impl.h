@@ -93,7 +93,13 @@ void expiry_heap_note(struct expiry_heap *h, struct record *r); // after r's exp
 // memtable_order.c: the skip list. Nodes are the loop's alone.
 enum { ORDER_HEIGHT_MAX = 12 };
 
+// The first sixteen bytes of a key as two numbers that order like them. A shorter key is filled up with zeros, so equal heads decide nothing.
+struct key_head {
+    uint64_t high, low;
+};
+
 struct order_node {
+    struct key_head head; // of the record's key: most comparisons look no further
     struct record *record;
     struct order_node *prev; // on the lowest level; the head before the first
     struct order_node *next[];

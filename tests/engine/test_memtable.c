@@ -410,6 +410,36 @@ Test(memtable, order_of_a_large_memtable_takes_several_calls_and_then_holds)
     memtable_unref(m);
 }
 
+// Where the skip list looks at the first bytes only: keys that end in zeros, are shorter than that, or differ behind it.
+Test(memtable, keys_that_begin_alike_are_in_order)
+{
+    enum { ALIKE = 2000, LONGEST = 20 };
+    const uint8_t alphabet[] = {0, 'k', 0xff};
+    static uint8_t bytes[ALIKE][LONGEST];
+    static struct slice keys[ALIKE];
+    struct random random = {7};
+    struct memtable *m = memtable_new(NULL, 1);
+    for (uint64_t i = 0; i < ALIKE; i++) {
+        size_t len = random_below(&random, LONGEST + 1);
+        memset(bytes[i], 'k', LONGEST);
+        for (size_t at = len < 3 ? 0 : len - 3; at < len; at++)
+            bytes[i][at] = alphabet[random_below(&random, sizeof alphabet)];
+        keys[i] = slice_of(bytes[i], len);
+        struct entry e = {.key = keys[i], .seq = i + 1, .tag = RECORD_PUT};
+        memtable_apply(m, &e, hash64(keys[i]), 0, NULL, NULL);
+    }
+    struct cursor *c = memtable_cursor(m, SEQ_MAX - 1);
+    for (unsigned i = 0; i < ALIKE; i++) {
+        cr_assert_eq(patiently_seek(c, keys[i], SEQ_MAX), OK);
+        cr_assert(slice_equal(c->entry.key, keys[i]));
+        struct slice last = c->entry.key;
+        if (c->ops->next(c) == OK)
+            cr_assert_lt(slice_compare(last, c->entry.key), 0);
+    }
+    c->ops->close(c);
+    memtable_unref(m);
+}
+
 // What a flush job does, on its own thread.
 static void *walk_sorted(void *arg)
 {
