@@ -67,6 +67,8 @@ def run_one(name, function, options):
         for server in t.servers:
             if server.running() and server.stop() != 0:  # where a sanitizer's build reports leaks
                 raise AssertionError("%s ended with status %d at SIGTERM" % (server.name, server.process.returncode))
+            if server.sanitizer_spoke():
+                raise AssertionError("%s was reported by its sanitizer" % server.name)
         passed = True
     except Exception:
         trouble = traceback.format_exc()

@@ -5,6 +5,7 @@ output goes to a file, shown when a test fails.
 """
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -144,6 +145,13 @@ class Server:
                 if line.startswith("VmHWM:"):
                     return int(line.split()[1])
         raise AssertionError("no VmHWM of process %d" % self.pid)
+
+    def sanitizer_spoke(self):
+        """Whether the log has a report; of a killed server too, and of one whose exit status does not tell."""
+        if not os.path.exists(self.log_path):
+            return False
+        with open(self.log_path, "rb") as f:
+            return re.search(rb"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|: runtime error: ", f.read()) is not None
 
     def log_tail(self, lines=40):
         try:
