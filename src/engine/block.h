@@ -61,6 +61,7 @@ int block_cursor_init(
 void block_cursor_release(struct block_cursor *c);
 // OK, END or CORRUPT. The key does not borrow from the cursor. next and prev need a valid position.
 int block_cursor_seek(struct block_cursor *c, struct slice key, uint64_t seq);
+void block_cursor_prefetch(const struct block_cursor *c); // asks memory for what a seek touches first
 int block_cursor_first(struct block_cursor *c);
 int block_cursor_last(struct block_cursor *c);
 int block_cursor_next(struct block_cursor *c);

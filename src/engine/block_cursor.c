@@ -265,6 +265,11 @@ int block_cursor_seek(struct block_cursor *c, struct slice key, uint64_t seq)
     return status == OK ? show(c, offset, &e, key) : status;
 }
 
+void block_cursor_prefetch(const struct block_cursor *c)
+{
+    prefetch_restarts(&c->view);
+}
+
 static int to_restart(struct block_cursor *c, uint32_t i)
 {
     struct parsed e;

@@ -236,6 +236,19 @@ struct cached_block *cache_get(struct cache *c, uint64_t table, uint64_t offset)
     return b;
 }
 
+void cache_hint(const struct cache *c, uint64_t table, uint64_t offset, bool near)
+{
+    if (!near) {
+        __builtin_prefetch(&c->places[mix(table, offset) & c->mask]);
+        return;
+    }
+    const struct place *p = place_of(c, table, offset);
+    if (p->block != NULL) {
+        __builtin_prefetch(p->end);
+        __builtin_prefetch(p->block);
+    }
+}
+
 struct cached_block *cache_insert(struct cache *c, uint64_t table, uint64_t offset, uint8_t *contents, size_t len)
 {
     struct cached_block *b = cache_get(c, table, offset);

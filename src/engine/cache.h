@@ -23,6 +23,8 @@ struct cache *cache_new(uint64_t capacity);
 void cache_free(struct cache *c); // nothing is pinned
 // The block, pinned, or NULL.
 struct cached_block *cache_get(struct cache *c, uint64_t table, uint64_t offset);
+// The block will be got soon: asks memory for its place in the table, then, if `near`, for the block and its end.
+void cache_hint(const struct cache *c, uint64_t table, uint64_t offset, bool near);
 // Takes over contents (heap), evicts what no longer fits, returns the block pinned. If it is there already, contents are freed and the one
 // there is returned. May exceed the capacity by what is pinned.
 struct cached_block *cache_insert(struct cache *c, uint64_t table, uint64_t offset, uint8_t *contents, size_t len);

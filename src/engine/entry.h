@@ -34,6 +34,8 @@ static inline int entry_order(struct slice a_key, uint64_t a_seq, struct slice b
 // valid position; both directions may be mixed.
 struct cursor;
 
+enum { AIM_STEPS = 3 };
+
 struct cursor_ops {
     int (*seek)(struct cursor *c, struct slice key, uint64_t seq); // first entry at or behind (key, seq)
     int (*seek_before)(struct cursor *c, struct slice key);        // last entry with a key below `key`
@@ -41,6 +43,9 @@ struct cursor_ops {
     int (*next)(struct cursor *c);
     int (*prev)(struct cursor *c);
     void (*close)(struct cursor *c); // frees the cursor
+    // Optional. Part `step`, of AIM_STEPS, of a seek that is about to be made: each asks memory for what the next will touch, so that who seeks
+    // with many cursors waits for all at once. OK: go on with the seek. Other answers are the seek's own. Steps may be left out.
+    int (*aim)(struct cursor *c, struct slice key, uint64_t seq, unsigned step);
 };
 
 struct cursor {

@@ -204,11 +204,17 @@ static void fetch_want(struct block_source *source, struct table *t, struct hand
         note(f, t, h);
 }
 
+static void fetch_hint(struct block_source *source, struct table *t, struct handle h, bool near)
+{
+    cache_hint(((struct fetch *)(void *)source)->fetcher->cache, t->number, h.offset, near);
+}
+
 // --- A waiter -----------------------------------------------------------------------------------------------------------------------
 
 void fetch_init(struct fetch *f, struct fetcher *fetcher)
 {
-    *f = (struct fetch){.source = {.get = fetch_get, .put = fetch_put, .want = fetch_want}, .fetcher = fetcher};
+    *f = (struct fetch){
+        .source = {.get = fetch_get, .put = fetch_put, .want = fetch_want, .hint = fetch_hint}, .fetcher = fetcher};
     list_init(&f->ready_link);
 }
 

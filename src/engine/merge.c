@@ -9,6 +9,9 @@
 // behind, or before, the current entry), so that next and prev resume by the same record. What is under way is identified by
 // the call and its target; another call starts afresh.
 //
+// Where memory is slow. A seek of one child is a chain of waits for memory, those of different children have nothing to do with each other. So
+// children that can are seeked in steps (cursor_ops.aim), each of which is made with all before the next with any.
+//
 // After a child's failure or END of the whole, nothing is current until the next positioning (entry.h).
 
 #include "engine/merge.h"
@@ -18,7 +21,7 @@
 #include "base/ensure.h"
 
 enum call { CALL_NONE, CALL_SEEK, CALL_SEEK_BEFORE, CALL_SEEK_LAST, CALL_TURN_FORWARD, CALL_TURN_BACK, CALL_STEP };
-enum stage { STAGE_TODO, STAGE_PREV, STAGE_LAST, STAGE_NEXT, STAGE_LIVE, STAGE_ENDED };
+enum stage { STAGE_TODO, STAGE_WAITS, STAGE_PREV, STAGE_LAST, STAGE_NEXT, STAGE_LIVE, STAGE_ENDED };
 
 struct merge {
     struct cursor base;
@@ -122,22 +125,57 @@ static int advance(struct merge *m, uint32_t i)
     return status;
 }
 
+// One step of the seeks that are to be made. A child that has to wait is left to the next time.
+static int aim(struct merge *m, unsigned step)
+{
+    for (uint32_t i = 0; i < m->count; i++) {
+        struct cursor *c = m->children[i];
+        if (m->stages[i] != STAGE_TODO || c->ops->aim == NULL)
+            continue;
+        int status = c->ops->aim(c, buf_slice(&m->key), m->seq, step);
+        if (status == WAIT)
+            m->stages[i] = STAGE_WAITS;
+        else if (status != OK)
+            status = settle(&m->stages[i], status, STAGE_ENDED);
+        if (status < 0)
+            return status;
+    }
+    return OK;
+}
+
+// As far as each child comes: OK, WAIT if any waits, or a failure.
+static int advance_all(struct merge *m)
+{
+    bool waits = false;
+    for (unsigned step = 0; step < AIM_STEPS && m->pending == CALL_SEEK && m->count > 1; step++) {
+        int status = aim(m, step);
+        if (status != OK)
+            return status;
+    }
+    for (uint32_t i = 0; i < m->count; i++) {
+        int status = WAIT;
+        if (m->stages[i] == STAGE_WAITS)
+            m->stages[i] = STAGE_TODO;
+        else
+            status = advance(m, i);
+        waits |= status == WAIT;
+        if (status != OK && status != WAIT)
+            return status;
+    }
+    return waits ? WAIT : OK;
+}
+
 // Positions all children; WAIT if any waits, after all were asked.
 static int position(struct merge *m)
 {
-    bool waits = false;
-    for (uint32_t i = 0; i < m->count; i++) {
-        int status = advance(m, i);
-        if (status == WAIT) {
-            waits = true;
-        } else if (status != OK) {
-            m->pending = CALL_NONE;
-            m->heap_count = 0;
-            return status;
-        }
-    }
-    if (waits)
+    int status = advance_all(m);
+    if (status == WAIT)
         return WAIT;
+    if (status != OK) {
+        m->pending = CALL_NONE;
+        m->heap_count = 0;
+        return status;
+    }
     m->pending = CALL_NONE;
     return build_heap(m);
 }

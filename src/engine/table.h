@@ -18,6 +18,9 @@ struct block_source {
     void (*put)(struct block_source *s, struct block_ref *ref);
     // A cursor that has just been told to WAIT will want this block soon. NULL: no use for the hint.
     void (*want)(struct block_source *s, struct table *t, struct handle h);
+    // A block will be got soon, if it is in memory: first where it is found is asked of the processor's caches, then (`near`) where it is.
+    // NULL: no use for the hint.
+    void (*hint)(struct block_source *s, struct table *t, struct handle h, bool near);
     // A cursor has left this table. NULL: no use for the hint.
     void (*leave)(struct block_source *s, struct table *t);
     bool tracks; // it has to be told of every block that is used: no short cuts past get

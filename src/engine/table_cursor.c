@@ -301,26 +301,71 @@ static bool resumes(const struct table_cursor *c, enum stage stage, struct slice
     return c->stage != STAGE_IDLE && c->call_id == seek_id(stage, key, seq);
 }
 
+// OK: the stage is that of a seek to (key, seq), begun or under way.
+static int begin_seek(struct table_cursor *c, struct slice key, uint64_t seq)
+{
+    if (resumes(c, STAGE_SEEK, key, seq))
+        return OK;
+    uint32_t low = 0, high = c->count; // the first table whose largest key is >= key
+    while (low < high) {
+        uint32_t mid = low + (high - low) / 2;
+        if (slice_compare(c->tables[mid]->largest, key) < 0)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    c->stage = STAGE_IDLE;
+    if (low == c->count)
+        return END;
+    c->at = low;
+    c->stage = STAGE_SEEK;
+    c->passed = 0;
+    return OK;
+}
+
 static int cursor_seek(struct cursor *base, struct slice key, uint64_t seq)
 {
     struct table_cursor *c = self(base);
-    if (!resumes(c, STAGE_SEEK, key, seq)) {
-        uint32_t low = 0, high = c->count; // the first table whose largest key is >= key
-        while (low < high) {
-            uint32_t mid = low + (high - low) / 2;
-            if (slice_compare(c->tables[mid]->largest, key) < 0)
-                low = mid + 1;
-            else
-                high = mid;
-        }
-        c->stage = STAGE_IDLE;
-        if (low == c->count)
-            return END;
-        c->at = low;
-        c->stage = STAGE_SEEK;
-        c->passed = 0;
+    int status = begin_seek(c, key, seq);
+    return status == OK ? run_call(c, key, seq, STAGE_SEEK) : status;
+}
+
+static void hint(struct table_cursor *c, bool near)
+{
+    struct handle h;
+    if (c->source->hint != NULL && table_handle_decode(c->table, c->index.entry.value, &h))
+        c->source->hint(c->source, c->table, h, near);
+}
+
+// The steps: the index, with a hint of the block; a nearer hint; the block, but for the search in it.
+static int aim(struct table_cursor *c, struct slice key, uint64_t seq, unsigned step)
+{
+    int status = OK;
+    if (step == 0 && c->stage == STAGE_SEEK)
+        status = run_seek(c, key, seq);
+    if (status != OK || c->stage != STAGE_SEEK_BLOCK)
+        return status;
+    if (step + 1 < AIM_STEPS) {
+        hint(c, step > 0);
+        return OK;
     }
-    return run_call(c, key, seq, STAGE_SEEK);
+    status = load(c);
+    if (status == OK)
+        block_cursor_prefetch(&c->data);
+    return status;
+}
+
+static int cursor_aim(struct cursor *base, struct slice key, uint64_t seq, unsigned step)
+{
+    struct table_cursor *c = self(base);
+    int status = begin_seek(c, key, seq);
+    if (status != OK)
+        return status;
+    c->call_id = seek_id(STAGE_SEEK, key, seq);
+    status = aim(c, key, seq, step);
+    if (status != OK && status != WAIT)
+        c->stage = STAGE_IDLE;
+    return status;
 }
 
 static int cursor_seek_before(struct cursor *base, struct slice key)
@@ -392,6 +437,7 @@ static const struct cursor_ops table_cursor_ops = {
     .next = cursor_next,
     .prev = cursor_prev,
     .close = cursor_close,
+    .aim = cursor_aim,
 };
 
 struct cursor *level_cursor(struct block_source *source, struct table *const *tables, uint32_t count, struct error *err)
