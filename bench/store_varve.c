@@ -148,9 +148,9 @@ static uint64_t varve_scan(
     uint64_t seen = 0;
     while (status == OK) {
         *bytes += iter_key(it).len + iter_row(it).value.len;
+        operation_done(s);
         if (++seen == most)
             break;
-        operation_done(s);
         status = backward ? iter_prev(it) : iter_next(it);
         if (status == WAIT)
             status = engine_blocking_step(s->engine, it, backward ? ITER_PREV : ITER_NEXT, (struct slice){0});
