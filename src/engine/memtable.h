@@ -4,7 +4,7 @@
 // Point lookups go through a hash index. Ordering is on demand: new records go to an unsorted tail, and are linked into a skip list (Pugh 1990)
 // when an iterator needs order, in bounded steps; a flush job sorts an array of its own. A write-only load never pays for order.
 //
-// Life: memtable_new (one reference, the engine's) -> active -> memtable_freeze -> flushed -> memtable_unref. Iterators and jobs hold
+// Life: memtable_new (one reference, the engine's) -> active -> memtable_freeze -> flushed -> clean (clean.h) -> memtable_unref. Iterators and jobs hold
 // references of their own; the counter is the loop's alone.
 #ifndef VARVE_ENGINE_MEMTABLE_H
 #define VARVE_ENGINE_MEMTABLE_H

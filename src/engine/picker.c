@@ -1,7 +1,8 @@
 // Leveled compaction: level 0 holds flushed tables that overlap each other, every deeper level is one sorted run, ten times the size of
 // the one above. A level's score is its size over its limit (level 0: its tables over theirs); the highest score from 1 on goes first.
 // From level 0 all tables are taken at once, because they overlap; from a deeper level the table that is cheapest to push down, by
-// bytes overlapped below for each byte of its own. A table that overlaps nothing below is moved, not rewritten.
+// bytes overlapped below for each byte of its own. A table that overlaps nothing below is moved, not rewritten
+// (compaction_job.c makes an exception where it would enter the compressed levels).
 //
 // Besides sizes there are reasons that need no writes to arise: tables that lie inside a drop are deleted unread; tables with much data
 // that is dropped, expired or deleted are rewritten, so that space comes back; and when nobody writes, tables with records in doubt, so

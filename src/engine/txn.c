@@ -1,8 +1,8 @@
 // txn: one command's reads and staged writes. What commits it is in commit.c, what iterates in iter.c.
 //
-// A read asks, in this order: the txn's own staged writes; the memtables, newest first; the rows that parked commands hold (pins); the
-// tables, level by level. The first that knows the key has the newest record of it. A read that needs a block which is not in memory
-// notes it and answers WAIT; the command gives up, waits, and runs again from its start.
+// A read asks, in this order: the txn's own staged writes; the memtables, newest first, with the flushed ones that are still kept
+// (clean.h); the rows that parked commands hold (pins); the tables, level by level. The first that knows the key has the newest record of it. A
+// read that needs a block which is not in memory notes it and answers WAIT; the command gives up, waits, and runs again from its start.
 //
 // Progress. From the second attempt on (`waited`), what the tables say of a key, or that they say nothing, is held as a row: newer commits keep
 // it current, and no eviction or compaction takes it away. So each attempt finds what all before it have fetched, and at least one
