@@ -11,8 +11,8 @@
 #include "base/buf.h"
 #include "base/random.h"
 #include "bench/store.h"
-#include "engine/table.h"
-#include "engine/table_builder.h"
+#include "engine/table/table.h"
+#include "engine/table/table_builder.h"
 #include "os/os.h"
 
 enum { ENTRIES = 1000, REPEATS = 200 };

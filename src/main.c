@@ -8,7 +8,7 @@
 
 #include "engine/stats.h"
 #include "os/os.h"
-#include "server/config.h"
+#include "server/config/config.h"
 #include "server/server.h"
 
 struct program {

@@ -18,10 +18,10 @@
 
 #include "base/alloc.h"
 #include "base/ensure.h"
-#include "engine/compaction.h"
+#include "engine/compaction/compaction.h"
 #include "engine/engine_impl.h"
-#include "engine/merge.h"
-#include "engine/outputs.h"
+#include "engine/record/merge.h"
+#include "engine/compaction/outputs.h"
 
 enum {
     STEP_BYTES = 1024 * 1024,

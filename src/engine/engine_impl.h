@@ -4,16 +4,16 @@
 #define VARVE_ENGINE_ENGINE_IMPL_H
 
 #include "base/list.h"
-#include "engine/batch.h"
-#include "engine/clean.h"
+#include "engine/record/batch.h"
+#include "engine/memtable/clean.h"
 #include "engine/engine.h"
-#include "engine/fetch.h"
-#include "engine/manifest.h"
-#include "engine/memtable.h"
-#include "engine/picker.h"
-#include "engine/pins.h"
+#include "engine/table/fetch.h"
+#include "engine/version/manifest.h"
+#include "engine/memtable/memtable.h"
+#include "engine/compaction/picker.h"
+#include "engine/table/pins.h"
 #include "engine/stats.h"
-#include "engine/wal.h"
+#include "engine/log/wal.h"
 
 enum { ENGINE_BLOCK_MAX = 1 << 30 }; // bytes of an uncompressed block: what a damaged length can make us allocate
 

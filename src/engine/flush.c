@@ -21,9 +21,9 @@
 
 #include "base/alloc.h"
 #include "base/ensure.h"
-#include "engine/compaction.h"
+#include "engine/compaction/compaction.h"
 #include "engine/engine_impl.h"
-#include "engine/outputs.h"
+#include "engine/compaction/outputs.h"
 
 enum {
     RETRY_MS = 1000,  // after a full disk

@@ -20,7 +20,7 @@
 #include "base/alloc.h"
 #include "base/ensure.h"
 #include "engine/engine_impl.h"
-#include "engine/merge.h"
+#include "engine/record/merge.h"
 
 enum { SKIP_MAX = 10000 };
 

@@ -25,7 +25,7 @@
 #include "base/alloc.h"
 #include "base/ensure.h"
 #include "engine/engine_impl.h"
-#include "engine/segment.h"
+#include "engine/log/segment.h"
 
 enum { PATH_SIZE = 4096 };
 

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
-#include "server/conn.h"
+#include "server/loop/conn.h"
 #include "server/saves.h"
 
 enum { CRON_EVERY_MS = 100 };

@@ -9,7 +9,7 @@
 #include "base/random.h"
 #include "commands/command.h"
 #include "resp/parser.h"
-#include "server/settings.h"
+#include "server/config/settings.h"
 
 struct config;
 struct conn;

@@ -8,7 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/random.h"
-#include "engine/entry.h"
+#include "engine/record/entry.h"
 
 struct model {
     struct entry *entries; // keys and values owned

@@ -5,10 +5,10 @@
 #include <stdio.h>
 
 #include "base/alloc.h"
-#include "engine/batch.h"
-#include "engine/segment.h"
-#include "engine/table.h"
-#include "engine/table_builder.h"
+#include "engine/record/batch.h"
+#include "engine/log/segment.h"
+#include "engine/table/table.h"
+#include "engine/table/table_builder.h"
 #include "tests/sim/sim_env.h"
 
 enum { ENTRIES = 40, LINE_BYTES = 32 };

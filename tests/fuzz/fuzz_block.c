@@ -4,7 +4,7 @@
 #include "base/coding.h"
 #include "base/ensure.h"
 #include "base/hash.h"
-#include "engine/block.h"
+#include "engine/table/block.h"
 #include "engine/format.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

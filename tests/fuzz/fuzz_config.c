@@ -4,7 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/ensure.h"
-#include "server/config_row.h"
+#include "server/config/config_row.h"
 #include "tests/sim/sim_env.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -1,7 +1,7 @@
 // Any bytes as an edit: decoded or refused; what was decoded is applied to an empty version or refused, and what the encoder makes of it
 // decodes again.
 #include "base/ensure.h"
-#include "engine/version.h"
+#include "engine/version/version.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

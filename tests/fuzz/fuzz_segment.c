@@ -4,7 +4,7 @@
 #include "base/coding.h"
 #include "base/ensure.h"
 #include "base/hash.h"
-#include "engine/segment.h"
+#include "engine/log/segment.h"
 #include "tests/sim/sim_env.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

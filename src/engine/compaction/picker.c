@@ -1,0 +1,400 @@
+// Leveled compaction: level 0 holds flushed tables that overlap each other, every deeper level is one sorted run, ten times the size of
+// the one above. A level's score is its size over its limit (level 0: its tables over theirs); the highest score from 1 on goes first.
+// From level 0 all tables are taken at once, because they overlap; from a deeper level the table that is cheapest to push down, by
+// bytes overlapped below for each byte of its own. A table that overlaps nothing below is moved, not rewritten
+// (compaction_job.c makes an exception where it would enter the compressed levels).
+//
+// Besides sizes there are reasons that need no writes to arise: tables that lie inside a drop are deleted unread; tables with much data
+// that is dropped, expired or deleted are rewritten, so that space comes back; and when nobody writes, tables with records in doubt, so
+// that counts become exact.
+//
+// What a drop that cuts through a table is worth: its share of the table is unknown. A drop that reaches over the table's edge is taken
+// for half of it; one strictly inside pays for DROP_WORTH bytes of rewriting, so that many small drops add up.
+//
+// Why it ends. A merge takes entries down a level, and there are ENGINE_LEVELS. A table is rewritten in place only if nothing below overlaps
+// and no snapshot is older than its newest entry; then everything that made it dirty is gone afterwards: expired records (by the same
+// now_ms), tombstones, doubts, and entries below drops (the outputs' clean_seq covers them).
+#include "engine/compaction/picker.h"
+
+#include "base/alloc.h"
+#include "base/ensure.h"
+
+enum {
+    LEVEL_FACTOR = 10,
+    GRANDPARENT_FACTOR = 10,      // a moved table overlaps at most so many times the target size below
+    DROP_WORTH = 4 * 1024 * 1024, // bytes rewritten to be rid of what one drop inside a table covers
+    DOUBT_WORTH = 1024 * 1024,    // bytes rewritten to settle one doubt
+    EXPIRED_SHARE = 4,            // a table is dirty when a 4th has expired
+    DELETED_SHARE = 2,            // or half are tombstones
+    DIRTY_MIN = 16,               // entries below which shares mean nothing
+};
+
+void plan_release(struct plan *p)
+{
+    free(p->inputs[0]);
+    free(p->inputs[1]);
+    free(p->grandparents);
+    *p = (struct plan){0};
+}
+
+// --- Building plans ---------------------------------------------------------------------------------------------------------------
+
+struct range {
+    struct slice smallest, largest;
+};
+
+static void range_add(struct range *r, const struct table *t, bool first)
+{
+    if (first || slice_compare(t->smallest, r->smallest) < 0)
+        r->smallest = t->smallest;
+    if (first || slice_compare(t->largest, r->largest) > 0)
+        r->largest = t->largest;
+}
+
+static struct range range_of(const struct plan *p)
+{
+    struct range r = {0};
+    bool first = true;
+    for (int side = 0; side < 2; side++) {
+        for (uint32_t i = 0; i < p->input_count[side]; i++) {
+            range_add(&r, p->inputs[side][i], first);
+            first = false;
+        }
+    }
+    return r;
+}
+
+// The tables of a level >= 1 that overlap a range: index of the first, and how many.
+static uint32_t overlapping(const struct level *level, struct range r, uint32_t *first)
+{
+    uint32_t i = *first = version_find(level, r.smallest);
+    while (i < level->count && slice_compare(level->tables[i]->smallest, r.largest) <= 0)
+        i++;
+    return i - *first;
+}
+
+static uint64_t overlapping_bytes(const struct version *v, unsigned number, struct range r)
+{
+    if (number >= ENGINE_LEVELS)
+        return 0;
+    uint32_t first, count = overlapping(&v->levels[number], r, &first);
+    uint64_t bytes = 0;
+    for (uint32_t i = first; i < first + count; i++)
+        bytes += v->levels[number].tables[i]->size;
+    return bytes;
+}
+
+static struct table **copy_tables(struct table *const *tables, uint32_t count)
+{
+    struct table **copy = xmalloc((count + 1) * sizeof(struct table *));
+    if (count > 0)
+        memcpy(copy, tables, count * sizeof(struct table *));
+    return copy;
+}
+
+static struct table **copy_overlapping(const struct version *v, unsigned number, struct range r, uint32_t *count)
+{
+    uint32_t first = 0;
+    *count = 0;
+    if (number >= ENGINE_LEVELS)
+        return NULL;
+    *count = overlapping(&v->levels[number], r, &first);
+    return copy_tables(v->levels[number].tables + first, *count);
+}
+
+static bool is_free(const struct plan *p)
+{
+    for (int side = 0; side < 2; side++)
+        for (uint32_t i = 0; i < p->input_count[side]; i++)
+            if (p->inputs[side][i]->being_compacted)
+                return false;
+    return true;
+}
+
+static bool disjoint(const struct plan *p)
+{
+    for (uint32_t i = 0; i < p->input_count[0]; i++)
+        for (uint32_t j = i + 1; j < p->input_count[0]; j++) {
+            const struct table *a = p->inputs[0][i], *b = p->inputs[0][j];
+            if (slice_compare(a->smallest, b->largest) <= 0 && slice_compare(b->smallest, a->largest) <= 0)
+                return false;
+        }
+    return true;
+}
+
+// Completes a plan whose inputs[0] are set: what they meet below, and what kind of work that is.
+static int complete(const struct version *v, uint64_t grandparent_max, struct plan *p)
+{
+    struct range r = range_of(p);
+    if (p->output_level != p->level) {
+        p->inputs[1] = copy_overlapping(v, p->output_level, r, &p->input_count[1]);
+        r = range_of(p);
+    }
+    p->grandparents = copy_overlapping(v, p->output_level + 1, r, &p->grandparent_count);
+    p->bottom = !version_overlaps_below(v, p->output_level, r.smallest, r.largest);
+    p->kind = PLAN_MERGE;
+    if (p->output_level != p->level && p->input_count[1] == 0 && disjoint(p) &&
+        overlapping_bytes(v, p->output_level + 1, r) <= grandparent_max)
+        p->kind = PLAN_MOVE;
+    if (is_free(p))
+        return OK;
+    plan_release(p);
+    return NOT_FOUND;
+}
+
+static uint64_t grandparent_max(const struct picker_options *o)
+{
+    return GRANDPARENT_FACTOR * o->target_file_size;
+}
+
+static int plan_level0(const struct version *v, uint64_t grandparents, struct plan *out)
+{
+    const struct level *l = &v->levels[0];
+    *out = (struct plan){.level = 0, .output_level = 1, .input_count = {l->count}};
+    out->inputs[0] = copy_tables(l->tables, l->count);
+    return complete(v, grandparents, out);
+}
+
+static int plan_table(
+    const struct version *v, unsigned from, unsigned to, struct table *t, uint64_t grandparents, struct plan *out)
+{
+    if (from == 0)
+        return plan_level0(v, grandparents, out);
+    *out = (struct plan){.level = from, .output_level = to, .input_count = {1}};
+    out->inputs[0] = copy_tables(&t, 1);
+    return complete(v, grandparents, out);
+}
+
+// --- Tables inside drops ----------------------------------------------------------------------------------------------------------
+
+static void note_doomed(struct level *l, const struct drop *d, struct plan *out)
+{
+    for (uint32_t i = 0; i < l->count; i++) {
+        struct table *t = l->tables[i];
+        if (t->being_compacted || !table_inside_drop(t, d))
+            continue;
+        for (uint32_t j = 0; j < out->input_count[0]; j++)
+            if (out->inputs[0][j] == t)
+                t = NULL;
+        if (t != NULL)
+            out->inputs[0][out->input_count[0]++] = t;
+    }
+}
+
+// All such tables of one level.
+static int pick_doomed(const struct version *v, const struct picker_options *o, struct plan *out)
+{
+    for (unsigned l = 0; l < ENGINE_LEVELS && v->drops.count > 0; l++) {
+        struct level level = v->levels[l];
+        *out = (struct plan){.kind = PLAN_DELETE, .level = l, .output_level = l};
+        out->inputs[0] = xmalloc((level.count + 1) * sizeof(struct table *));
+        for (uint32_t i = 0; i < v->drops.count; i++)
+            if (v->drops.items[i].seq <= o->oldest_snapshot)
+                note_doomed(&level, &v->drops.items[i], out);
+        if (out->input_count[0] > 0)
+            return OK;
+        plan_release(out);
+    }
+    return NOT_FOUND;
+}
+
+// --- Sizes ------------------------------------------------------------------------------------------------------------------------
+
+static double level_limit(const struct picker_options *o, unsigned l)
+{
+    double limit = (double)o->base_level_bytes;
+    for (unsigned i = 1; i < l; i++)
+        limit *= LEVEL_FACTOR;
+    return limit;
+}
+
+static double level_score(const struct version *v, const struct picker_options *o, unsigned l)
+{
+    if (l == 0)
+        return (double)v->levels[0].count / o->level0_file_limit;
+    return (double)v->levels[l].bytes / level_limit(o, l);
+}
+
+// The table with the least bytes below for each byte of its own.
+static struct table *cheapest(const struct version *v, unsigned l)
+{
+    struct table *best = NULL;
+    double best_cost = 0;
+    for (uint32_t i = 0; i < v->levels[l].count; i++) {
+        struct table *t = v->levels[l].tables[i];
+        if (t->being_compacted)
+            continue;
+        uint64_t below = overlapping_bytes(v, l + 1, (struct range){t->smallest, t->largest});
+        double cost = (double)below / (double)t->size;
+        if (best == NULL || cost < best_cost) {
+            best = t;
+            best_cost = cost;
+        }
+    }
+    return best;
+}
+
+static int pick_by_size(const struct version *v, const struct picker_options *o, struct plan *out)
+{
+    bool tried[ENGINE_LEVELS] = {false};
+    for (unsigned round = 0; round < ENGINE_LEVELS - 1; round++) {
+        unsigned best = ENGINE_LEVELS;
+        double best_score = 1;
+        for (unsigned l = 0; l < ENGINE_LEVELS - 1; l++) {
+            double score = level_score(v, o, l);
+            if (!tried[l] && score >= best_score && (best == ENGINE_LEVELS || score > best_score)) {
+                best = l;
+                best_score = score;
+            }
+        }
+        if (best == ENGINE_LEVELS)
+            return NOT_FOUND;
+        tried[best] = true;
+        struct table *t = best == 0 ? NULL : cheapest(v, best);
+        if ((best == 0 || t != NULL) && plan_table(v, best, best + 1, t, grandparent_max(o), out) == OK)
+            return OK;
+    }
+    return NOT_FOUND;
+}
+
+// --- Dirty tables -----------------------------------------------------------------------------------------------------------------
+
+// About how many records have expired by now, taking expiries for evenly spread.
+static uint64_t expired(const struct table *t, int64_t now_ms)
+{
+    if (t->expiring == 0 || t->expire_min > now_ms)
+        return 0;
+    if (t->expire_max <= now_ms)
+        return t->expiring;
+    double share = (double)(now_ms - t->expire_min) / (double)(t->expire_max - t->expire_min);
+    return (uint64_t)((double)t->expiring * share);
+}
+
+static bool much_is_gone(const struct table *t, int64_t now_ms)
+{
+    uint64_t gone = expired(t, now_ms);
+    if (gone > 0 && gone == t->entries)
+        return true;
+    return t->entries >= DIRTY_MIN && (gone >= t->entries / EXPIRED_SHARE || t->deletes >= t->entries / DELETED_SHARE);
+}
+
+// When much_is_gone will be true of a table because of its expiries, up to rounding; INT64_MAX if never.
+static int64_t much_gone_at(const struct table *t)
+{
+    uint64_t needed = t->entries >= DIRTY_MIN ? t->entries / EXPIRED_SHARE : t->entries;
+    if (t->expiring == 0 || t->expiring < needed)
+        return INT64_MAX;
+    double share = (double)(needed + 1) / (double)t->expiring;
+    double ms = (double)(t->expire_max - t->expire_min) * (share < 1 ? share : 1);
+    return ms < (double)(INT64_MAX / 2 - t->expire_min) ? t->expire_min + (int64_t)ms + 1 : INT64_MAX;
+}
+
+int64_t picker_next_expiry(const struct version *v, int64_t now_ms)
+{
+    int64_t next = INT64_MAX;
+    for (unsigned l = 0; l < ENGINE_LEVELS; l++) {
+        for (uint32_t i = 0; i < v->levels[l].count; i++) {
+            int64_t at = much_gone_at(v->levels[l].tables[i]);
+            if (at > now_ms && at < next)
+                next = at;
+        }
+    }
+    return next;
+}
+
+static bool much_is_dropped(const struct version *v, const struct picker_options *o, const struct table *t)
+{
+    uint64_t worth = 0;
+    for (uint32_t i = 0; i < v->drops.count; i++) {
+        const struct drop *d = &v->drops.items[i];
+        if (d->seq > o->oldest_snapshot || !table_needs_drop(t, d))
+            continue;
+        if (slice_starts_with(t->smallest, d->prefix) || slice_starts_with(t->largest, d->prefix))
+            return true;
+        worth += DROP_WORTH;
+    }
+    return worth >= t->size;
+}
+
+static bool doubts_are_worth_it(const struct version *v, const struct table *t, unsigned l)
+{
+    uint64_t cost = t->size + (l == 0 ? v->levels[0].bytes + v->levels[1].bytes
+                                      : overlapping_bytes(v, l + 1, (struct range){t->smallest, t->largest}));
+    return t->in_doubt > 0 && (cost <= DROP_WORTH || t->in_doubt >= cost / DOUBT_WORTH);
+}
+
+static bool is_dirty(const struct version *v, const struct picker_options *o, const struct table *t, unsigned l)
+{
+    return much_is_gone(t, o->now_ms) || (v->drops.count > 0 && much_is_dropped(v, o, t)) ||
+           (o->idle && doubts_are_worth_it(v, t, l));
+}
+
+// Down a level, or in place where nothing lies below; not in place while a snapshot might keep what is to go.
+static int plan_cleaning(
+    const struct version *v, const struct picker_options *o, struct table *t, unsigned l, struct plan *out)
+{
+    if (l > 0 && !version_overlaps_below(v, l, t->smallest, t->largest)) {
+        if (o->oldest_snapshot < t->seq_max)
+            return NOT_FOUND;
+        return plan_table(v, l, l, t, grandparent_max(o), out);
+    }
+    return plan_table(v, l, l + 1, t, grandparent_max(o), out);
+}
+
+static int pick_dirty(const struct version *v, const struct picker_options *o, struct plan *out)
+{
+    for (unsigned l = 0; l < ENGINE_LEVELS; l++) {
+        for (uint32_t i = 0; i < v->levels[l].count; i++) {
+            struct table *t = v->levels[l].tables[i];
+            if (!t->being_compacted && is_dirty(v, o, t, l) && plan_cleaning(v, o, t, l, out) == OK)
+                return OK;
+        }
+    }
+    return NOT_FOUND;
+}
+
+int picker_pick(const struct version *v, const struct picker_options *options, struct plan *out)
+{
+    int status = pick_doomed(v, options, out);
+    if (status == NOT_FOUND)
+        status = pick_by_size(v, options, out);
+    if (status == NOT_FOUND)
+        status = pick_dirty(v, options, out);
+    return status;
+}
+
+// --- Everything once --------------------------------------------------------------------------------------------------------------
+
+int picker_pick_all(const struct version *v, uint64_t since_number, uint64_t since_seq, struct plan *out)
+{
+    unsigned deepest = ENGINE_LEVELS - 1;
+    while (deepest > 1 && v->levels[deepest].count == 0)
+        deepest--;
+    for (unsigned l = 0; l < deepest; l++)
+        for (uint32_t i = 0; i < v->levels[l].count; i++)
+            if (v->levels[l].tables[i]->seq_min <= since_seq &&
+                plan_table(v, l, l + 1, v->levels[l].tables[i], UINT64_MAX, out) == OK)
+                return OK;
+    for (uint32_t i = 0; i < v->levels[deepest].count; i++) {
+        struct table *t = v->levels[deepest].tables[i];
+        if (t->number < since_number && plan_table(v, deepest, deepest, t, UINT64_MAX, out) == OK)
+            return OK;
+    }
+    return NOT_FOUND;
+}
+
+uint64_t picker_debt(const struct version *v, const struct picker_options *o)
+{
+    double debt = 0, carried = 0;
+    if (v->levels[0].count >= o->level0_file_limit) {
+        debt = (double)v->levels[0].bytes + (double)v->levels[1].bytes;
+        carried = (double)v->levels[0].bytes;
+    }
+    for (unsigned l = 1; l < ENGINE_LEVELS - 1; l++) {
+        double bytes = (double)v->levels[l].bytes + carried, limit = level_limit(o, l);
+        carried = bytes > limit ? bytes - limit : 0;
+        double ratio = bytes > 0 ? (double)v->levels[l + 1].bytes / bytes : 0;
+        debt += carried * (1 + (ratio > LEVEL_FACTOR ? LEVEL_FACTOR : ratio));
+    }
+    return (uint64_t)debt;
+}

@@ -1,0 +1,231 @@
+// The log's files: made ahead of need, extended ahead of need, unlinked when flushed; all in the files lane, so that the loop never waits for an
+// allocation, a directory sync, or the unlinking of a large file.
+//
+// A new segment is made under a temporary name: header written, blocks allocated, contents synced; then renamed, and the directory synced. So
+// a NUMBER.log that recovery finds always has a whole header, and the first record's acknowledgement needs no directory sync.
+//
+// The current segment is extended when an eighth of a segment is left, or when a batch needs more than that. A full disk shows up here and
+// nowhere else, as an allocation that fails: batches that still fit are taken, larger ones get NO_SPACE, and the allocation is tried again
+// each second. A failed creation is retried in the same way; meanwhile the engine stays on its old segment.
+//
+// A file is used by the jobs that work on it; released, it is unlinked when the last of them is done.
+#include "engine/log/wal_impl.h"
+
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "base/ensure.h"
+
+enum { RETRY_MS = 1000 };
+
+void wal_file_path(const struct wal *w, uint64_t number, const char *suffix, char out[WAL_PATH_SIZE])
+{
+    snprintf(out, WAL_PATH_SIZE, "%s/%llu.log%s", w->dir, (unsigned long long)number, suffix);
+}
+
+struct wal_file *wal_file_new(struct wal *w, uint64_t number, uint64_t size)
+{
+    struct wal_file *f = xcalloc(1, sizeof *f);
+    list_init(&f->link);
+    f->wal = w;
+    f->number = number;
+    f->size = size;
+    f->appended = f->written = f->synced = SEGMENT_HEADER_SIZE;
+    return f;
+}
+
+void wal_file_free(struct wal_file *f)
+{
+    if (f->file != NULL)
+        env_close(f->wal->options.env, f->file);
+    free(f);
+}
+
+static int fill_new_file(struct wal *w, struct wal_file *f, const char *temporary, const char *path, struct error *err)
+{
+    const struct env_ops *ops = w->options.env->ops;
+    uint8_t header[SEGMENT_HEADER_SIZE];
+    segment_header_encode(header, LOG_MAGIC, f->number);
+    struct slice piece = slice_of(header, sizeof header);
+    int status = ops->allocate(w->options.env, f->file, f->size, err);
+    if (status == OK)
+        status = ops->write(w->options.env, f->file, 0, &piece, 1, err);
+    if (status == OK)
+        status = ops->sync(w->options.env, f->file, err);
+    if (status == OK)
+        status = ops->rename(w->options.env, temporary, path, err);
+    if (status == OK)
+        status = ops->sync_dir(w->options.env, w->dir, err);
+    return status;
+}
+
+int wal_file_create(struct wal *w, struct wal_file *f, struct error *err)
+{
+    struct env *env = w->options.env;
+    char path[WAL_PATH_SIZE], temporary[WAL_PATH_SIZE];
+    wal_file_path(w, f->number, "", path);
+    wal_file_path(w, f->number, ".tmp", temporary);
+    int status = env_open(env, temporary, FILE_OVERWRITE, &f->file, err);
+    if (status != OK)
+        return status;
+    status = fill_new_file(w, f, temporary, path, err);
+    if (status != OK) {
+        env_close(env, f->file);
+        f->file = NULL;
+        env->ops->unlink(env, temporary, NULL);
+        env->ops->unlink(env, path, NULL);
+    }
+    return status;
+}
+
+static void complain(struct wal *w, const struct error *err)
+{
+    if (!w->space.complained)
+        log_line(w->options.logger, LOG_WARNING, "No space for the log, trying again each second: %s", err->text);
+    w->space.complained = true;
+}
+
+static void run_create(struct job *job)
+{
+    struct wal *w = LIST_ENTRY(job, struct wal, space.create_job);
+    w->space.create_status = wal_file_create(w, w->space.creation, &w->space.create_err);
+}
+
+static void create_done(struct job *job)
+{
+    struct wal *w = LIST_ENTRY(job, struct wal, space.create_job);
+    struct wal_space *space = &w->space;
+    space->creating = false;
+    if (space->create_status == OK) {
+        space->ready = space->creation;
+        space->complained = false;
+        wal_progress(w);
+        return;
+    }
+    complain(w, &space->create_err);
+    wal_file_free(space->creation);
+    if (!w->closing)
+        exec_timer_start(w->options.exec, &space->create_timer, RETRY_MS);
+}
+
+void wal_create_ahead(struct wal *w)
+{
+    struct wal_space *space = &w->space;
+    if (space->creating || space->ready != NULL || w->closing || w->failed.status != OK)
+        return;
+    space->creating = true;
+    space->creation = wal_file_new(w, w->options.new_number(w->options.arg), w->options.segment_size);
+    exec_submit(w->options.exec, LANE_FILES, &space->create_job);
+}
+
+static void create_timer_fired(struct exec_timer *timer)
+{
+    wal_create_ahead(LIST_ENTRY(timer, struct wal, space.create_timer));
+}
+
+static void run_extend(struct job *job)
+{
+    struct wal *w = LIST_ENTRY(job, struct wal, space.extend_job);
+    struct wal_space *space = &w->space;
+    struct env *env = w->options.env;
+    space->extend_status = env->ops->allocate(env, space->extended->file, space->extend_to, &space->extend_err);
+}
+
+static void start_extension(struct wal *w, uint64_t size)
+{
+    struct wal_space *space = &w->space;
+    if (space->extending || w->closing)
+        return;
+    space->extending = true;
+    space->extended = w->current;
+    space->extended->users++;
+    space->extend_to = size;
+    exec_submit(w->options.exec, LANE_FILES, &space->extend_job);
+}
+
+static void extend_done(struct job *job)
+{
+    struct wal *w = LIST_ENTRY(job, struct wal, space.extend_job);
+    struct wal_space *space = &w->space;
+    bool current = space->extended == w->current;
+    space->extending = false;
+    if (space->extend_status == OK) {
+        space->extended->size = space->extend_to;
+        space->extend_wanted = 0;
+        space->complained = false;
+    } else if (current) {
+        complain(w, &space->extend_err);
+        space->extend_wanted = space->extend_to;
+        if (!w->closing)
+            exec_timer_start(w->options.exec, &space->extend_timer, RETRY_MS);
+    }
+    wal_file_unuse(space->extended);
+    wal_progress(w);
+}
+
+static void extend_timer_fired(struct exec_timer *timer)
+{
+    struct wal *w = LIST_ENTRY(timer, struct wal, space.extend_timer);
+    if (w->space.extend_wanted != 0 && w->failed.status == OK)
+        start_extension(w, w->space.extend_wanted);
+}
+
+int wal_make_room(struct wal *w, uint64_t end)
+{
+    struct wal_space *space = &w->space;
+    uint64_t size = w->current->size, step = w->options.segment_size;
+    if (space->extend_wanted != 0)
+        return end <= size ? OK : NO_SPACE;
+    if (end + step / 8 > size) {
+        uint64_t wanted = size + step / 2;
+        start_extension(w, end + step / 8 > wanted ? end + step / 8 : wanted);
+    }
+    return end <= size ? OK : WAIT;
+}
+
+static void run_unlink(struct job *job)
+{
+    struct wal_file *f = LIST_ENTRY(job, struct wal_file, unlink_job);
+    struct wal *w = f->wal;
+    char path[WAL_PATH_SIZE];
+    wal_file_path(w, f->number, "", path);
+    if (f->file != NULL)
+        env_close(w->options.env, f->file);
+    f->file = NULL;
+    struct error err;
+    if (w->options.env->ops->unlink(w->options.env, path, &err) < 0)
+        log_line(w->options.logger, LOG_WARNING, "A log segment cannot be removed: %s", err.text);
+}
+
+static void unlink_done(struct job *job)
+{
+    struct wal_file *f = LIST_ENTRY(job, struct wal_file, unlink_job);
+    f->wal->unlinking--;
+    list_remove(&f->link);
+    wal_file_free(f);
+}
+
+void wal_file_unuse(struct wal_file *f)
+{
+    ENSURE(f->users > 0);
+    if (--f->users > 0 || !f->released)
+        return;
+    f->wal->unlinking++;
+    f->unlink_job.run = run_unlink;
+    f->unlink_job.done = unlink_done;
+    exec_submit(f->wal->options.exec, LANE_FILES, &f->unlink_job);
+}
+
+void wal_space_init(struct wal *w)
+{
+    w->space.create_job = (struct job){.run = run_create, .done = create_done};
+    w->space.extend_job = (struct job){.run = run_extend, .done = extend_done};
+    w->space.create_timer.fire = create_timer_fired;
+    w->space.extend_timer.fire = extend_timer_fired;
+}
+
+void wal_space_stop(struct wal *w)
+{
+    exec_timer_stop(w->options.exec, &w->space.create_timer);
+    exec_timer_stop(w->options.exec, &w->space.extend_timer);
+}

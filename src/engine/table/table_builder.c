@@ -1,0 +1,287 @@
+// table_builder: entries in, one file out, in one pass and with bounded memory (format.h, TABLE).
+//
+// Data blocks are encoded into a buffer that goes to the file in large writes. The index entry of a block waits until the next key is
+// known, because the separator lies between the two keys and is as short as they allow. What grows with the table is the index and 8
+// bytes a key for the filter; both are written behind the data.
+//
+// Blocks are cut by size alone. Versions of one key may so be spread over blocks (the separator is then the key itself, and readers go
+// on in the next block), which keeps a key with many versions from growing a block without bound.
+//
+// What can fail: every write, with IO or NO_SPACE. After that the builder can only be abandoned; finish abandons by itself.
+
+#include "engine/table/table_builder.h"
+
+#include "base/alloc.h"
+#include "base/coding.h"
+#include "base/ensure.h"
+#include "base/hash.h"
+#include "engine/table/filter.h"
+#include "engine/table/table.h"
+
+enum { WRITE_SIZE = 512 * 1024 };
+
+struct table_builder {
+    struct table_builder_options options;
+    char path[TABLE_PATH_MAX];
+    struct file *file;
+    struct buf out;   // blocks that are not in the file yet
+    uint64_t written; // bytes that are
+    struct block_builder data, index;
+    struct block_compressor *compressor;
+    struct buf last_key;
+    bool index_due; // the entry of the last block
+    struct handle due;
+    uint64_t *hashes;
+    size_t hash_count, hash_cap;
+    struct table *table;
+};
+
+int table_builder_open(const struct table_builder_options *options, struct table_builder **out, struct error *err)
+{
+    struct table_builder *b = xcalloc(1, sizeof *b);
+    b->options = *options;
+    table_path(b->path, sizeof b->path, options->dir, options->number);
+    int status = env_open(options->env, b->path, FILE_CREATE, &b->file, err);
+    if (status != OK) {
+        free(b);
+        return status;
+    }
+    b->compressor = block_compressor_new(options->compression, options->compression_level);
+    b->table = table_meta_new();
+    b->table->number = options->number;
+    *out = b;
+    return OK;
+}
+
+static uint64_t position(const struct table_builder *b)
+{
+    return b->written + b->out.len;
+}
+
+static int write_out(struct table_builder *b, struct error *err)
+{
+    struct slice piece = buf_slice(&b->out);
+    int status = b->options.env->ops->write(b->options.env, b->file, b->written, &piece, 1, err);
+    if (status != OK)
+        return status;
+    b->written += piece.len;
+    buf_clear(&b->out);
+    return OK;
+}
+
+static struct handle add_block(struct table_builder *b, struct slice contents, struct block_compressor *compressor)
+{
+    struct handle h = {.offset = position(b)};
+    h.len = block_encode(&b->out, contents, compressor, b->options.number, h.offset);
+    return h;
+}
+
+// The shortest key >= last and < next, or last itself where that is as short or they are equal.
+static struct slice separator(struct slice last, struct slice next)
+{
+    size_t common = slice_common_prefix(last, next);
+    return common + 1 < next.len && common + 1 < last.len ? slice_of(next.data, common + 1) : last;
+}
+
+static void add_index_entry(struct table_builder *b, struct slice key)
+{
+    uint8_t bytes[2 * VARINT_MAX_LEN], *end = varint_put(varint_put(bytes, b->due.offset), b->due.len);
+    struct entry e = {.key = key, .value = slice_of(bytes, (size_t)(end - bytes)), .tag = RECORD_PUT};
+    block_builder_add(&b->index, &e);
+    b->index_due = false;
+}
+
+static int cut_block(struct table_builder *b, struct error *err)
+{
+    ENSURE(!b->index_due);
+    b->due = add_block(b, block_builder_finish(&b->data), b->compressor);
+    b->index_due = true;
+    block_builder_clear(&b->data);
+    return b->out.len >= WRITE_SIZE ? write_out(b, err) : OK;
+}
+
+static void add_hash(struct table_builder *b, struct slice key)
+{
+    if (b->hash_count == b->hash_cap) {
+        b->hash_cap = b->hash_cap == 0 ? 1024 : b->hash_cap * 2;
+        b->hashes = xrealloc(b->hashes, b->hash_cap * sizeof *b->hashes);
+    }
+    b->hashes[b->hash_count++] = hash64(key);
+}
+
+static void describe(struct table *t, const struct entry *e)
+{
+    if (t->entries == 0)
+        t->seq_min = e->seq;
+    t->entries++;
+    t->raw_bytes += e->key.len + e->value.len;
+    t->deletes += entry_kind(e) == RECORD_DELETE;
+    t->in_doubt += (e->tag & RECORD_IN_DOUBT) != 0;
+    t->seq_min = e->seq < t->seq_min ? e->seq : t->seq_min;
+    t->seq_max = e->seq > t->seq_max ? e->seq : t->seq_max;
+    if (e->tag & RECORD_EXPIRES) {
+        t->expire_min = t->expiring == 0 || e->expire_ms < t->expire_min ? e->expire_ms : t->expire_min;
+        t->expire_max = e->expire_ms > t->expire_max ? e->expire_ms : t->expire_max;
+        t->expiring++;
+    }
+}
+
+int table_builder_add(struct table_builder *b, const struct entry *e, struct error *err)
+{
+    bool first = b->table->entries == 0;
+    bool new_key = first || !slice_equal(buf_slice(&b->last_key), e->key);
+    if (first)
+        table_set_range(b->table, e->key, e->key);
+    size_t size = block_builder_size(&b->data);
+    if (b->data.count > 0 && size + e->key.len + e->value.len > b->options.block_size + b->options.block_size / 8) {
+        int status = cut_block(b, err);
+        if (status != OK)
+            return status;
+    }
+    if (b->index_due)
+        add_index_entry(b, separator(buf_slice(&b->last_key), e->key));
+    block_builder_add(&b->data, e);
+    if (new_key) {
+        if (b->options.bloom_bits_per_key > 0)
+            add_hash(b, e->key);
+        buf_clear(&b->last_key);
+        buf_append_slice(&b->last_key, e->key);
+    }
+    describe(b->table, e);
+    return OK;
+}
+
+uint64_t table_builder_bytes(const struct table_builder *b)
+{
+    return position(b) + block_builder_size(&b->data);
+}
+
+uint64_t table_builder_entries(const struct table_builder *b)
+{
+    return b->table->entries;
+}
+
+static void put_number(struct buf *out, enum table_property property, uint64_t value)
+{
+    buf_append_varint(out, property);
+    buf_append_varint(out, varint_len(value));
+    buf_append_varint(out, value);
+}
+
+static void put_bytes(struct buf *out, enum table_property property, struct slice bytes)
+{
+    buf_append_varint(out, property);
+    buf_append_bytes(out, bytes);
+}
+
+static void encode_properties(struct buf *out, const struct table *t, unsigned level)
+{
+    put_number(out, PROPERTY_ENTRIES, t->entries);
+    put_number(out, PROPERTY_DELETES, t->deletes);
+    put_number(out, PROPERTY_IN_DOUBT, t->in_doubt);
+    put_number(out, PROPERTY_SEQ_MIN, t->seq_min);
+    put_number(out, PROPERTY_SEQ_MAX, t->seq_max);
+    put_bytes(out, PROPERTY_SMALLEST, t->smallest);
+    put_bytes(out, PROPERTY_LARGEST, t->largest);
+    if (t->expiring > 0) {
+        put_number(out, PROPERTY_EXPIRE_MIN, (uint64_t)t->expire_min);
+        put_number(out, PROPERTY_EXPIRE_MAX, (uint64_t)t->expire_max);
+        put_number(out, PROPERTY_EXPIRING, t->expiring);
+    }
+    if (t->filter.len > 0) {
+        struct buf handle = {0};
+        handle_encode(&handle, t->filter);
+        put_bytes(out, PROPERTY_FILTER, buf_slice(&handle));
+        buf_release(&handle);
+    }
+    put_number(out, PROPERTY_LEVEL, level);
+    put_number(out, PROPERTY_RAW_BYTES, t->raw_bytes);
+}
+
+static void add_footer(struct table_builder *b, struct handle properties)
+{
+    uint8_t footer[TABLE_FOOTER_SIZE] = {0};
+    put_le64(footer, TABLE_MAGIC);
+    put_le32(footer + 8, FORMAT_VERSION);
+    put_le64(footer + 16, b->table->index.offset);
+    put_le64(footer + 24, b->table->index.len);
+    put_le64(footer + 32, properties.offset);
+    put_le64(footer + 40, properties.len);
+    put_le64(footer + 48, b->options.number);
+    put_le64(footer + 56, checksum64(footer, 56, 0));
+    buf_append(&b->out, footer, sizeof footer);
+}
+
+static void keep_built(struct built *built, struct slice contents)
+{
+    built->data = xmalloc(contents.len);
+    built->len = contents.len;
+    memcpy(built->data, contents.data, contents.len);
+}
+
+// Filter, index, properties and footer, behind the last data block.
+static void add_tail(struct table_builder *b)
+{
+    struct buf bytes = {0};
+    if (b->hash_count > 0) {
+        filter_build(&bytes, b->hashes, b->hash_count, b->options.bloom_bits_per_key);
+        b->table->filter = add_block(b, buf_slice(&bytes), NULL);
+        keep_built(&b->table->built_filter, buf_slice(&bytes));
+        buf_clear(&bytes);
+    }
+    struct slice index = block_builder_finish(&b->index);
+    b->table->index = add_block(b, index, NULL);
+    keep_built(&b->table->built_index, index);
+    encode_properties(&bytes, b->table, b->options.level);
+    add_footer(b, add_block(b, buf_slice(&bytes), NULL));
+    buf_release(&bytes);
+}
+
+static void free_builder(struct table_builder *b)
+{
+    if (b->file != NULL)
+        env_close(b->options.env, b->file);
+    block_builder_release(&b->data);
+    block_builder_release(&b->index);
+    block_compressor_free(b->compressor);
+    buf_release(&b->out);
+    buf_release(&b->last_key);
+    free(b->hashes);
+    if (b->table != NULL)
+        table_unref(b->table);
+    free(b);
+}
+
+void table_builder_abandon(struct table_builder *b)
+{
+    env_close(b->options.env, b->file);
+    b->file = NULL;
+    // If it stays, it is an orphan that the next start removes.
+    b->options.env->ops->unlink(b->options.env, b->path, NULL);
+    free_builder(b);
+}
+
+int table_builder_finish(struct table_builder *b, struct table **out, struct error *err)
+{
+    ENSURE(b->table->entries > 0);
+    struct slice last_key = buf_slice(&b->last_key);
+    int status = cut_block(b, err);
+    if (status != OK)
+        goto failed;
+    add_index_entry(b, last_key);
+    table_set_range(b->table, b->table->smallest, last_key);
+    add_tail(b);
+    status = write_out(b, err);
+    if (status == OK)
+        status = b->options.env->ops->sync(b->options.env, b->file, err);
+    if (status != OK)
+        goto failed;
+    b->table->size = b->written;
+    *out = b->table;
+    b->table = NULL;
+    free_builder(b);
+    return OK;
+failed:
+    table_builder_abandon(b);
+    return status;
+}

@@ -1,0 +1,461 @@
+// table_cursor: walks the entries of one table, or of a row of disjoint tables, in both directions.
+//
+// Two block cursors: one in the index, one in the data block that the index entry points to. A movement that leaves the data block goes
+// on in the index, and one that leaves the index goes on in the next table. Each of these steps may find its block missing, so the whole
+// is a small state machine: `stage` is what remains to be done, run() does it until the cursor shows an entry or an answer is due. WAIT
+// leaves the stage as it is; the same call made again goes on there, another one begins anew (call_id tells them apart).
+//
+// Blocks are held while they are used, so what was fetched cannot be lost between two calls. A movement that waits for the next block asks
+// for some more behind it: as many as it has passed since the last seek, so that seeks read nothing in vain and scans read far ahead.
+
+#include "base/alloc.h"
+#include "base/ensure.h"
+#include "base/hash.h"
+#include "engine/table/table.h"
+
+enum { AHEAD_MAX = 32 };
+
+enum stage {
+    STAGE_IDLE,
+    STAGE_SEEK,            // to `key`, in the table `at`
+    STAGE_SEEK_BEFORE,     // the same
+    STAGE_SEEK_NEXT_BLOCK, // versions of `key` may go on there
+    STAGE_SEEK_BLOCK,      // in the block that the index points to
+    STAGE_FIRST,           // the first entry of the block that the index points to
+    STAGE_LAST,
+    STAGE_NEXT_BLOCK,
+    STAGE_PREV_BLOCK,
+    STAGE_FIRST_OF_TABLE, // the first entry of the table `at`
+    STAGE_LAST_OF_TABLE,
+    STAGE_NEXT_TABLE,
+    STAGE_PREV_TABLE,
+};
+
+enum { CALL_NEXT = 1, CALL_PREV = 2, CALL_SEEK_LAST = 3 };
+
+struct table_cursor {
+    struct cursor base;
+    struct block_source *source;
+    struct error *err;
+    struct table *const *tables;
+    struct table *single; // what tables points to, of a cursor over one
+    uint32_t count;
+    uint32_t at;         // in tables
+    struct table *table; // whose index and block are held; NULL: none
+    struct block_ref index_ref, data_ref;
+    bool has_index, has_data;
+    uint64_t data_offset;
+    struct block_cursor index, data;
+    enum stage stage;
+    uint64_t call_id; // of the call that answered WAIT
+    uint32_t passed;  // blocks since the last seek
+};
+
+static struct table_cursor *self(struct cursor *c)
+{
+    return (struct table_cursor *)(void *)c;
+}
+
+static void drop_data(struct table_cursor *c)
+{
+    if (c->has_data)
+        c->source->put(c->source, &c->data_ref);
+    c->has_data = false;
+}
+
+static void close_table(struct table_cursor *c)
+{
+    drop_data(c);
+    if (c->has_index)
+        c->source->put(c->source, &c->index_ref);
+    c->has_index = false;
+    if (c->table != NULL && c->source->leave != NULL)
+        c->source->leave(c->source, c->table);
+    c->table = NULL;
+}
+
+// Makes `at` the table whose index is at hand.
+static int open_table(struct table_cursor *c)
+{
+    struct table *t = c->tables[c->at];
+    if (c->table == t && c->has_index)
+        return OK;
+    if (c->table != t)
+        close_table(c);
+    c->table = t;
+    int status = c->source->get(c->source, t, t->index, &c->index_ref, c->err);
+    if (status != OK)
+        return status;
+    if (block_cursor_init(&c->index, c->index_ref.contents) != OK) {
+        c->source->put(c->source, &c->index_ref);
+        return table_corrupt(c->err, t, t->index.offset, "the index is not well formed");
+    }
+    c->has_index = true;
+    return OK;
+}
+
+static int in_index(struct table_cursor *c, int status)
+{
+    return status == CORRUPT ? table_corrupt(c->err, c->table, c->table->index.offset, "the index is not well formed")
+                             : status;
+}
+
+static int in_data(struct table_cursor *c, int status)
+{
+    return status == CORRUPT ? table_corrupt(c->err, c->table, c->data_offset, "a data block is not well formed")
+                             : status;
+}
+
+// The blocks behind (or before) the one that is missing will be wanted, too.
+static void want_ahead(struct table_cursor *c, bool forward)
+{
+    if (c->source->want == NULL || c->passed == 0)
+        return;
+    struct block_cursor ahead = {0};
+    uint32_t left = c->passed < AHEAD_MAX ? c->passed : AHEAD_MAX;
+    int status = block_cursor_init(&ahead, c->index_ref.contents);
+    if (status == OK)
+        status = block_cursor_seek(&ahead, c->index.entry.key, c->index.entry.seq);
+    // Separators of blocks that share a key are equal: find the very entry.
+    while (status == OK && ahead.current < c->index.current)
+        status = block_cursor_next(&ahead);
+    while (status == OK && left-- > 0) {
+        status = forward ? block_cursor_next(&ahead) : block_cursor_prev(&ahead);
+        struct handle h;
+        if (status == OK && table_handle_decode(c->table, ahead.entry.value, &h))
+            c->source->want(c->source, c->table, h);
+    }
+    block_cursor_release(&ahead);
+}
+
+// Loads the block that the index points to.
+static int load(struct table_cursor *c)
+{
+    struct handle h;
+    if (!table_handle_decode(c->table, c->index.entry.value, &h))
+        return in_index(c, CORRUPT);
+    if (c->has_data && c->data_offset == h.offset)
+        return OK;
+    drop_data(c);
+    int status = c->source->get(c->source, c->table, h, &c->data_ref, c->err);
+    if (status == WAIT && (c->stage == STAGE_FIRST || c->stage == STAGE_LAST))
+        want_ahead(c, c->stage == STAGE_FIRST);
+    if (status != OK)
+        return status;
+    c->data_offset = h.offset;
+    if (block_cursor_init(&c->data, c->data_ref.contents) != OK) {
+        c->source->put(c->source, &c->data_ref);
+        return in_data(c, CORRUPT);
+    }
+    c->has_data = true;
+    return OK;
+}
+
+// OK: done, the data cursor is there. END: go on with `on_end`. Anything else is passed on.
+static int done_or(struct table_cursor *c, int status, enum stage on_end)
+{
+    if (status == END)
+        c->stage = on_end;
+    else if (status == OK)
+        c->stage = STAGE_IDLE;
+    return status == END ? OK : in_data(c, status);
+}
+
+// The same for the index.
+static int index_or(struct table_cursor *c, int status, enum stage on_ok, enum stage on_end)
+{
+    if (status == OK)
+        c->stage = on_ok;
+    else if (status == END)
+        c->stage = on_end;
+    return status == END ? OK : in_index(c, status);
+}
+
+static int run_seek(struct table_cursor *c, struct slice key, uint64_t seq)
+{
+    int status = open_table(c);
+    if (status != OK)
+        return status;
+    status = block_cursor_seek(&c->index, key, SEQ_MAX);
+    if (status != OK)
+        return index_or(c, status, STAGE_IDLE, STAGE_NEXT_TABLE);
+    c->stage = STAGE_SEEK_BLOCK;
+    return OK;
+}
+
+static int run_seek_block(struct table_cursor *c, struct slice key, uint64_t seq)
+{
+    int status = load(c);
+    return status != OK ? status : done_or(c, block_cursor_seek(&c->data, key, seq), STAGE_SEEK_NEXT_BLOCK);
+}
+
+static int run_seek_before(struct table_cursor *c, struct slice key)
+{
+    int status = open_table(c);
+    if (status != OK)
+        return status;
+    status = block_cursor_seek(&c->index, key, SEQ_MAX);
+    if (status != OK)
+        return index_or(c, status, STAGE_IDLE, STAGE_LAST_OF_TABLE);
+    status = load(c);
+    if (status != OK)
+        return status;
+    status = block_cursor_seek(&c->data, key, SEQ_MAX);
+    if (status == OK)
+        status = block_cursor_prev(&c->data);
+    else if (status == END)
+        status = block_cursor_last(&c->data);
+    return done_or(c, status, STAGE_PREV_BLOCK);
+}
+
+// FIRST and LAST: the block that the index points to.
+static int run_block(struct table_cursor *c, bool first)
+{
+    int status = load(c);
+    if (status != OK)
+        return status;
+    c->passed++;
+    status = first ? block_cursor_first(&c->data) : block_cursor_last(&c->data);
+    return done_or(c, status, first ? STAGE_NEXT_BLOCK : STAGE_PREV_BLOCK);
+}
+
+static int run_table(struct table_cursor *c, bool first)
+{
+    int status = open_table(c);
+    if (status != OK)
+        return status;
+    return first ? index_or(c, block_cursor_first(&c->index), STAGE_FIRST, STAGE_NEXT_TABLE)
+                 : index_or(c, block_cursor_last(&c->index), STAGE_LAST, STAGE_PREV_TABLE);
+}
+
+static int run_stage(struct table_cursor *c, struct slice key, uint64_t seq)
+{
+    switch (c->stage) {
+    case STAGE_SEEK:
+        return run_seek(c, key, seq);
+    case STAGE_SEEK_BEFORE:
+        return run_seek_before(c, key);
+    case STAGE_SEEK_NEXT_BLOCK:
+        return index_or(c, block_cursor_next(&c->index), STAGE_SEEK_BLOCK, STAGE_NEXT_TABLE);
+    case STAGE_SEEK_BLOCK:
+        return run_seek_block(c, key, seq);
+    case STAGE_FIRST:
+        return run_block(c, true);
+    case STAGE_LAST:
+        return run_block(c, false);
+    case STAGE_NEXT_BLOCK:
+        return index_or(c, block_cursor_next(&c->index), STAGE_FIRST, STAGE_NEXT_TABLE);
+    case STAGE_PREV_BLOCK:
+        return index_or(c, block_cursor_prev(&c->index), STAGE_LAST, STAGE_PREV_TABLE);
+    case STAGE_FIRST_OF_TABLE:
+        return run_table(c, true);
+    case STAGE_LAST_OF_TABLE:
+        return run_table(c, false);
+    case STAGE_NEXT_TABLE:
+        if (c->at + 1 >= c->count)
+            return END;
+        c->at++;
+        c->stage = STAGE_FIRST_OF_TABLE;
+        return OK;
+    case STAGE_PREV_TABLE:
+        if (c->at == 0)
+            return END;
+        c->at--;
+        c->stage = STAGE_LAST_OF_TABLE;
+        return OK;
+    case STAGE_IDLE:
+        break;
+    }
+    ENSURE_UNREACHABLE();
+}
+
+// Goes on until the cursor shows an entry.
+static int run(struct table_cursor *c, struct slice key, uint64_t seq)
+{
+    int status = OK;
+    while (status == OK && c->stage != STAGE_IDLE)
+        status = run_stage(c, key, seq);
+    if (status == OK)
+        c->base.entry = c->data.entry;
+    else if (status != WAIT)
+        c->stage = STAGE_IDLE;
+    return status;
+}
+
+static uint64_t seek_id(enum stage stage, struct slice key, uint64_t seq)
+{
+    return hash64(key) ^ (seq * 0x9e3779b97f4a7c15ull) ^ ((uint64_t)stage << 32);
+}
+
+static int run_call(struct table_cursor *c, struct slice key, uint64_t seq, enum stage stage)
+{
+    int status = run(c, key, seq);
+    if (status == WAIT)
+        c->call_id = seek_id(stage, key, seq);
+    return status;
+}
+
+// Whether this call goes on where it was told to wait.
+static bool resumes(const struct table_cursor *c, enum stage stage, struct slice key, uint64_t seq)
+{
+    return c->stage != STAGE_IDLE && c->call_id == seek_id(stage, key, seq);
+}
+
+// OK: the stage is that of a seek to (key, seq), begun or under way.
+static int begin_seek(struct table_cursor *c, struct slice key, uint64_t seq)
+{
+    if (resumes(c, STAGE_SEEK, key, seq))
+        return OK;
+    uint32_t low = 0, high = c->count; // the first table whose largest key is >= key
+    while (low < high) {
+        uint32_t mid = low + (high - low) / 2;
+        if (slice_compare(c->tables[mid]->largest, key) < 0)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    c->stage = STAGE_IDLE;
+    if (low == c->count)
+        return END;
+    c->at = low;
+    c->stage = STAGE_SEEK;
+    c->passed = 0;
+    return OK;
+}
+
+static int cursor_seek(struct cursor *base, struct slice key, uint64_t seq)
+{
+    struct table_cursor *c = self(base);
+    int status = begin_seek(c, key, seq);
+    return status == OK ? run_call(c, key, seq, STAGE_SEEK) : status;
+}
+
+static void hint(struct table_cursor *c, bool near)
+{
+    struct handle h;
+    if (c->source->hint != NULL && table_handle_decode(c->table, c->index.entry.value, &h))
+        c->source->hint(c->source, c->table, h, near);
+}
+
+// The steps: the index, with a hint of the block; a nearer hint; the block, but for the search in it.
+static int aim(struct table_cursor *c, struct slice key, uint64_t seq, unsigned step)
+{
+    int status = OK;
+    if (step == 0 && c->stage == STAGE_SEEK)
+        status = run_seek(c, key, seq);
+    if (status != OK || c->stage != STAGE_SEEK_BLOCK)
+        return status;
+    if (step + 1 < AIM_STEPS) {
+        hint(c, step > 0);
+        return OK;
+    }
+    status = load(c);
+    if (status == OK)
+        block_cursor_prefetch(&c->data);
+    return status;
+}
+
+static int cursor_aim(struct cursor *base, struct slice key, uint64_t seq, unsigned step)
+{
+    struct table_cursor *c = self(base);
+    int status = begin_seek(c, key, seq);
+    if (status != OK)
+        return status;
+    c->call_id = seek_id(STAGE_SEEK, key, seq);
+    status = aim(c, key, seq, step);
+    if (status != OK && status != WAIT)
+        c->stage = STAGE_IDLE;
+    return status;
+}
+
+static int cursor_seek_before(struct cursor *base, struct slice key)
+{
+    struct table_cursor *c = self(base);
+    if (!resumes(c, STAGE_SEEK_BEFORE, key, 0)) {
+        uint32_t low = 0, high = c->count; // the first table whose smallest key is >= key
+        while (low < high) {
+            uint32_t mid = low + (high - low) / 2;
+            if (slice_compare(c->tables[mid]->smallest, key) < 0)
+                low = mid + 1;
+            else
+                high = mid;
+        }
+        c->stage = STAGE_IDLE;
+        if (low == 0)
+            return END;
+        c->at = low - 1;
+        c->stage = STAGE_SEEK_BEFORE;
+        c->passed = 0;
+    }
+    return run_call(c, key, 0, STAGE_SEEK_BEFORE);
+}
+
+static int cursor_seek_last(struct cursor *base)
+{
+    struct table_cursor *c = self(base);
+    if (c->stage == STAGE_IDLE || c->call_id != CALL_SEEK_LAST) {
+        c->stage = STAGE_IDLE;
+        if (c->count == 0)
+            return END;
+        c->at = c->count - 1;
+        c->stage = STAGE_LAST_OF_TABLE;
+        c->passed = 0;
+    }
+    c->call_id = CALL_SEEK_LAST;
+    return run(c, (struct slice){0}, 0);
+}
+
+static int cursor_next(struct cursor *base)
+{
+    struct table_cursor *c = self(base);
+    int status = c->stage == STAGE_IDLE ? done_or(c, block_cursor_next(&c->data), STAGE_NEXT_BLOCK) : OK;
+    c->call_id = CALL_NEXT;
+    return status == OK ? run(c, (struct slice){0}, 0) : status;
+}
+
+static int cursor_prev(struct cursor *base)
+{
+    struct table_cursor *c = self(base);
+    int status = c->stage == STAGE_IDLE ? done_or(c, block_cursor_prev(&c->data), STAGE_PREV_BLOCK) : OK;
+    c->call_id = CALL_PREV;
+    return status == OK ? run(c, (struct slice){0}, 0) : status;
+}
+
+static void cursor_close(struct cursor *base)
+{
+    struct table_cursor *c = self(base);
+    close_table(c);
+    block_cursor_release(&c->index);
+    block_cursor_release(&c->data);
+    free(c);
+}
+
+static const struct cursor_ops table_cursor_ops = {
+    .seek = cursor_seek,
+    .seek_before = cursor_seek_before,
+    .seek_last = cursor_seek_last,
+    .next = cursor_next,
+    .prev = cursor_prev,
+    .close = cursor_close,
+    .aim = cursor_aim,
+};
+
+struct cursor *level_cursor(struct block_source *source, struct table *const *tables, uint32_t count, struct error *err)
+{
+    struct table_cursor *c = xcalloc(1, sizeof *c);
+    c->base.ops = &table_cursor_ops;
+    c->source = source;
+    c->err = err;
+    c->tables = tables;
+    c->count = count;
+    return &c->base;
+}
+
+struct cursor *table_cursor(struct block_source *source, struct table *t, struct error *err)
+{
+    struct cursor *base = level_cursor(source, NULL, 1, err);
+    struct table_cursor *c = self(base);
+    c->single = t;
+    c->tables = &c->single;
+    return base;
+}

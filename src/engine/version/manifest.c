@@ -1,0 +1,391 @@
+// The manifest is a segment of edits (format.h), and CURRENT names the one in force. Every append is synced before it is reported, so the
+// record before is always proven; a bad last record is an edit that nobody was told of, and is left out.
+//
+// A new manifest is written beside the old one, whole and synced, before a rename switches CURRENT: at any instant CURRENT names a
+// complete one. The old file is unlinked afterwards; if that is lost in a crash, recovery does it.
+//
+// A full disk. An append that fails half-way leaves the disk in a state that we do not know, which makes the engine read-only. So that a
+// full disk does not come to that, blocks are reserved ahead of the writes: NO_SPACE is met there, where nothing has happened yet.
+//
+// After any other failure `failed` is set and every later append gets it.
+#include "engine/version/manifest.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "base/ensure.h"
+#include "engine/log/segment.h"
+
+enum {
+    PATH_SIZE = 4096,
+    CURRENT_MAX = 64,         // bytes of CURRENT
+    RESERVE_STEP = 64 * 1024, // bytes reserved ahead
+    LARGE_MIN = 256 * 1024,   // bytes below which a manifest is never large
+    LARGE_FACTOR = 4,         // times the size it began with
+};
+
+struct manifest {
+    struct env *env;
+    struct exec *exec;
+    char *dir;
+    struct file *file;
+    uint64_t number;
+    uint64_t size, reserved, first_size;
+    struct error failed;
+
+    // The append under way.
+    struct job job;
+    bool busy;
+    struct buf edit, whole; // payloads; whole is empty unless a new manifest is to be begun
+    uint64_t new_number;
+    struct error err;
+    int status;
+    void (*done_cb)(void *arg, int status, const struct error *err);
+    void *done_arg;
+};
+
+static void manifest_path(char out[PATH_SIZE], const char *dir, uint64_t number)
+{
+    snprintf(out, PATH_SIZE, "%s/MANIFEST-%" PRIu64, dir, number);
+}
+
+// --- Reading ----------------------------------------------------------------------------------------------------------------------
+
+static int read_current(struct env *env, const char *dir, uint64_t *number, struct error *err)
+{
+    char path[PATH_SIZE], expected[CURRENT_MAX];
+    snprintf(path, sizeof path, "%s/CURRENT", dir);
+    uint8_t *text;
+    size_t len;
+    int status = env_read_file(env, path, CURRENT_MAX, &text, &len, err);
+    if (status == TOO_LARGE)
+        return error_set(err, CORRUPT, path, 0, 0, "does not name a manifest");
+    if (status != OK)
+        return status;
+    text[len] = '\0'; // env_read_file leaves room
+    unsigned long long n = 0;
+    if (sscanf((char *)text, "MANIFEST-%20llu", &n) == 1)
+        snprintf(expected, sizeof expected, "MANIFEST-%llu\n", n);
+    else
+        expected[0] = '\0';
+    bool good = n > 0 && strlen(expected) == len && memcmp(expected, text, len) == 0;
+    free(text);
+    if (!good)
+        return error_set(err, CORRUPT, path, 0, 0, "does not name a manifest");
+    *number = n;
+    return OK;
+}
+
+// Wraps what an edit is found guilty of into an error with its place.
+static int edit_error(struct error *err, const char *path, uint64_t offset, const struct error *cause)
+{
+    return error_set(err, cause->status, path, offset, 0, "%s", cause->text);
+}
+
+static int load_edit(const struct segment_record *record, const char *path, struct version **version,
+    uint64_t *next_file, struct error *err)
+{
+    struct version_edit edit;
+    struct error cause = {0};
+    int status = version_edit_decode(&edit, record->payload, &cause);
+    if (status != OK)
+        return edit_error(err, path, record->offset, &cause);
+    struct version *next;
+    status = version_apply(*version, &edit, &next, &cause);
+    if (status == OK) {
+        version_unref(*version, NULL, NULL);
+        *version = next;
+        if (edit.next_file > *next_file)
+            *next_file = edit.next_file;
+    } else {
+        status = edit_error(err, path, record->offset, &cause);
+    }
+    version_edit_release(&edit);
+    return status;
+}
+
+static int load_edits(
+    struct segment_reader *reader, const char *path, struct version **version, uint64_t *next_file, struct error *err)
+{
+    struct segment_record record;
+    bool torn;
+    int status;
+    unsigned edits = 0;
+    while ((status = segment_next(reader, path, &record, &torn, err)) == OK) {
+        status = load_edit(&record, path, version, next_file, err);
+        if (status != OK)
+            return status;
+        edits++;
+    }
+    if (status == END && edits == 0)
+        return error_set(err, CORRUPT, path, 0, 0, "the manifest holds no version");
+    return status == END ? OK : status;
+}
+
+int manifest_load(struct env *env, const char *dir, struct version **version, uint64_t *next_file, uint64_t *number,
+    struct error *err)
+{
+    int status = read_current(env, dir, number, err);
+    if (status != OK)
+        return status;
+    char path[PATH_SIZE];
+    manifest_path(path, dir, *number);
+    struct segment_reader reader;
+    status = segment_open(&reader, env, path, MANIFEST_MAGIC, *number, UINT64_MAX, err);
+    if (status == NOT_FOUND)
+        return error_set(err, MISSING, path, 0, 0, "CURRENT names it, but it is not there");
+    if (status != OK)
+        return status;
+    struct version *v = version_new();
+    uint64_t next = *number + 1;
+    status = load_edits(&reader, path, &v, &next, err);
+    segment_close(&reader);
+    if (status != OK) {
+        version_unref(v, NULL, NULL);
+        return status;
+    }
+    *version = v;
+    *next_file = next;
+    return OK;
+}
+
+// --- Writing ----------------------------------------------------------------------------------------------------------------------
+
+static void encode_whole(struct buf *out, const struct version *v, uint64_t next_file)
+{
+    struct version_edit edit;
+    version_snapshot_edit(v, &edit);
+    edit.next_file = next_file;
+    version_edit_encode(&edit, out);
+    version_edit_release(&edit);
+}
+
+// A complete new file with one record, synced, but not yet named by CURRENT.
+static int write_file(struct env *env, const char *dir, uint64_t number, struct slice payload, struct file **out,
+    uint64_t *size, uint64_t *reserved, struct error *err)
+{
+    char path[PATH_SIZE];
+    manifest_path(path, dir, number);
+    struct file *file;
+    int status = env_open(env, path, FILE_OVERWRITE, &file, err);
+    if (status != OK)
+        return status;
+    struct buf bytes = {0};
+    uint8_t header[SEGMENT_HEADER_SIZE];
+    segment_header_encode(header, MANIFEST_MAGIC, number);
+    buf_append(&bytes, header, sizeof header);
+    segment_append(&bytes, number, SEGMENT_HEADER_SIZE, 0, env_now_ms(env), 0, payload);
+    struct slice piece = buf_slice(&bytes);
+    *size = bytes.len;
+    *reserved = bytes.len + RESERVE_STEP;
+    status = env->ops->allocate(env, file, *reserved, err);
+    if (status == OK)
+        status = env->ops->write(env, file, 0, &piece, 1, err);
+    if (status == OK)
+        status = env->ops->sync(env, file, err);
+    buf_release(&bytes);
+    if (status == OK) {
+        *out = file;
+        return OK;
+    }
+    env_close(env, file);
+    env->ops->unlink(env, path, NULL);
+    return status;
+}
+
+static int write_current(struct env *env, const char *path, uint64_t number, struct error *err)
+{
+    struct file *file;
+    int status = env_open(env, path, FILE_OVERWRITE, &file, err);
+    if (status != OK)
+        return status;
+    char text[CURRENT_MAX];
+    int len = snprintf(text, sizeof text, "MANIFEST-%" PRIu64 "\n", number);
+    struct slice piece = slice_of(text, (size_t)len);
+    status = env->ops->write(env, file, 0, &piece, 1, err);
+    if (status == OK)
+        status = env->ops->sync(env, file, err);
+    env_close(env, file);
+    return status;
+}
+
+// The switch. *switched tells whether CURRENT may name the new one: from then on a failure is final.
+static int switch_current(struct env *env, const char *dir, uint64_t number, bool *switched, struct error *err)
+{
+    char current[PATH_SIZE], tmp[PATH_SIZE];
+    snprintf(current, sizeof current, "%s/CURRENT", dir);
+    snprintf(tmp, sizeof tmp, "%s/CURRENT.tmp", dir);
+    *switched = false;
+    int status = write_current(env, tmp, number, err);
+    // The manifest's own directory entry has to be durable before CURRENT names it.
+    if (status == OK)
+        status = env->ops->sync_dir(env, dir, err);
+    if (status != OK) {
+        env->ops->unlink(env, tmp, NULL);
+        return status;
+    }
+    *switched = true;
+    status = env->ops->rename(env, tmp, current, err);
+    return status == OK ? env->ops->sync_dir(env, dir, err) : status;
+}
+
+int manifest_create(struct env *env, struct exec *exec, const char *dir, const struct version *version, uint64_t number,
+    uint64_t next_file, struct manifest **out, struct error *err)
+{
+    struct manifest *m = xcalloc(1, sizeof *m);
+    struct buf payload = {0};
+    encode_whole(&payload, version, next_file);
+    int status = write_file(env, dir, number, buf_slice(&payload), &m->file, &m->size, &m->reserved, err);
+    buf_release(&payload);
+    bool switched;
+    if (status == OK)
+        status = switch_current(env, dir, number, &switched, err);
+    if (status != OK) {
+        if (m->file != NULL)
+            env_close(env, m->file);
+        free(m);
+        return status;
+    }
+    m->env = env;
+    m->exec = exec;
+    m->dir = xstrdup(dir);
+    m->number = number;
+    m->first_size = m->size;
+    *out = m;
+    return OK;
+}
+
+void manifest_close(struct manifest *m)
+{
+    ENSURE(!m->busy);
+    env_close(m->env, m->file);
+    buf_release(&m->edit);
+    buf_release(&m->whole);
+    free(m->dir);
+    free(m);
+}
+
+// --- Appending, in a job ----------------------------------------------------------------------------------------------------------
+
+// The old manifest goes on if this fails before the switch.
+static int begin_new(struct manifest *m, bool *switched)
+{
+    struct file *file;
+    uint64_t size, reserved;
+    char path[PATH_SIZE];
+    *switched = false;
+    int status = write_file(m->env, m->dir, m->new_number, buf_slice(&m->whole), &file, &size, &reserved, &m->err);
+    if (status != OK)
+        return status;
+    status = switch_current(m->env, m->dir, m->new_number, switched, &m->err);
+    if (status != OK) {
+        env_close(m->env, file);
+        if (!*switched) {
+            manifest_path(path, m->dir, m->new_number);
+            m->env->ops->unlink(m->env, path, NULL);
+        }
+        return status;
+    }
+    env_close(m->env, m->file);
+    manifest_path(path, m->dir, m->number);
+    m->env->ops->unlink(m->env, path, NULL);
+    m->file = file;
+    m->number = m->new_number;
+    m->size = m->first_size = size;
+    m->reserved = reserved;
+    return OK;
+}
+
+static int reserve(struct manifest *m, uint64_t end)
+{
+    if (end <= m->reserved)
+        return OK;
+    int status = m->env->ops->allocate(m->env, m->file, end + RESERVE_STEP, &m->err);
+    if (status == OK)
+        m->reserved = end + RESERVE_STEP;
+    return status;
+}
+
+static void append_run(struct job *job)
+{
+    struct manifest *m = LIST_ENTRY(job, struct manifest, job);
+    if (m->whole.len > 0) {
+        bool switched;
+        m->status = begin_new(m, &switched);
+        if (m->status == OK)
+            return;
+        if (switched) {
+            m->failed = m->err;
+            return;
+        }
+    }
+    struct buf bytes = {0};
+    segment_append(&bytes, m->number, m->size, 0, env_now_ms(m->env), (uint32_t)m->size, buf_slice(&m->edit));
+    struct slice piece = buf_slice(&bytes);
+    m->status = reserve(m, m->size + bytes.len);
+    bool reserved = m->status == OK;
+    if (m->status == OK)
+        m->status = m->env->ops->write(m->env, m->file, m->size, &piece, 1, &m->err);
+    if (m->status == OK)
+        m->status = m->env->ops->sync(m->env, m->file, &m->err);
+    if (m->status == OK)
+        m->size += bytes.len;
+    else if (reserved || m->status != NO_SPACE)
+        m->failed = m->err;
+    buf_release(&bytes);
+}
+
+static void append_done(struct job *job)
+{
+    struct manifest *m = LIST_ENTRY(job, struct manifest, job);
+    m->busy = false;
+    // A write that meets a full disk behind its reservation is as final as any other; it is not told as something to try again.
+    if (m->failed.status != OK && m->status == NO_SPACE)
+        m->status = m->err.status = IO;
+    m->done_cb(m->done_arg, m->status, &m->err);
+}
+
+// The answer of a manifest that has failed before, in a job of its own: a callback never fires inside the call.
+static void refuse_run(struct job *job)
+{
+    struct manifest *m = LIST_ENTRY(job, struct manifest, job);
+    m->err = m->failed;
+    m->status = m->failed.status;
+}
+
+void manifest_append(struct manifest *m, const struct version_edit *edit, const struct version *version_after,
+    uint64_t next_file, uint64_t new_number, void (*done_cb)(void *arg, int status, const struct error *err), void *arg)
+{
+    ENSURE(!m->busy);
+    struct version_edit numbered = *edit;
+    numbered.next_file = next_file;
+    buf_clear(&m->edit);
+    buf_clear(&m->whole);
+    version_edit_encode(&numbered, &m->edit);
+    if (new_number != 0)
+        encode_whole(&m->whole, version_after, next_file);
+    m->new_number = new_number;
+    m->err = (struct error){0};
+    m->busy = true;
+    m->done_cb = done_cb;
+    m->done_arg = arg;
+    m->job = (struct job){.run = m->failed.status == OK ? append_run : refuse_run, .done = append_done};
+    exec_submit(m->exec, LANE_FILES, &m->job);
+}
+
+void manifest_fail(struct manifest *m, const struct error *cause)
+{
+    ENSURE(!m->busy);
+    m->failed = *cause;
+}
+
+bool manifest_is_large(const struct manifest *m)
+{
+    return m->size > LARGE_MIN && m->size > LARGE_FACTOR * m->first_size;
+}
+
+uint64_t manifest_number(const struct manifest *m)
+{
+    return m->number;
+}

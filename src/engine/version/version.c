@@ -1,0 +1,343 @@
+// A version is an immutable picture of the tables, so that a reader who holds one is never disturbed, and publishing a change is one
+// pointer. Each version has arrays of pointers to shared tables; building one copies the pointers (a few thousand at a hundred
+// gigabytes), which is cheap beside the megabytes that any edit stands for.
+//
+// Invariants of a version: the tables of levels >= 1 are sorted and their key ranges are disjoint; level 0 is newest first; no number
+// occurs twice; `counts` is the sum over all tables; `drops` holds each drop that some table may still need. version_apply() is where they
+// are enforced, because an edit also comes from the disk: what does not fit is CORRUPT, never an assertion.
+//
+// A drop may be forgotten when no table overlaps its prefix, has entries older than it, and was written by a job that did not know
+// the drop (clean_seq). Without the last rule a table with keys on both sides of the prefix would keep the drop for ever.
+#include "engine/version/version.h"
+
+#include "base/alloc.h"
+#include "base/ensure.h"
+
+struct table *table_meta_new(void)
+{
+    struct table *t = xcalloc(1, sizeof *t);
+    t->refs = 1;
+    return t;
+}
+
+struct table *table_ref(struct table *t)
+{
+    t->refs++;
+    return t;
+}
+
+static void free_range(struct table *t)
+{
+    free((void *)(uintptr_t)t->smallest.data);
+    free((void *)(uintptr_t)t->largest.data);
+}
+
+void table_unref(struct table *t)
+{
+    ENSURE(t->refs > 0);
+    if (--t->refs > 0)
+        return;
+    free_range(t);
+    free(t->built_index.data);
+    free(t->built_filter.data);
+    free(t);
+}
+
+void table_set_range(struct table *t, struct slice smallest, struct slice largest)
+{
+    char *low = xstrndup(smallest.data, smallest.len), *high = xstrndup(largest.data, largest.len);
+    free_range(t);
+    t->smallest = slice_of(low, smallest.len);
+    t->largest = slice_of(high, largest.len);
+}
+
+static bool table_overlaps(const struct table *t, struct slice smallest, struct slice largest)
+{
+    return slice_compare(t->largest, smallest) >= 0 && slice_compare(t->smallest, largest) <= 0;
+}
+
+bool table_needs_drop(const struct table *t, const struct drop *d)
+{
+    if (t->seq_min >= d->seq || t->clean_seq >= d->seq || slice_compare(t->largest, d->prefix) < 0)
+        return false;
+    return slice_compare(t->smallest, d->prefix) <= 0 || slice_starts_with(t->smallest, d->prefix);
+}
+
+bool table_inside_drop(const struct table *t, const struct drop *d)
+{
+    return t->seq_max < d->seq && slice_starts_with(t->smallest, d->prefix) && slice_starts_with(t->largest, d->prefix);
+}
+
+struct version *version_new(void)
+{
+    struct version *v = xcalloc(1, sizeof *v);
+    v->refs = 1;
+    return v;
+}
+
+struct version *version_ref(struct version *v)
+{
+    v->refs++;
+    return v;
+}
+
+void version_unref(struct version *v, void (*table_gone)(void *arg, struct table *t), void *arg)
+{
+    ENSURE(v->refs > 0);
+    if (--v->refs > 0)
+        return;
+    for (unsigned l = 0; l < ENGINE_LEVELS; l++) {
+        for (uint32_t i = 0; i < v->levels[l].count; i++) {
+            struct table *t = v->levels[l].tables[i];
+            if (t->refs == 1 && table_gone != NULL)
+                table_gone(arg, t);
+            table_unref(t);
+        }
+        free(v->levels[l].tables);
+    }
+    free(v->log_ends);
+    drop_set_release(&v->drops);
+    counts_release(&v->counts);
+    free(v);
+}
+
+// --- Applying an edit -------------------------------------------------------------------------------------------------------------
+
+static bool is_removed(const struct version_edit *edit, unsigned level, uint64_t number, bool *seen)
+{
+    for (uint32_t i = 0; i < edit->removed_count; i++) {
+        if (edit->removed[i].level == level && edit->removed[i].number == number && !seen[i]) {
+            seen[i] = true;
+            return true;
+        }
+    }
+    return false;
+}
+
+static int compare_newest_first(const void *left, const void *right)
+{
+    const struct table *a = *(struct table *const *)left, *b = *(struct table *const *)right;
+    if (a->seq_max != b->seq_max)
+        return a->seq_max < b->seq_max ? 1 : -1;
+    return (a->number < b->number) - (a->number > b->number);
+}
+
+static int compare_smallest(const void *left, const void *right)
+{
+    const struct table *a = *(struct table *const *)left, *b = *(struct table *const *)right;
+    return slice_compare(a->smallest, b->smallest);
+}
+
+static uint32_t added_to_level(const struct version_edit *edit, unsigned level)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < edit->added_count; i++)
+        n += edit->added[i].level == level;
+    return n;
+}
+
+static int check_level(const struct level *l, unsigned number, struct error *err)
+{
+    for (uint32_t i = 1; i < l->count; i++) {
+        const struct table *before = l->tables[i - 1], *t = l->tables[i];
+        if (number > 0 && slice_compare(before->largest, t->smallest) >= 0)
+            return error_set(err, CORRUPT, NULL, 0, 0, "tables %llu and %llu of level %u overlap",
+                (unsigned long long)before->number, (unsigned long long)t->number, number);
+    }
+    return OK;
+}
+
+static int apply_level(const struct level *from, const struct version_edit *edit, unsigned number, bool *seen,
+    struct level *to, struct error *err)
+{
+    uint32_t added = added_to_level(edit, number);
+    to->tables = xmalloc((from->count + added + 1) * sizeof(struct table *));
+    for (uint32_t i = 0; i < from->count; i++)
+        if (!is_removed(edit, number, from->tables[i]->number, seen))
+            to->tables[to->count++] = table_ref(from->tables[i]);
+    for (uint32_t i = 0; i < edit->added_count; i++)
+        if (edit->added[i].level == number)
+            to->tables[to->count++] = table_ref(edit->added[i].table);
+    for (uint32_t i = 0; i < to->count; i++)
+        to->bytes += to->tables[i]->size;
+    if (added == 0)
+        return OK;
+    qsort(to->tables, to->count, sizeof *to->tables, number == 0 ? compare_newest_first : compare_smallest);
+    return check_level(to, number, err);
+}
+
+static int compare_numbers(const void *left, const void *right)
+{
+    uint64_t a = *(const uint64_t *)left, b = *(const uint64_t *)right;
+    return (a > b) - (a < b);
+}
+
+static int check_numbers(const struct version *v, struct error *err)
+{
+    uint32_t count = 0, n = 0;
+    for (unsigned l = 0; l < ENGINE_LEVELS; l++)
+        count += v->levels[l].count;
+    uint64_t *numbers = xmalloc((count + 1) * sizeof *numbers);
+    for (unsigned l = 0; l < ENGINE_LEVELS; l++)
+        for (uint32_t i = 0; i < v->levels[l].count; i++)
+            numbers[n++] = v->levels[l].tables[i]->number;
+    qsort(numbers, n, sizeof *numbers, compare_numbers);
+    int status = OK;
+    for (uint32_t i = 1; i < n && status == OK; i++)
+        if (numbers[i] == numbers[i - 1])
+            status = error_set(err, CORRUPT, NULL, 0, 0, "table %llu is there twice", (unsigned long long)numbers[i]);
+    free(numbers);
+    return status;
+}
+
+static int apply_tables(
+    const struct version *base, const struct version_edit *edit, struct version *v, struct error *err)
+{
+    bool *seen = xcalloc(edit->removed_count + 1, sizeof *seen);
+    int status = OK;
+    for (unsigned l = 0; l < ENGINE_LEVELS && status == OK; l++)
+        status = apply_level(&base->levels[l], edit, l, seen, &v->levels[l], err);
+    for (uint32_t i = 0; i < edit->removed_count && status == OK; i++)
+        if (!seen[i])
+            status = error_set(err, CORRUPT, NULL, 0, 0, "table %llu is not in level %u",
+                (unsigned long long)edit->removed[i].number, edit->removed[i].level);
+    free(seen);
+    return status == OK && edit->added_count > 0 ? check_numbers(v, err) : status;
+}
+
+static void apply_log_ends(const struct version *base, const struct version_edit *edit, struct version *v)
+{
+    v->log_ends = xmalloc((base->log_end_count + edit->log_end_count + 1) * sizeof *v->log_ends);
+    for (uint32_t i = 0; i < base->log_end_count; i++)
+        if (base->log_ends[i].number >= v->log_start)
+            v->log_ends[v->log_end_count++] = base->log_ends[i];
+    for (uint32_t i = 0; i < edit->log_end_count; i++)
+        if (edit->log_ends[i].number >= v->log_start)
+            v->log_ends[v->log_end_count++] = edit->log_ends[i];
+}
+
+static bool drop_is_needed(const struct version *v, const struct drop *d)
+{
+    for (unsigned l = 0; l < ENGINE_LEVELS; l++) {
+        const struct level *level = &v->levels[l];
+        uint32_t i = l == 0 ? 0 : version_find(level, d->prefix);
+        for (; i < level->count; i++) {
+            const struct table *t = level->tables[i];
+            if (table_needs_drop(t, d))
+                return true;
+            if (l > 0 && slice_compare(t->smallest, d->prefix) > 0 && !slice_starts_with(t->smallest, d->prefix))
+                break;
+        }
+    }
+    return false;
+}
+
+static bool edit_finishes(const struct version_edit *edit, uint32_t done, const struct drop *d)
+{
+    for (uint32_t i = 0; i < done; i++)
+        if (edit->drops_done.items[i].seq == d->seq && slice_equal(edit->drops_done.items[i].prefix, d->prefix))
+            return true;
+    return false;
+}
+
+static void apply_drops(const struct drop_set *drops, struct version_edit *edit, uint32_t done, struct version *v)
+{
+    for (uint32_t i = 0; i < drops->count; i++) {
+        const struct drop *d = &drops->items[i];
+        if (edit_finishes(edit, done, d))
+            continue;
+        if (drop_is_needed(v, d))
+            drop_set_add(&v->drops, d->prefix, d->seq);
+        else
+            drop_set_add(&edit->drops_done, d->prefix, d->seq);
+    }
+}
+
+static void apply_counts(const struct version *base, const struct version_edit *edit, struct version *v)
+{
+    counts_add_all(&v->counts, &base->counts);
+    for (uint32_t i = 0; i < edit->drops.count; i++)
+        counts_forget(&v->counts, edit->drops.items[i].prefix);
+    counts_add_all(&v->counts, &edit->counts);
+}
+
+int version_apply(const struct version *base, struct version_edit *edit, struct version **out, struct error *err)
+{
+    struct version *v = version_new();
+    v->last_seq = edit->last_seq != 0 ? edit->last_seq : base->last_seq;
+    v->log_start = edit->log_start != 0 ? edit->log_start : base->log_start;
+    int status = OK;
+    if (v->last_seq < base->last_seq || v->log_start < base->log_start)
+        status = error_set(err, CORRUPT, NULL, 0, 0, "an edit goes back from sequence number %llu to %llu",
+            (unsigned long long)base->last_seq, (unsigned long long)v->last_seq);
+    if (status == OK)
+        status = apply_tables(base, edit, v, err);
+    if (status != OK) {
+        version_unref(v, NULL, NULL);
+        return status;
+    }
+    apply_log_ends(base, edit, v);
+    uint32_t done = edit->drops_done.count;
+    apply_drops(&base->drops, edit, done, v);
+    apply_drops(&edit->drops, edit, done, v);
+    drop_set_finish(&v->drops);
+    apply_counts(base, edit, v);
+    *out = v;
+    return OK;
+}
+
+void version_snapshot_edit(const struct version *v, struct version_edit *out)
+{
+    *out = (struct version_edit){.last_seq = v->last_seq, .log_start = v->log_start};
+    for (uint32_t i = 0; i < v->log_end_count; i++)
+        version_edit_add_log_end(out, v->log_ends[i]);
+    for (unsigned l = 0; l < ENGINE_LEVELS; l++)
+        for (uint32_t i = 0; i < v->levels[l].count; i++)
+            version_edit_add(out, l, v->levels[l].tables[i]);
+    for (uint32_t i = 0; i < v->drops.count; i++)
+        drop_set_add(&out->drops, v->drops.items[i].prefix, v->drops.items[i].seq);
+    counts_add_all(&out->counts, &v->counts);
+}
+
+// --- Questions --------------------------------------------------------------------------------------------------------------------
+
+uint32_t version_find(const struct level *level, struct slice key)
+{
+    uint32_t low = 0, high = level->count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (slice_compare(level->tables[middle]->largest, key) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static bool level_overlaps(const struct level *level, unsigned number, struct slice smallest, struct slice largest)
+{
+    uint32_t i = number == 0 ? 0 : version_find(level, smallest);
+    uint32_t end = number == 0 || i == level->count ? level->count : i + 1;
+    for (; i < end; i++)
+        if (table_overlaps(level->tables[i], smallest, largest))
+            return true;
+    return false;
+}
+
+bool version_overlaps_below(const struct version *v, unsigned level, struct slice smallest, struct slice largest)
+{
+    for (unsigned l = level + 1; l < ENGINE_LEVELS; l++)
+        if (level_overlaps(&v->levels[l], l, smallest, largest))
+            return true;
+    return false;
+}
+
+bool version_key_below(const struct version *v, unsigned level, struct slice key)
+{
+    return version_overlaps_below(v, level, key, key);
+}
+
+bool version_dropped(const struct version *v, struct slice key, uint64_t seq)
+{
+    return drop_set_find(&v->drops, key, seq) != 0;
+}

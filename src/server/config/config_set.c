@@ -1,0 +1,114 @@
+// CONFIG SET: all pairs or none, in three passes: find the rows and check that they may be set, parse and store, put into effect. What fails in
+// the second or third takes back what was stored, and puts that into effect again. Texts and their order are those of Redis.
+#include "server/config/config_row.h"
+
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "base/ensure.h"
+
+struct change {
+    int index;
+    char *old;
+    bool was_given;
+    bool stored, applied;
+};
+
+static bool fail(struct buf *error, const struct directive *row, struct slice given, const char *why)
+{
+    bool alias = row->alias != NULL && slice_equal_nocase(given, row->alias);
+    buf_printf(
+        error, "ERR CONFIG SET failed (possibly related to argument '%s') - %s", alias ? row->alias : row->name, why);
+    return false;
+}
+
+// The first pair that may not be set decides what is said.
+static bool find_rows(
+    struct change *changes, const struct slice *pairs, int count, bool protected_ok, struct buf *error)
+{
+    for (int i = 0; i < count; i++) {
+        struct slice name = pairs[2 * i];
+        int index = config_find(name);
+        if (index < 0 || (config_row(index)->flags & DIRECTIVE_FILE_ONLY)) {
+            buf_printf(error, "ERR Unknown option or number of arguments for CONFIG SET - '%.*s'",
+                name.len < 128 ? (int)name.len : 128, (const char *)name.data);
+            return false;
+        }
+        const struct directive *row = config_row(index);
+        if ((row->flags & DIRECTIVE_PROTECTED) && !protected_ok)
+            return fail(error, row, name, "can't set protected config");
+        if (row->flags & DIRECTIVE_IMMUTABLE)
+            return fail(error, row, name, "can't set immutable config");
+        for (int j = 0; j < i; j++)
+            if (changes[j].index == index)
+                return fail(error, row, name, "duplicate parameter");
+        changes[i].index = index;
+    }
+    return true;
+}
+
+static bool store(struct config *c, struct change *change, struct slice text, struct buf *scratch, const char **why)
+{
+    const struct directive *row = config_row(change->index);
+    struct slice *words = NULL;
+    int count = 1;
+    if (row->type >= DIRECTIVE_WORDS)
+        count = config_split_value(text, &words);
+    struct config_value value;
+    const char *old = c->slots[change->index].text;
+    bool ok = config_parse_value(row, old, false, words != NULL ? words : &text, count, &value, scratch, why);
+    free(words);
+    if (!ok)
+        return false;
+    change->old = xstrdup(old);
+    change->was_given = c->slots[change->index].given;
+    change->stored = true;
+    config_assign(c, change->index, &value);
+    return true;
+}
+
+static void take_back(struct config *c, struct change *change)
+{
+    struct buf scratch = {0};
+    struct change again = {.index = change->index};
+    const char *why;
+    ENSURE(store(c, &again, slice_cstr(change->old), &scratch, &why));
+    c->slots[change->index].given = change->was_given;
+    free(again.old);
+    buf_release(&scratch);
+}
+
+bool config_set(struct config *c, const struct slice *pairs, int count, bool protected_ok, config_apply apply,
+    void *arg, struct buf *error)
+{
+    struct change *changes = xcalloc((size_t)count, sizeof *changes);
+    struct buf scratch = {0};
+    const char *why = NULL;
+    bool ok = find_rows(changes, pairs, count, protected_ok, error);
+    for (int i = 0; ok && i < count; i++) {
+        ok = store(c, &changes[i], pairs[2 * i + 1], &scratch, &why);
+        if (!ok)
+            fail(error, config_row(changes[i].index), pairs[2 * i], why);
+    }
+    if (ok)
+        config_derive(c);
+    for (int i = 0; ok && apply != NULL && i < count; i++) {
+        changes[i].applied = true;
+        ok = apply(arg, config_row(changes[i].index), &why);
+        if (!ok)
+            fail(error, config_row(changes[i].index), pairs[2 * i], why);
+    }
+    for (int i = 0; !ok && i < count; i++)
+        if (changes[i].stored)
+            take_back(c, &changes[i]);
+    if (!ok)
+        config_derive(c);
+    for (int i = 0; !ok && i < count; i++)
+        if (changes[i].applied)
+            apply(arg, config_row(changes[i].index), &why);
+    for (int i = 0; i < count; i++)
+        free(changes[i].old);
+    free(changes);
+    buf_release(&scratch);
+    return ok;
+}

@@ -1,0 +1,271 @@
+// The picker is pure, so whole lives of a database can be played: plans are carried out on tables that exist as descriptions only. Each plan is
+// checked for what makes it right, and carrying out plans must come to an end in a state where nothing is over its limit.
+#include "base/alloc.h"
+#include "engine/compaction/picker.h"
+#include "tests/engine/table/fake_table.h"
+
+enum { STEPS_MAX = 3000 };
+
+static struct picker_options options_for_test(void)
+{
+    return (struct picker_options){.level0_file_limit = 4,
+        .base_level_bytes = 40000,
+        .target_file_size = 10000,
+        .now_ms = 1000,
+        .oldest_snapshot = SEQ_MAX};
+}
+
+static bool is_input(const struct plan *p, const struct table *t)
+{
+    for (int side = 0; side < 2; side++)
+        for (uint32_t i = 0; i < p->input_count[side]; i++)
+            if (p->inputs[side][i] == t)
+                return true;
+    return false;
+}
+
+static void bounds(const struct plan *p, struct slice *low, struct slice *high)
+{
+    bool first = true;
+    for (int side = 0; side < 2; side++) {
+        for (uint32_t i = 0; i < p->input_count[side]; i++) {
+            struct table *t = p->inputs[side][i];
+            if (first || slice_compare(t->smallest, *low) < 0)
+                *low = t->smallest;
+            if (first || slice_compare(t->largest, *high) > 0)
+                *high = t->largest;
+            first = false;
+        }
+    }
+}
+
+static bool overlaps(const struct table *t, struct slice low, struct slice high)
+{
+    return slice_compare(t->smallest, high) <= 0 && slice_compare(t->largest, low) >= 0;
+}
+
+static void check_plan(const struct version *v, const struct plan *p)
+{
+    struct slice low = {0}, high = {0};
+    bounds(p, &low, &high);
+    cr_assert_gt(p->input_count[0], 0);
+    cr_assert(p->output_level == p->level || p->output_level == p->level + 1);
+    if (p->kind == PLAN_DELETE)
+        return;
+    bool below = false;
+    for (unsigned l = p->output_level + 1; l < ENGINE_LEVELS; l++)
+        for (uint32_t i = 0; i < v->levels[l].count; i++)
+            below |= overlaps(v->levels[l].tables[i], low, high);
+    cr_assert_eq(p->bottom, !below);
+    // Nothing that the outputs would overlap, or older entries of the same keys in level 0, is left out.
+    for (uint32_t i = 0; i < v->levels[p->output_level].count; i++)
+        if (overlaps(v->levels[p->output_level].tables[i], low, high) && p->output_level > 0)
+            cr_assert(is_input(p, v->levels[p->output_level].tables[i]));
+    if (p->level == 0)
+        cr_assert_eq(p->input_count[0], v->levels[0].count);
+    if (p->kind == PLAN_MOVE)
+        cr_assert_eq(p->input_count[1], 0);
+}
+
+// What a merge would write: one table over the whole range, clean as far as the rules promise.
+static struct table *merged(const struct version *v, const struct plan *p, uint64_t number)
+{
+    struct slice low = {0}, high = {0};
+    bounds(p, &low, &high);
+    struct table *out = table_meta_new();
+    out->number = number;
+    out->seq_min = SEQ_MAX;
+    out->clean_seq = v->last_seq;
+    table_set_range(out, low, high);
+    for (int side = 0; side < 2; side++) {
+        for (uint32_t i = 0; i < p->input_count[side]; i++) {
+            const struct table *t = p->inputs[side][i];
+            out->size += t->size;
+            out->entries += t->entries;
+            out->deletes += p->bottom ? 0 : t->deletes;
+            out->in_doubt += p->bottom ? 0 : t->in_doubt;
+            out->seq_min = t->seq_min < out->seq_min ? t->seq_min : out->seq_min;
+            out->seq_max = t->seq_max > out->seq_max ? t->seq_max : out->seq_max;
+        }
+    }
+    return out;
+}
+
+static struct version *carry_out(struct version *v, const struct plan *p, uint64_t number)
+{
+    struct version_edit e = {0};
+    for (int side = 0; side < 2; side++)
+        for (uint32_t i = 0; i < p->input_count[side]; i++)
+            version_edit_remove(&e, side == 0 ? p->level : p->output_level, p->inputs[side][i]->number);
+    if (p->kind == PLAN_MERGE)
+        edit_add_fake(&e, p->output_level, merged(v, p, number));
+    if (p->kind == PLAN_MOVE)
+        for (uint32_t i = 0; i < p->input_count[0]; i++)
+            version_edit_add(&e, p->output_level, p->inputs[0][i]);
+    return advance(v, &e);
+}
+
+static struct version *random_version(struct random *r)
+{
+    struct version_edit e = {.last_seq = 10000};
+    uint64_t number = 1;
+    for (uint64_t i = random_below(r, 12); i > 0; i--) {
+        char low[16], high[16];
+        random_key(r, low);
+        random_key(r, high);
+        bool ordered = strcmp(low, high) <= 0;
+        struct table *t =
+            fake_table(number, ordered ? low : high, ordered ? high : low, 5000 + 10 * number, 5009 + 10 * number);
+        number++;
+        t->in_doubt = random_below(r, 100);
+        t->deletes = random_below(r, 100);
+        edit_add_fake(&e, 0, t);
+    }
+    for (unsigned l = 1; l < 5; l++) {
+        for (unsigned at = (unsigned)random_below(r, 50); at < 980; at += 20 + (unsigned)random_below(r, 200)) {
+            char low[16], high[16];
+            snprintf(low, sizeof low, "b%03u", at);
+            snprintf(high, sizeof high, "b%03u", at + (unsigned)random_below(r, 20));
+            struct table *t = fake_table(number++, low, high, 1, 4000 / l);
+            t->in_doubt = random_below(r, 3) * 20;
+            t->deletes = random_below(r, 70);
+            if (random_below(r, 4) == 0) {
+                t->expiring = random_below(r, 100);
+                t->expire_min = 1 + (int64_t)random_below(r, 1200);
+                t->expire_max = t->expire_min + (int64_t)random_below(r, 1000);
+            }
+            edit_add_fake(&e, l, t);
+        }
+    }
+    for (uint64_t i = random_below(r, 4); i > 0; i--) {
+        char prefix[16];
+        snprintf(prefix, sizeof prefix, "b%0*u", (int)(1 + random_below(r, 3)), (unsigned)random_below(r, 10));
+        drop_set_add(&e.drops, slice_cstr(prefix), 3000 + i);
+    }
+    return advance(version_new(), &e);
+}
+
+Test(picker, plans_are_right_and_come_to_an_end)
+{
+    for (uint64_t seed = 1; seed <= 300; seed++) {
+        struct random r = {seed};
+        struct version *v = random_version(&r);
+        struct picker_options o = options_for_test();
+        o.idle = random_below(&r, 2);
+        o.oldest_snapshot = random_below(&r, 2) ? random_below(&r, 6000) : SEQ_MAX;
+        struct plan p;
+        unsigned steps = 0;
+        while (picker_pick(v, &o, &p) == OK) {
+            check_plan(v, &p);
+            v = carry_out(v, &p, 1000 + steps);
+            plan_release(&p);
+            cr_assert_lt(++steps, STEPS_MAX, "seed %lu does not end", seed);
+        }
+        cr_assert_lt(v->levels[0].count, o.level0_file_limit);
+        uint64_t limit = o.base_level_bytes;
+        for (unsigned l = 1; l < ENGINE_LEVELS - 1; l++, limit *= 10)
+            cr_assert_lt(v->levels[l].bytes, limit, "seed %lu level %u", seed, l);
+        cr_assert_eq(picker_debt(v, &o), 0);
+        version_unref(v, NULL, NULL);
+    }
+}
+
+Test(picker, everything_once_ends_in_one_level_rewritten)
+{
+    for (uint64_t seed = 1; seed <= 100; seed++) {
+        struct random r = {seed};
+        struct version *v = random_version(&r);
+        struct plan p;
+        unsigned steps = 0;
+        while (picker_pick_all(v, 1000, v->last_seq, &p) == OK) {
+            check_plan(v, &p);
+            v = carry_out(v, &p, 1000 + steps);
+            plan_release(&p);
+            cr_assert_lt(++steps, STEPS_MAX, "seed %lu does not end", seed);
+        }
+        unsigned used = 0;
+        for (unsigned l = 0; l < ENGINE_LEVELS; l++) {
+            used += v->levels[l].count > 0;
+            for (uint32_t i = 0; i < v->levels[l].count; i++)
+                cr_assert_geq(v->levels[l].tables[i]->number, 1000);
+        }
+        cr_assert_leq(used, 1);
+        version_unref(v, NULL, NULL);
+    }
+}
+
+Test(picker, tables_inside_a_drop_are_deleted_unless_a_snapshot_needs_them)
+{
+    struct version_edit e = {.last_seq = 100};
+    edit_add_fake(&e, 2, fake_table(1, "pa", "pz", 1, 40));
+    edit_add_fake(&e, 2, fake_table(2, "q", "r", 1, 40));
+    edit_add_fake(&e, 3, fake_table(3, "pa", "pb", 60, 70)); // newer than the drop
+    drop_set_add(&e.drops, slice_cstr("p"), 50);
+    struct version *v = advance(version_new(), &e);
+    struct picker_options o = options_for_test();
+    struct plan p;
+    o.oldest_snapshot = 45;
+    cr_assert_eq(picker_pick(v, &o, &p), NOT_FOUND);
+    o.oldest_snapshot = 50;
+    cr_assert_eq(picker_pick(v, &o, &p), OK);
+    cr_assert_eq(p.kind, PLAN_DELETE);
+    cr_assert_eq(p.input_count[0], 1);
+    cr_assert_eq(p.inputs[0][0]->number, 1);
+    v = carry_out(v, &p, 0);
+    plan_release(&p);
+    cr_assert_eq(v->drops.count, 0);
+    version_unref(v, NULL, NULL);
+}
+
+Test(picker, disjoint_level0_tables_are_moved_not_rewritten)
+{
+    struct version_edit e = {.last_seq = 100};
+    for (uint64_t i = 0; i < 4; i++) {
+        char low[] = {(char)('a' + 2 * i), '0', 0}, high[] = {(char)('a' + 2 * i), '9', 0};
+        edit_add_fake(&e, 0, fake_table(i + 1, low, high, 10 * i + 1, 10 * i + 9));
+    }
+    struct version *v = advance(version_new(), &e);
+    struct picker_options o = options_for_test();
+    struct plan p;
+    cr_assert_eq(picker_pick(v, &o, &p), OK);
+    cr_assert_eq(p.kind, PLAN_MOVE);
+    cr_assert_eq(p.input_count[0], 4);
+    plan_release(&p);
+    version_unref(v, NULL, NULL);
+}
+
+Test(picker, expiry_is_foreseen)
+{
+    struct version_edit e = {.last_seq = 100};
+    struct table *t = fake_table(1, "a", "b", 1, 9);
+    t->expiring = 100;
+    t->expire_min = 10000;
+    t->expire_max = 20000;
+    edit_add_fake(&e, 1, t);
+    struct version *v = advance(version_new(), &e);
+    struct picker_options o = options_for_test();
+    struct plan p;
+    cr_assert_eq(picker_pick(v, &o, &p), NOT_FOUND);
+    o.now_ms = picker_next_expiry(v, o.now_ms);
+    cr_assert(o.now_ms > 12000 && o.now_ms < 13000);
+    cr_assert_eq(picker_pick(v, &o, &p), OK);
+    cr_assert_eq(p.output_level, 1);
+    cr_assert(p.bottom);
+    plan_release(&p);
+    cr_assert_eq(picker_next_expiry(v, o.now_ms), INT64_MAX);
+    version_unref(v, NULL, NULL);
+}
+
+Test(picker, tables_being_compacted_are_left_alone)
+{
+    struct version_edit e = {.last_seq = 100};
+    for (uint64_t i = 1; i <= 9; i++)
+        edit_add_fake(&e, 0, fake_table(i, "a", "b", 10 * i, 10 * i + 9));
+    struct version *v = advance(version_new(), &e);
+    struct picker_options o = options_for_test();
+    struct plan p;
+    v->levels[0].tables[3]->being_compacted = true;
+    cr_assert_eq(picker_pick(v, &o, &p), NOT_FOUND);
+    cr_assert_gt(picker_debt(v, &o), 0);
+    version_unref(v, NULL, NULL);
+}
