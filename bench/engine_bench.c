@@ -1,10 +1,12 @@
 // engine_bench: the engine's workloads, and the same on LevelDB.
 //
-// Each store runs the list of workloads in a process of its own; with several rounds the stores take turns (A B A B), so that a change of
-// the machine's speed meets both. What is printed is the median over the rounds, and the ratio of medians. fill workloads begin with an
-// empty directory, the others use what is there; before a workload the store may finish its background work, which is not timed.
-// Write amplification is what the process wrote (wchar of /proc/self/io, so the log is in it) over keys and values written; space
-// amplification is the directory's size over the live keys and values, both at the end of the workload.
+// Each store runs the list of workloads in a process of its own; with several rounds the stores
+// take turns (A B A B), so that a change of the machine's speed meets both. What is printed is the
+// median over the rounds, and the ratio of medians. fill workloads begin with an empty directory,
+// the others use what is there; before a workload the store may finish its background work, which
+// is not timed. Write amplification is what the process wrote (wchar of /proc/self/io, so the log
+// is in it) over keys and values written; space amplification is the directory's size over the live
+// keys and values, both at the end of the workload.
 #include <ctype.h>
 #include <dirent.h>
 #include <getopt.h>
@@ -82,7 +84,8 @@ static void write_many(struct run *r, enum write_kind kind)
 {
     const struct settings *s = r->settings;
     uint8_t *bytes = xmalloc((size_t)s->batch * s->key_size);
-    struct slice *keys = xcalloc(s->batch, sizeof *keys), *values = xcalloc(s->batch, sizeof *values);
+    struct slice *keys = xcalloc(s->batch, sizeof *keys),
+                 *values = xcalloc(s->batch, sizeof *values);
     for (uint64_t i = 0; i < s->num; i += s->batch) {
         for (unsigned j = 0; j < s->batch; j++) {
             uint8_t *key = bytes + (size_t)j * s->key_size;
@@ -318,7 +321,8 @@ static void run_store(const struct settings *s, const struct store_ops *ops, int
     free(r.value_pool);
 }
 
-static void run_in_child(const struct settings *s, const struct store_ops *ops, struct result *results)
+static void run_in_child(
+    const struct settings *s, const struct store_ops *ops, struct result *results)
 {
     int ends[2];
     if (pipe(ends) != 0)
@@ -342,7 +346,8 @@ static void run_in_child(const struct settings *s, const struct store_ops *ops, 
 
 static int by_speed(const void *a, const void *b)
 {
-    double x = ((const struct result *)a)->ops_per_second, y = ((const struct result *)b)->ops_per_second;
+    double x = ((const struct result *)a)->ops_per_second,
+           y = ((const struct result *)b)->ops_per_second;
     return (x > y) - (x < y);
 }
 
@@ -354,10 +359,11 @@ static void print_cell(double value)
         printf(" %6s", "-");
 }
 
-static void print_results(const struct settings *s, struct result all[MAX_STORES][MAX_WORKLOADS][MAX_ROUNDS])
+static void print_results(
+    const struct settings *s, struct result all[MAX_STORES][MAX_WORKLOADS][MAX_ROUNDS])
 {
-    printf("%-17s %-8s %11s %9s %9s %9s %10s %6s %6s %6s\n", "workload", "store", "ops/s", "p50 us", "p99 us",
-        "p99.9 us", "max us", "w-amp", "s-amp", "ratio");
+    printf("%-17s %-8s %11s %9s %9s %9s %10s %6s %6s %6s\n", "workload", "store", "ops/s", "p50 us",
+        "p99 us", "p99.9 us", "max us", "w-amp", "s-amp", "ratio");
     for (unsigned w = 0; w < s->workload_count; w++) {
         double speeds[MAX_STORES] = {0};
         for (unsigned i = s->store_count; i-- > 0;) {
@@ -365,8 +371,8 @@ static void print_results(const struct settings *s, struct result all[MAX_STORES
             qsort(rounds, s->rounds, sizeof rounds[0], by_speed);
             struct result m = rounds[s->rounds / 2];
             speeds[i] = m.ops_per_second;
-            printf("%-17s %-8s %11.0f %9.2f %9.2f %9.2f %10.0f", s->workloads[w], s->stores[i]->name, m.ops_per_second,
-                m.p50_us, m.p99_us, m.p999_us, m.max_us);
+            printf("%-17s %-8s %11.0f %9.2f %9.2f %9.2f %10.0f", s->workloads[w],
+                s->stores[i]->name, m.ops_per_second, m.p50_us, m.p99_us, m.p999_us, m.max_us);
             print_cell(m.write_amplification);
             print_cell(m.space_amplification);
             print_cell(i == 0 && s->store_count == 2 ? speeds[0] / speeds[1] : 0);
@@ -377,18 +383,24 @@ static void print_results(const struct settings *s, struct result all[MAX_STORES
 
 static const char usage[] =
     "engine_bench [options] [workload ...]\n"
-    "  --stores LIST    varve, leveldb or varve,leveldb (default: all there are); the ratio is the first over the "
+    "  --stores LIST    varve, leveldb or varve,leveldb (default: all there are); the ratio is the "
+    "first over the "
     "second\n"
     "  --num N          entries (1000000)             --reads N        of random reads (as --num)\n"
     "  --key N          bytes of a key (16)           --value N        bytes of a value (100)\n"
-    "  --batch N        writes in a batch (1)         --cache BYTES    of the block cache (64 MiB)\n"
+    "  --batch N        writes in a batch (1)         --cache BYTES    of the block cache (64 "
+    "MiB)\n"
     "  --write-buffer BYTES  of a memtable (16 MiB)   --bloom N        bits a key (10)\n"
     "  --block BYTES    of a data block (4096)        --compress       zstd here, snappy there\n"
-    "  --sync           every write is synced         --rounds N       interleaved, the median counts (3)\n"
-    "  --start KEY --end KEY  of the workload scan    --dir DIR        (a new one in the temporary directory)\n"
-    "  --clean-rows     keep flushed memtables for reads, as the server does; the peer has no such thing\n"
+    "  --sync           every write is synced         --rounds N       interleaved, the median "
+    "counts (3)\n"
+    "  --start KEY --end KEY  of the workload scan    --dir DIR        (a new one in the temporary "
+    "directory)\n"
+    "  --clean-rows     keep flushed memtables for reads, as the server does; the peer has no such "
+    "thing\n"
     "  --seed N\n"
-    "workloads: fillseq fillrandom overwrite readrandom readmissing readseq readreverse seekrandom scan "
+    "workloads: fillseq fillrandom overwrite readrandom readmissing readseq readreverse seekrandom "
+    "scan "
     "readwhilewriting\n"
     "           deleterandom (default: all)\n";
 
@@ -403,8 +415,8 @@ static uint64_t number(const char *text, uint64_t min, uint64_t max)
     char *end;
     unsigned long long v = strtoull(text, &end, 10);
     if (*end != '\0' || !isdigit((unsigned char)text[0]) || v < min || v > max) {
-        fprintf(stderr, "engine_bench: '%s' is not a number from %llu to %llu\n", text, (unsigned long long)min,
-            (unsigned long long)max);
+        fprintf(stderr, "engine_bench: '%s' is not a number from %llu to %llu\n", text,
+            (unsigned long long)min, (unsigned long long)max);
         exit(2);
     }
     return v;
@@ -545,7 +557,10 @@ int main(int argc, char **argv)
         .value_size = 100,
         .batch = 1,
         .rounds = 3,
-        .store = {.cache_bytes = 64 << 20, .write_buffer_bytes = 16 << 20, .bloom_bits = 10, .block_bytes = 4096},
+        .store = {.cache_bytes = 64 << 20,
+            .write_buffer_bytes = 16 << 20,
+            .bloom_bits = 10,
+            .block_bytes = 4096},
         .start = "",
         .end = "",
         .seed = 1,
@@ -572,11 +587,14 @@ int main(int argc, char **argv)
                 all[i][w][round] = results[w];
         }
     }
-    printf("%llu entries of %u + %u bytes, batches of %u, cache %llu MiB, memtable %llu MiB, %u bits a key, %s, %s, %u "
+    printf("%llu entries of %u + %u bytes, batches of %u, cache %llu MiB, memtable %llu MiB, %u "
+           "bits a key, %s, %s, %u "
            "rounds\n",
-        (unsigned long long)s.num, s.key_size, s.value_size, s.batch, (unsigned long long)(s.store.cache_bytes >> 20),
+        (unsigned long long)s.num, s.key_size, s.value_size, s.batch,
+        (unsigned long long)(s.store.cache_bytes >> 20),
         (unsigned long long)(s.store.write_buffer_bytes >> 20), s.store.bloom_bits,
-        s.store.compress ? "compressed" : "not compressed", s.store.sync ? "synced" : "not synced", s.rounds);
+        s.store.compress ? "compressed" : "not compressed", s.store.sync ? "synced" : "not synced",
+        s.rounds);
     print_results(&s, all);
     return 0;
 }

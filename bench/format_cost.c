@@ -1,6 +1,7 @@
-// format_cost: what the table format costs: 1,000 entries of key, value and timestamp as a table, plain and compressed, against the same entries as
-// JSON lines. Bytes on disk count everything (blocks, filter, index, properties, footer); decoding visits every key, value and timestamp.
-// The timestamp stands in the record's expiry field. JSON is decoded by cJSON.
+// format_cost: what the table format costs: 1,000 entries of key, value and timestamp as a table,
+// plain and compressed, against the same entries as JSON lines. Bytes on disk count everything
+// (blocks, filter, index, properties, footer); decoding visits every key, value and timestamp. The
+// timestamp stands in the record's expiry field. JSON is decoded by cJSON.
 #include <cjson/cJSON.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -39,14 +40,16 @@ static uint64_t now_ns(void)
 // Readings of a few dozen stations: structured text with some entropy, as users store it.
 static void make_items(struct item *items)
 {
-    static const char *const states[] = {"ok", "warming up", "low battery", "offline", "calibrating"};
+    static const char *const states[] = {
+        "ok", "warming up", "low battery", "offline", "calibrating"};
     struct random r = {42};
     int64_t time = 1700000000000;
     for (int i = 0; i < ENTRIES; i++) {
         time += (int64_t)random_below(&r, 60000);
         items[i].timestamp = time;
         snprintf(items[i].key, sizeof items[i].key, "station:%02d:reading:%06d", i / 25, i);
-        snprintf(items[i].value, sizeof items[i].value, "temperature=%d.%d humidity=%d state=%s serial=%08" PRIx32,
+        snprintf(items[i].value, sizeof items[i].value,
+            "temperature=%d.%d humidity=%d state=%s serial=%08" PRIx32,
             (int)random_below(&r, 40) - 10, (int)random_below(&r, 10), (int)random_below(&r, 100),
             states[random_below(&r, 5)], (uint32_t)random_next(&r));
     }
@@ -55,8 +58,8 @@ static void make_items(struct item *items)
 static void json_lines(const struct item *items, struct buf *out)
 {
     for (int i = 0; i < ENTRIES; i++)
-        buf_printf(out, "{\"key\":\"%s\",\"value\":\"%s\",\"timestamp\":%" PRId64 "}\n", items[i].key, items[i].value,
-            items[i].timestamp);
+        buf_printf(out, "{\"key\":\"%s\",\"value\":\"%s\",\"timestamp\":%" PRId64 "}\n",
+            items[i].key, items[i].value, items[i].timestamp);
 }
 
 static uint64_t decode_json(const struct buf *lines)
@@ -77,7 +80,8 @@ static uint64_t decode_json(const struct buf *lines)
     return check;
 }
 
-static struct table *build(const struct item *items, const char *dir, uint64_t number, enum compression compression)
+static struct table *build(
+    const struct item *items, const char *dir, uint64_t number, enum compression compression)
 {
     struct table_builder_options options = {
         .env = os_env(),
@@ -127,7 +131,8 @@ static uint64_t decode_table(struct table *t, const char *dir)
     return check;
 }
 
-static void print_row(const char *name, uint64_t bytes, double us, uint64_t json_bytes, double json_us)
+static void print_row(
+    const char *name, uint64_t bytes, double us, uint64_t json_bytes, double json_us)
 {
     printf("%-12s %9" PRIu64 " %9.1f %8.0f%% %12.1f %10.2f\n", name, bytes, (double)bytes / ENTRIES,
         100.0 * ((double)bytes / (double)json_bytes - 1), us, us / json_us);
@@ -142,9 +147,11 @@ int main(void)
         bench_fail("mkdtemp", dir);
     struct buf lines = {0};
     json_lines(items, &lines);
-    struct table *tables[] = {build(items, dir, 1, COMPRESSION_NONE), build(items, dir, 2, COMPRESSION_ZSTD)};
+    struct table *tables[] = {
+        build(items, dir, 1, COMPRESSION_NONE), build(items, dir, 2, COMPRESSION_ZSTD)};
 
-    // In turns, so that a change of the machine's speed meets all three; the least time of each counts.
+    // In turns, so that a change of the machine's speed meets all three; the least time of each
+    // counts.
     uint64_t best[3] = {UINT64_MAX, UINT64_MAX, UINT64_MAX}, checks[3];
     for (int repeat = 0; repeat < REPEATS; repeat++) {
         for (int i = 0; i < 3; i++) {
@@ -159,7 +166,8 @@ int main(void)
         bench_fail("check", "the decoders do not agree");
 
     double json_us = (double)best[0] / 1e3;
-    printf("%-12s %9s %9s %9s %12s %10s\n", "format", "bytes", "an entry", "size", "decode us", "time/JSON");
+    printf("%-12s %9s %9s %9s %12s %10s\n", "format", "bytes", "an entry", "size", "decode us",
+        "time/JSON");
     print_row("JSON lines", lines.len, json_us, lines.len, json_us);
     print_row("table", tables[0]->size, (double)best[1] / 1e3, lines.len, json_us);
     print_row("table, zstd", tables[1]->size, (double)best[2] / 1e3, lines.len, json_us);

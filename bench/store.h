@@ -1,5 +1,6 @@
-// store: what a benchmark does to a key-value store, so that the same workload runs on Varve's engine and on its peers.
-// One thread; a call returns when its work is done. Failures end the program with a line on stderr.
+// store: what a benchmark does to a key-value store, so that the same workload runs on Varve's
+// engine and on its peers. One thread; a call returns when its work is done. Failures end the
+// program with a line on stderr.
 #ifndef VARVE_BENCH_STORE_H
 #define VARVE_BENCH_STORE_H
 
@@ -25,12 +26,13 @@ struct store_ops {
     struct store *(*open)(const struct store_options *options); // created if missing
     void (*close)(struct store *s);
     // One atomic batch. A NULL value is a deletion.
-    void (*write)(struct store *s, const struct slice *keys, const struct slice *values, unsigned count);
+    void (*write)(
+        struct store *s, const struct slice *keys, const struct slice *values, unsigned count);
     bool (*get)(struct store *s, struct slice key, size_t *value_len);
-    // Walks from the first key >= from (forward) or the last key (backward), at most `most` entries and to below `end` if it is not empty;
-    // returns how many and adds their bytes to *bytes.
-    uint64_t (*scan)(
-        struct store *s, struct slice from, struct slice end, bool backward, uint64_t most, uint64_t *bytes);
+    // Walks from the first key >= from (forward) or the last key (backward), at most `most` entries
+    // and to below `end` if it is not empty; returns how many and adds their bytes to *bytes.
+    uint64_t (*scan)(struct store *s, struct slice from, struct slice end, bool backward,
+        uint64_t most, uint64_t *bytes);
     // Waits until no background work is under way.
     void (*settle)(struct store *s);
 };

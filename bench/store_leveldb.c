@@ -34,7 +34,8 @@ static struct store *level_open(const struct store_options *o)
     leveldb_options_set_write_buffer_size(s->options, (size_t)o->write_buffer_bytes);
     leveldb_options_set_block_size(s->options, o->block_bytes);
     leveldb_options_set_max_open_files(s->options, 1000);
-    leveldb_options_set_compression(s->options, o->compress ? leveldb_snappy_compression : leveldb_no_compression);
+    leveldb_options_set_compression(
+        s->options, o->compress ? leveldb_snappy_compression : leveldb_no_compression);
     s->write_options = leveldb_writeoptions_create();
     leveldb_writeoptions_set_sync(s->write_options, o->sync);
     s->read_options = leveldb_readoptions_create();
@@ -57,7 +58,8 @@ static void level_close(struct store *s)
     free(s);
 }
 
-static void level_write(struct store *s, const struct slice *keys, const struct slice *values, unsigned count)
+static void level_write(
+    struct store *s, const struct slice *keys, const struct slice *values, unsigned count)
 {
     leveldb_writebatch_clear(s->batch);
     for (unsigned i = 0; i < count; i++) {
@@ -65,7 +67,8 @@ static void level_write(struct store *s, const struct slice *keys, const struct 
         if (values == NULL || values[i].data == NULL)
             leveldb_writebatch_delete(s->batch, key, keys[i].len);
         else
-            leveldb_writebatch_put(s->batch, key, keys[i].len, (const char *)values[i].data, values[i].len);
+            leveldb_writebatch_put(
+                s->batch, key, keys[i].len, (const char *)values[i].data, values[i].len);
     }
     char *error = NULL;
     leveldb_write(s->db, s->write_options, s->batch, &error);
@@ -75,15 +78,16 @@ static void level_write(struct store *s, const struct slice *keys, const struct 
 static bool level_get(struct store *s, struct slice key, size_t *value_len)
 {
     char *error = NULL;
-    char *value = leveldb_get(s->db, s->read_options, (const char *)key.data, key.len, value_len, &error);
+    char *value =
+        leveldb_get(s->db, s->read_options, (const char *)key.data, key.len, value_len, &error);
     check("leveldb_get", error);
     bool found = value != NULL;
     leveldb_free(value);
     return found;
 }
 
-static uint64_t level_scan(
-    struct store *s, struct slice from, struct slice end, bool backward, uint64_t most, uint64_t *bytes)
+static uint64_t level_scan(struct store *s, struct slice from, struct slice end, bool backward,
+    uint64_t most, uint64_t *bytes)
 {
     leveldb_iterator_t *it = leveldb_create_iterator(s->db, s->read_options);
     if (backward && from.len == 0)
@@ -112,7 +116,8 @@ static uint64_t level_scan(
     return seen;
 }
 
-// LevelDB does not say whether it is compacting: quiet is when its own statistics have not changed for a while.
+// LevelDB does not say whether it is compacting: quiet is when its own statistics have not changed
+// for a while.
 static void level_settle(struct store *s)
 {
     char *before = NULL;

@@ -1,5 +1,6 @@
-// Varve's engine as a store, used as a library: a libuv loop that is turned by hand, one txn, no server. A turn of the loop comes every
-// few operations, as a server's does: it ends the log group, delivers finished jobs, and renews the allowance of page cache probes.
+// Varve's engine as a store, used as a library: a libuv loop that is turned by hand, one txn, no
+// server. A turn of the loop comes every few operations, as a server's does: it ends the log group,
+// delivers finished jobs, and renews the allowance of page cache probes.
 #include <unistd.h>
 #include <uv.h>
 
@@ -87,7 +88,8 @@ static void wait_for(struct store *s)
     }
 }
 
-static void varve_write(struct store *s, const struct slice *keys, const struct slice *values, unsigned count)
+static void varve_write(
+    struct store *s, const struct slice *keys, const struct slice *values, unsigned count)
 {
     int status;
     for (;;) {
@@ -139,8 +141,8 @@ static bool varve_get(struct store *s, struct slice key, size_t *value_len)
     return status == OK;
 }
 
-static uint64_t varve_scan(
-    struct store *s, struct slice from, struct slice end, bool backward, uint64_t most, uint64_t *bytes)
+static uint64_t varve_scan(struct store *s, struct slice from, struct slice end, bool backward,
+    uint64_t most, uint64_t *bytes)
 {
     struct iter_options options = {.upper = end};
     struct iter *it = iter_open(s->engine, NULL, &options);
@@ -153,7 +155,8 @@ static uint64_t varve_scan(
             break;
         status = backward ? iter_prev(it) : iter_next(it);
         if (status == WAIT)
-            status = engine_blocking_step(s->engine, it, backward ? ITER_PREV : ITER_NEXT, (struct slice){0});
+            status = engine_blocking_step(
+                s->engine, it, backward ? ITER_PREV : ITER_NEXT, (struct slice){0});
     }
     if (status < 0)
         bench_fail("iterator", status_text(status));

@@ -24,11 +24,23 @@ from support.servers import TestContext  # noqa: E402
 
 
 def parse_arguments():
-    parser = argparse.ArgumentParser(description="Tests of the running server through real clients.")
+    parser = argparse.ArgumentParser(
+        description="Tests of the running server through real clients."
+    )
     parser.add_argument("--server", required=True, help="the varve-server to test")
     parser.add_argument("--redis", default="redis-server", help="the redis-server to compare with")
-    parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="only tests whose FILE.TEST contains one of these")
-    parser.add_argument("--quick", action="store_true", help="smaller data and fewer rounds, for continuous integration")
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="only tests whose FILE.TEST contains one of these",
+    )
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="smaller data and fewer rounds, for continuous integration",
+    )
     parser.add_argument("--seed", type=int, help="replays the random tests of an earlier run")
     parser.add_argument("--list", action="store_true", help="prints the names of the tests")
     parser.add_argument("--keep", action="store_true", help="keeps the directories of failed tests")
@@ -51,7 +63,11 @@ def find_tests(only):
         module = importlib.import_module(file[:-3])
         for name, function in vars(module).items():
             full = "%s.%s" % (file[5:-3], name[5:])
-            if name.startswith("test_") and callable(function) and (not only or any(part in full for part in only)):
+            if (
+                name.startswith("test_")
+                and callable(function)
+                and (not only or any(part in full for part in only))
+            ):
                 tests.append((full, function))
     return tests
 
@@ -66,7 +82,9 @@ def run_one(name, function, options):
         function(t)
         for server in t.servers:
             if server.running() and server.stop() != 0:  # where a sanitizer's build reports leaks
-                raise AssertionError("%s ended with status %d at SIGTERM" % (server.name, server.process.returncode))
+                raise AssertionError(
+                    "%s ended with status %d at SIGTERM" % (server.name, server.process.returncode)
+                )
             if server.sanitizer_spoke():
                 raise AssertionError("%s was reported by its sanitizer" % server.name)
         passed = True
@@ -79,8 +97,16 @@ def run_one(name, function, options):
     if not passed:
         print(trouble)
         print(t.logs())
-        print("again: redis-tests/run.py --server %s --seed %d --only %s%s\n"
-              % (os.path.relpath(options.server), options.seed, name, " --quick" if options.quick else ""), flush=True)
+        print(
+            "again: redis-tests/run.py --server %s --seed %d --only %s%s\n"
+            % (
+                os.path.relpath(options.server),
+                options.seed,
+                name,
+                " --quick" if options.quick else "",
+            ),
+            flush=True,
+        )
     if passed or not options.keep:
         shutil.rmtree(tmp, ignore_errors=True)
     return passed

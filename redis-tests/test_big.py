@@ -12,7 +12,11 @@ def peak_is_bounded(t, server, when):
     if t.is_redis():
         return
     peak = server.memory_peak_kib()
-    assert peak < PEAK_KIB, "VmHWM %d KiB %s, allowed are %d KiB at a budget of 64 MiB" % (peak, when, PEAK_KIB)
+    assert peak < PEAK_KIB, "VmHWM %d KiB %s, allowed are %d KiB at a budget of 64 MiB" % (
+        peak,
+        when,
+        PEAK_KIB,
+    )
 
 
 def engine_field(info, name):
@@ -27,8 +31,12 @@ def dataset(t):
 
 def settle(server):
     """No flush and no compaction under way."""
-    wait_until(lambda: engine_field(server.info(), "compaction_running") == 0 and engine_field(server.info(), "flush_running") == 0, 300,
-               "compaction is done")
+    wait_until(
+        lambda: engine_field(server.info(), "compaction_running") == 0
+        and engine_field(server.info(), "flush_running") == 0,
+        300,
+        "compaction is done",
+    )
 
 
 def test_more_data_than_memory(t):
@@ -61,8 +69,13 @@ def absent_keys(t, server, c, keys):
     if t.is_redis():
         return
     after = server.info()
-    asked, skipped = (engine_field(after, f) - engine_field(before, f) for f in ("filter_checks", "filter_negatives"))
-    assert asked > 0 and skipped >= 0.98 * asked, "of %d tables asked %d were skipped by their filters" % (asked, skipped)
+    asked, skipped = (
+        engine_field(after, f) - engine_field(before, f)
+        for f in ("filter_checks", "filter_negatives")
+    )
+    assert (
+        asked > 0 and skipped >= 0.98 * asked
+    ), "of %d tables asked %d were skipped by their filters" % (asked, skipped)
 
 
 def test_many_cold_keys_at_once(t):
@@ -81,9 +94,16 @@ def test_many_cold_keys_at_once(t):
     reply = c.call("MGET", *[keys.key(n) for n in chosen])
     assert reply[0] == "*", "MGET of %d cold keys: %r" % (count, reply)
     wrong = [n for n, value in zip(chosen, plain(reply)) if value != value_of(n, 40)]
-    assert not wrong, "MGET of cold keys: %d values are wrong, the first of %s" % (len(wrong), keys.key(wrong[0]))
-    assert plain(c.call("MGET", *[keys.key(n) + b"x" for n in chosen])) == [None] * count, "MGET of absent keys"
-    assert plain(c.call("DEL", *[keys.key(n) for n in chosen])) == count, "DEL counts what was there"
+    assert not wrong, "MGET of cold keys: %d values are wrong, the first of %s" % (
+        len(wrong),
+        keys.key(wrong[0]),
+    )
+    assert (
+        plain(c.call("MGET", *[keys.key(n) + b"x" for n in chosen])) == [None] * count
+    ), "MGET of absent keys"
+    assert (
+        plain(c.call("DEL", *[keys.key(n) for n in chosen])) == count
+    ), "DEL counts what was there"
     assert plain(c.call("EXISTS", *[keys.key(n) for n in chosen])) == 0, "EXISTS after DEL"
     peak_is_bounded(t, server, "after MGET and DEL of cold keys")
     server.check_count(c, keys.count - count)

@@ -18,7 +18,12 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 def cli(t, server, *args, **more):
     more.setdefault("timeout", 120)
-    return subprocess.run([t.tool("redis-cli"), "-p", str(server.port), *args], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **more)
+    return subprocess.run(
+        [t.tool("redis-cli"), "-p", str(server.port), *args],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        **more
+    )
 
 
 class Terminal:
@@ -28,7 +33,9 @@ class Terminal:
         main, other = pty.openpty()
         fcntl.ioctl(other, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
         env = dict(os.environ, TERM="xterm", HOME=t.tmp, COLUMNS="120")
-        self.process = subprocess.Popen(words, stdin=other, stdout=other, stderr=other, env=env, start_new_session=True)
+        self.process = subprocess.Popen(
+            words, stdin=other, stdout=other, stderr=other, env=env, start_new_session=True
+        )
         os.close(other)
         self.fd = main
         self.output = b""
@@ -42,7 +49,11 @@ class Terminal:
         deadline = time.monotonic() + seconds
         while text not in self.output:
             ready, _, _ = select.select([self.fd], [], [], max(0, deadline - time.monotonic()))
-            assert ready, "%r did not come within %d s; there is %r" % (text, seconds, self.output[-500:])
+            assert ready, "%r did not come within %d s; there is %r" % (
+                text,
+                seconds,
+                self.output[-500:],
+            )
             try:
                 self.output += os.read(self.fd, 65536)
             except OSError:
@@ -101,16 +112,22 @@ def test_cli_scan_and_bigkeys(t):
     lines = cli(t, server, "--scan").stdout.decode().split()
     assert len(set(lines)) == 3001, "--scan found %d keys of 3001" % len(set(lines))
     lines = cli(t, server, "--scan", "--pattern", "user:29*").stdout.decode().split()
-    assert sorted(set(lines)) == sorted("user:%d" % i for i in range(3000) if str(i).startswith("29")), lines
+    assert sorted(set(lines)) == sorted(
+        "user:%d" % i for i in range(3000) if str(i).startswith("29")
+    ), lines
     out = cli(t, server, "--bigkeys").stdout.decode()
-    assert "Biggest string found '\"biggest\"' has 500 bytes" in out and "Sampled 3001 keys" in out, out
+    assert (
+        "Biggest string found '\"biggest\"' has 500 bytes" in out and "Sampled 3001 keys" in out
+    ), out
     assert "3001 strings with" in out, out
 
 
 def test_cli_pipe(t):
     server = t.varve()
     count = 50000
-    data = b"".join(encode("SET", "k%d" % i, "v%d" % i) for i in range(count)) + encode("INCR", "k1")
+    data = b"".join(encode("SET", "k%d" % i, "v%d" % i) for i in range(count)) + encode(
+        "INCR", "k1"
+    )
     out = cli(t, server, "--pipe", input=data).stdout
     assert b"errors: 1, replies: %d" % (count + 1) in out, out
     c = server.connect()
@@ -122,7 +139,11 @@ def test_cli_pipe(t):
 def test_cli_stat_and_latency(t):
     server = t.varve()
     server.connect().call("SET", "a", "1")
-    stat = subprocess.Popen([t.tool("redis-cli"), "-p", str(server.port), "--stat", "-i", "0.05"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    stat = subprocess.Popen(
+        [t.tool("redis-cli"), "-p", str(server.port), "--stat", "-i", "0.05"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
     t.defer(stat.wait)
     t.defer(stat.kill)
     lines = [stat.stdout.readline().decode() for _ in range(6)]
@@ -140,11 +161,20 @@ def test_cli_stat_and_latency(t):
 
 
 # clients, pipeline, bytes of a value, requests
-BENCHMARKS = [(c, p, d, max(2 * c * p, 2000)) for c in (1, 50, 1000) for p in (1, 16, 64) for d in (3, 100)]
+BENCHMARKS = [
+    (c, p, d, max(2 * c * p, 2000)) for c in (1, 50, 1000) for p in (1, 16, 64) for d in (3, 100)
+]
 BENCHMARKS += [(c, p, 16384, max(c * p, 400)) for c in (1, 50) for p in (1, 16)]
 BENCHMARKS += [(1, 1, 1 << 20, 40), (1, 16, 1 << 20, 64), (50, 1, 1 << 20, 100)]
-QUICK_BENCHMARKS = [(1, 1, 3, 1000), (50, 16, 100, 20000), (1000, 64, 3, 64000), (1000, 1, 100, 5000), (50, 16, 16384, 800), (1, 16, 1 << 20, 32),
-                    (50, 1, 1 << 20, 50)]
+QUICK_BENCHMARKS = [
+    (1, 1, 3, 1000),
+    (50, 16, 100, 20000),
+    (1000, 64, 3, 64000),
+    (1000, 1, 100, 5000),
+    (50, 16, 16384, 800),
+    (1, 16, 1 << 20, 32),
+    (50, 1, 1 << 20, 50),
+]
 TESTS = "ping_inline,ping_mbulk,set,get,incr,mset"
 
 
@@ -153,30 +183,64 @@ def test_benchmark(t):
     for clients, pipeline, size, requests in QUICK_BENCHMARKS if t.quick else BENCHMARKS:
         # An MSET of ten big values from each of many clients is a test of memory, which is elsewhere.
         tests = TESTS.replace(",mset", "") if size * clients * pipeline > 1 << 20 else TESTS
-        words = [t.tool("redis-benchmark"), "-p", str(server.port), "-t", tests, "-c", str(clients), "-P", str(pipeline), "-d", str(size), "-n",
-                 str(requests),
-                 "-r", "1000", "--csv"]
+        words = [
+            t.tool("redis-benchmark"),
+            "-p",
+            str(server.port),
+            "-t",
+            tests,
+            "-c",
+            str(clients),
+            "-P",
+            str(pipeline),
+            "-d",
+            str(size),
+            "-n",
+            str(requests),
+            "-r",
+            "1000",
+            "--csv",
+        ]
         done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300)
         out = done.stdout.decode("utf-8", "replace")
         names = [line.split(",")[0].strip('"') for line in out.splitlines() if line.startswith('"')]
         expected = 1 + len(tests.split(","))
-        assert done.returncode == 0 and len(names) == expected and "rror" not in out, "%s: status %d\n%s" % (" ".join(words[1:]), done.returncode,
-                                                                                                             out)
+        assert (
+            done.returncode == 0 and len(names) == expected and "rror" not in out
+        ), "%s: status %d\n%s" % (" ".join(words[1:]), done.returncode, out)
     c = server.connect()
-    assert plain(c.call("STRLEN", "key:000000000001")) in {d for _, _, d, _ in BENCHMARKS + QUICK_BENCHMARKS} | {0}
+    assert plain(c.call("STRLEN", "key:000000000001")) in {
+        d for _, _, d, _ in BENCHMARKS + QUICK_BENCHMARKS
+    } | {0}
 
 
 def test_redis_py(t):
     try:
         import redis
     except ImportError:
-        raise AssertionError("redis-py is not installed for %s (Debian's python3-redis)" % shutil.which("python3"))
+        raise AssertionError(
+            "redis-py is not installed for %s (Debian's python3-redis)" % shutil.which("python3")
+        )
     server = t.varve()
     r = redis.Redis(host="127.0.0.1", port=server.port, socket_timeout=60, client_name="py")
-    assert r.ping() and r.set("a", "ä\r\n".encode()) and r.get("a") == "ä\r\n".encode() and r.get("nosuch") is None
-    assert r.client_getname() == "py" and r.set("a", "x", nx=True) is None and r.set("t", 1, ex=1000) and 990 < r.ttl("t") <= 1000
+    assert (
+        r.ping()
+        and r.set("a", "ä\r\n".encode())
+        and r.get("a") == "ä\r\n".encode()
+        and r.get("nosuch") is None
+    )
+    assert (
+        r.client_getname() == "py"
+        and r.set("a", "x", nx=True) is None
+        and r.set("t", 1, ex=1000)
+        and 990 < r.ttl("t") <= 1000
+    )
     assert r.mset({"b": 1, "c": 2}) and r.mget("b", "c", "nosuch") == [b"1", b"2", None]
-    assert r.incrbyfloat("f", 0.25) == 0.25 and r.getrange("a", 0, 0) == "ä".encode()[:1] and r.exists("b", "c", "d") == 2
+    assert (
+        r.incrbyfloat("f", 0.25) == 0.25
+        and r.getrange("a", 0, 0) == "ä".encode()[:1]
+        and r.exists("b", "c", "d") == 2
+    )
 
     with r.pipeline() as pipeline:  # sends MULTI
         for i in range(1000):
@@ -208,11 +272,31 @@ def test_redis_py(t):
         pipeline.set("x", value + b"!")
 
     assert r.transaction(exclaim, "x") == [True] and r.get("x") == b"changed!"
-    assert {k for k in r.scan_iter(match="p:1*", count=50)} == {b"p:%d" % i for i in range(1000) if str(i).startswith("1")}
-    assert r.info()["redis_version"] == "7.0.15" and r.info("keyspace")["db0"]["keys"] == r.dbsize() and r.config_get("appendonly")
-    assert any(row["name"] == "py" for row in r.client_list()) and r.command_count() > 50 and "get" in r.command()
-    assert r.copy("b", "copied") and r.rename("copied", "renamed") and r.type("renamed") == b"string" and r.touch("b", "c") == 2
-    assert r.execute_command("HELLO", 2) and r.time()[0] > 0 and r.lastsave() and r.memory_usage("a") > 0
+    assert {k for k in r.scan_iter(match="p:1*", count=50)} == {
+        b"p:%d" % i for i in range(1000) if str(i).startswith("1")
+    }
+    assert (
+        r.info()["redis_version"] == "7.0.15"
+        and r.info("keyspace")["db0"]["keys"] == r.dbsize()
+        and r.config_get("appendonly")
+    )
+    assert (
+        any(row["name"] == "py" for row in r.client_list())
+        and r.command_count() > 50
+        and "get" in r.command()
+    )
+    assert (
+        r.copy("b", "copied")
+        and r.rename("copied", "renamed")
+        and r.type("renamed") == b"string"
+        and r.touch("b", "c") == 2
+    )
+    assert (
+        r.execute_command("HELLO", 2)
+        and r.time()[0] > 0
+        and r.lastsave()
+        and r.memory_usage("a") > 0
+    )
 
     with redis.Redis(host="127.0.0.1", port=server.port, db=5) as five:
         assert five.dbsize() == 0 and five.set("only", "here") and r.get("only") is None
@@ -234,8 +318,13 @@ def node_clients(t):
     """The folder with node_modules in place, by npm ci from the committed lock file."""
     folder = os.path.join(HERE, "node")
     if not os.path.isdir(os.path.join(folder, "node_modules", "ioredis")):
-        done = subprocess.run([t.tool("npm"), "ci", "--no-audit", "--no-fund"], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              timeout=300)
+        done = subprocess.run(
+            [t.tool("npm"), "ci", "--no-audit", "--no-fund"],
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=300,
+        )
         assert done.returncode == 0, "npm ci:\n" + done.stdout.decode("utf-8", "replace")
     return folder
 
@@ -243,8 +332,13 @@ def node_clients(t):
 def run_node(t, kind):
     server = t.varve()
     errors = open(os.path.join(t.tmp, "node.err"), "w+")
-    node = subprocess.Popen([t.tool("node"), "clients.js", kind, str(server.port)], cwd=node_clients(t), stdin=subprocess.PIPE,
-                            stdout=subprocess.PIPE, stderr=errors)
+    node = subprocess.Popen(
+        [t.tool("node"), "clients.js", kind, str(server.port)],
+        cwd=node_clients(t),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=errors,
+    )
     t.defer(node.wait)
     t.defer(node.kill)
 

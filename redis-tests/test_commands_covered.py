@@ -47,4 +47,6 @@ def test_named_tests_exist(t):
     for name, test in EXPLICIT.items():
         file, function = test.split(".")
         module = importlib.import_module("test_" + file)
-        assert hasattr(module, "test_" + function), "support/generators.py says that %s is tested by %s" % (name, test)
+        assert hasattr(
+            module, "test_" + function
+        ), "support/generators.py says that %s is tested by %s" % (name, test)

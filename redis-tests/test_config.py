@@ -21,8 +21,15 @@ def run_once(t, *words, environment=None, seconds=60):
     """Runs the server under test, which is to end by itself. Returns status and output."""
     env = dict(os.environ)
     env.update(environment or {})
-    done = subprocess.run([t.options.server, *map(str, words)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          env=env, cwd=t.tmp, timeout=seconds)
+    done = subprocess.run(
+        [t.options.server, *map(str, words)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=env,
+        cwd=t.tmp,
+        timeout=seconds,
+    )
     return done.returncode, done.stdout.decode("utf-8", "replace")
 
 
@@ -32,7 +39,11 @@ def refused(t, words, *texts, environment=None):
     line = out.strip().splitlines()[-1] if out.strip() else ""
     missing = [text for text in texts if text.lower() not in line.lower()]
     assert status == START_FAILS and not missing, "%s: status %d, %s\n%s" % (
-        " ".join(map(str, words)), status, "the last line lacks %r" % missing if missing else "expected 1", out[-2000:])
+        " ".join(map(str, words)),
+        status,
+        "the last line lacks %r" % missing if missing else "expected 1",
+        out[-2000:],
+    )
 
 
 def write(t, name, text):
@@ -48,14 +59,22 @@ def test_debian_stock_file(t):
         return
     with open("/etc/redis/redis.conf") as f:
         text = f.read()
-    server = t.varve(start=False, defaults=False, config_file="", daemonize="no", logfile="", pidfile="")
-    lines = ["dir %s" % server.dir if line.startswith("dir ") else line for line in text.splitlines()]
+    server = t.varve(
+        start=False, defaults=False, config_file="", daemonize="no", logfile="", pidfile=""
+    )
+    lines = [
+        "dir %s" % server.dir if line.startswith("dir ") else line for line in text.splitlines()
+    ]
     server.config_file = write(t, "stock.conf", "\n".join(lines) + "\n")
     server.directives.pop("dir", None)
     server.start()
     c = server.connect()
     values = pairs(c.call("CONFIG", "GET", "*"))
-    assert values[b"dir"].decode() == server.dir and values[b"appendfsync"] == b"everysec" and values[b"hash-max-listpack-entries"] == b"512"
+    assert (
+        values[b"dir"].decode() == server.dir
+        and values[b"appendfsync"] == b"everysec"
+        and values[b"hash-max-listpack-entries"] == b"512"
+    )
     assert c.call("SET", "a", "1") == ("+", b"OK")
     log = server.log_tail(1000)
     assert "appendonly" in log, "one warning names what has no effect:\n" + log
@@ -66,12 +85,37 @@ def test_include_and_order(t):
     if t.is_redis():
         return
     write(t, "inner.conf", "timeout 11\ntcp-keepalive 22\n# a comment\n\n  maxclients 33  \n")
-    outer = write(t, "outer.conf", "timeout 1\ninclude inner.conf\nslowlog-max-len 44\nmaxmemory 40mb\nrequirepass \"pa ss\\x21\"\n")
-    server = t.varve(defaults=False, config_file=outer, environment={"VARVE_SLOWLOG_MAX_LEN": "55", "VARVE_TCP_KEEPALIVE": "66"}, tcp_keepalive="77")
+    outer = write(
+        t,
+        "outer.conf",
+        "timeout 1\ninclude inner.conf\nslowlog-max-len 44\nmaxmemory 40mb\nrequirepass \"pa ss\\x21\"\n",
+    )
+    server = t.varve(
+        defaults=False,
+        config_file=outer,
+        environment={"VARVE_SLOWLOG_MAX_LEN": "55", "VARVE_TCP_KEEPALIVE": "66"},
+        tcp_keepalive="77",
+    )
     c = server.connect()
     assert c.call("AUTH", "pa ss!") == ("+", b"OK")
-    got = pairs(c.call("CONFIG", "GET", "timeout", "tcp-keepalive", "maxclients", "slowlog-max-len", "maxmemory"))
-    expected = {b"timeout": b"11", b"tcp-keepalive": b"77", b"maxclients": b"33", b"slowlog-max-len": b"55", b"maxmemory": b"%d" % (40 << 20)}
+    got = pairs(
+        c.call(
+            "CONFIG",
+            "GET",
+            "timeout",
+            "tcp-keepalive",
+            "maxclients",
+            "slowlog-max-len",
+            "maxmemory",
+        )
+    )
+    expected = {
+        b"timeout": b"11",
+        b"tcp-keepalive": b"77",
+        b"maxclients": b"33",
+        b"slowlog-max-len": b"55",
+        b"maxmemory": b"%d" % (40 << 20),
+    }
     assert got == expected, got
 
 
@@ -81,22 +125,41 @@ def test_refused_starts(t):
     conf = write(t, "bad.conf", "port 0\n\nno-such-directive 1\n")
     refused(t, [conf], "bad.conf", "3", "no-such-directive")
     for line, texts in (
-        ("maxmemory 1mb", ["maxmemory", "32mb"]), ("port 70000", ["port", "65535"]), ("port x", ["port", "65535"]),
+        ("maxmemory 1mb", ["maxmemory", "32mb"]),
+        ("port 70000", ["port", "65535"]),
+        ("port x", ["port", "65535"]),
         ("appendfsync sometimes", ["appendfsync", "always", "everysec", "no"]),
-        ("databases 0", ["databases", "1"]), ("timeout -1", ["timeout", "0"]), ("maxmemory-policy allkeys-lru", ["maxmemory-policy", "noeviction"]),
-        ("replicaof 127.0.0.1 1", ["replicaof"]), ("slaveof 127.0.0.1 1", ["of"]), ("cluster-enabled yes", ["cluster-enabled"]),
+        ("databases 0", ["databases", "1"]),
+        ("timeout -1", ["timeout", "0"]),
+        ("maxmemory-policy allkeys-lru", ["maxmemory-policy", "noeviction"]),
+        ("replicaof 127.0.0.1 1", ["replicaof"]),
+        ("slaveof 127.0.0.1 1", ["of"]),
+        ("cluster-enabled yes", ["cluster-enabled"]),
         ("loadmodule /x.so", ["loadmodule"]),
-        ("rename-command GET X", ["rename-command"]), ("tls-port 1", ["tls-port"]), ("user x on", ["user"]), ("aclfile /x", ["aclfile"]),
+        ("rename-command GET X", ["rename-command"]),
+        ("tls-port 1", ["tls-port"]),
+        ("user x on", ["user"]),
+        ("aclfile /x", ["aclfile"]),
         ("maxmemory", ["maxmemory"]),
-        ("timeout 1 2", ["timeout"]), ('requirepass "unbalanced', ["bad.conf", "2"]), ("include /no/such/file", ["/no/such/file"]),
+        ("timeout 1 2", ["timeout"]),
+        ('requirepass "unbalanced', ["bad.conf", "2"]),
+        ("include /no/such/file", ["/no/such/file"]),
         ("compression lzma", ["compression", "zstd"]),
-        ("block-size 1", ["block-size", "512"]), ("bloom-bits-per-key 0", ["bloom-bits-per-key", "1"]),
+        ("block-size 1", ["block-size", "512"]),
+        ("bloom-bits-per-key 0", ["bloom-bits-per-key", "1"]),
         ("lazyfree-lazy-expire maybe", ["lazyfree-lazy-expire", "yes"]),
     ):
         conf = write(t, "bad.conf", "# first line\n%s\n" % line)
-        refused(t, [conf, "--check-config"], *texts, *([] if line.startswith("include") else ["bad.conf:2"]))
+        refused(
+            t,
+            [conf, "--check-config"],
+            *texts,
+            *([] if line.startswith("include") else ["bad.conf:2"])
+        )
         refused(t, [conf, "--port", 0, "--dir", os.path.join(t.tmp, "never")], *texts)
-    assert not os.path.exists(os.path.join(t.tmp, "never")), "a refused start made the data directory"
+    assert not os.path.exists(
+        os.path.join(t.tmp, "never")
+    ), "a refused start made the data directory"
     refused(t, ["--nosuch", "1"], "nosuch")
     refused(t, ["--maxmemory", "31mb"], "maxmemory", "32mb")
     refused(t, [os.path.join(t.tmp, "nosuch.conf")], "nosuch.conf")
@@ -106,16 +169,23 @@ def test_refused_starts(t):
 def test_accepted_and_checked(t):
     if t.is_redis():
         return
-    conf = write(t, "good.conf",
-                 "save 900 1\nappendonly no\nhz 50\nrdbcompression no\nhash-max-ziplist-entries 7\nlazyfree-lazy-expire yes\n"
-                 "maxmemory 64mb\nmaxmemory-policy noeviction\n"
-                                 "cluster-enabled no\ntls-port 0\nclient-output-buffer-limit normal 1mb 2mb 3 pubsub 0 0 0\n")
+    conf = write(
+        t,
+        "good.conf",
+        "save 900 1\nappendonly no\nhz 50\nrdbcompression no\nhash-max-ziplist-entries 7\nlazyfree-lazy-expire yes\n"
+        "maxmemory 64mb\nmaxmemory-policy noeviction\n"
+        "cluster-enabled no\ntls-port 0\nclient-output-buffer-limit normal 1mb 2mb 3 pubsub 0 0 0\n",
+    )
     status, out = run_once(t, conf, "--check-config")
     assert status == 0, out
     server = t.varve(defaults=False, config_file=conf)
     got = pairs(server.connect().call("CONFIG", "GET", "*"))
-    assert (got[b"appendonly"], got[b"hz"], got[b"hash-max-listpack-entries"], got[b"save"]) == (b"yes", b"50", b"7", b"900 1"), {
-        k: got[k] for k in (b"appendonly", b"hz", b"hash-max-listpack-entries", b"save")}
+    assert (got[b"appendonly"], got[b"hz"], got[b"hash-max-listpack-entries"], got[b"save"]) == (
+        b"yes",
+        b"50",
+        b"7",
+        b"900 1",
+    ), {k: got[k] for k in (b"appendonly", b"hz", b"hash-max-listpack-entries", b"save")}
     for option, text in (("--help", "maxmemory"), ("--version", "7.0.15")):
         status, out = run_once(t, option)
         assert status == 0 and text in out, out
@@ -126,22 +196,49 @@ def test_accepted_and_checked(t):
 
 def test_rewrite(t):
     """CONFIG REWRITE keeps the author's file and changes what has changed."""
-    conf = write(t, "rewrite.conf", "# mine\ntimeout 5\n\n# keep this comment\nmaxmemory 64mb\nslowlog-max-len 128\n")
+    conf = write(
+        t,
+        "rewrite.conf",
+        "# mine\ntimeout 5\n\n# keep this comment\nmaxmemory 64mb\nslowlog-max-len 128\n",
+    )
     server = t.varve(defaults=False, config_file=conf)
     c = server.connect()
-    c.call("CONFIG", "SET", "timeout", "9", "requirepass", 'se"cret word', "maxmemory", "96mb", "tcp-keepalive", "123")
+    c.call(
+        "CONFIG",
+        "SET",
+        "timeout",
+        "9",
+        "requirepass",
+        'se"cret word',
+        "maxmemory",
+        "96mb",
+        "tcp-keepalive",
+        "123",
+    )
     assert c.call("CONFIG", "REWRITE") == ("+", b"OK")
     with open(conf) as f:
         text = f.read()
     lines = text.splitlines()
-    assert lines[0] == "# mine" and "timeout 9" in lines and "# keep this comment" in lines and "timeout 5" not in lines, text
-    assert lines.index("timeout 9") < lines.index("# keep this comment") < [i for i,
-                                                                            line in enumerate(lines) if line.startswith("maxmemory ")][0], text
+    assert (
+        lines[0] == "# mine"
+        and "timeout 9" in lines
+        and "# keep this comment" in lines
+        and "timeout 5" not in lines
+    ), text
+    assert (
+        lines.index("timeout 9")
+        < lines.index("# keep this comment")
+        < [i for i, line in enumerate(lines) if line.startswith("maxmemory ")][0]
+    ), text
     server.restart()
     c = server.connect()
     assert c.call("AUTH", 'se"cret word') == ("+", b"OK")
     got = pairs(c.call("CONFIG", "GET", "timeout", "maxmemory", "tcp-keepalive"))
-    assert got == {b"timeout": b"9", b"maxmemory": b"%d" % (96 << 20), b"tcp-keepalive": b"123"}, got
+    assert got == {
+        b"timeout": b"9",
+        b"maxmemory": b"%d" % (96 << 20),
+        b"tcp-keepalive": b"123",
+    }, got
 
 
 def test_set_takes_effect(t):
@@ -150,12 +247,19 @@ def test_set_takes_effect(t):
     assert c.call("CONFIG", "SET", "timeout", "1") == ("+", b"OK")
     assert d.closed_by_server(), "timeout set at run time"
     c = server.connect()
-    assert c.call("CONFIG", "SET", "timeout", "0", "requirepass", "x", "appendfsync", "always") == ("+", b"OK")
+    assert c.call("CONFIG", "SET", "timeout", "0", "requirepass", "x", "appendfsync", "always") == (
+        "+",
+        b"OK",
+    )
     d = server.connect()
     assert d.call("GET", "a")[1].startswith(b"NOAUTH") and c.call("GET", "a") == ("$", None)
-    assert c.call("CONFIG", "SET", "requirepass", "") == ("+", b"OK") and c.call("SET", "a", "1") == ("+", b"OK")
+    assert c.call("CONFIG", "SET", "requirepass", "") == ("+", b"OK") and c.call(
+        "SET", "a", "1"
+    ) == ("+", b"OK")
     if not t.is_redis():
-        assert c.call("CONFIG", "SET", "maxmemory", "1mb")[0] == "-" and c.call("CONFIG", "SET", "maxmemory", "128mb") == ("+", b"OK")
+        assert c.call("CONFIG", "SET", "maxmemory", "1mb")[0] == "-" and c.call(
+            "CONFIG", "SET", "maxmemory", "128mb"
+        ) == ("+", b"OK")
         assert server.info()["maxmemory"] == str(128 << 20)
 
 
@@ -163,7 +267,9 @@ def test_default_budget(t):
     if t.is_redis():
         return
     info = t.varve(defaults=False).info()
-    assert 32 << 20 <= int(info["maxmemory"]) <= int(info["total_system_memory"]) // 4 + 1, info["maxmemory"]
+    assert 32 << 20 <= int(info["maxmemory"]) <= int(info["total_system_memory"]) // 4 + 1, info[
+        "maxmemory"
+    ]
 
 
 # --- starts that fail for what is outside ----------------------------------------------------------------------------------------------
@@ -176,7 +282,12 @@ def test_port_in_use(t):
         s.bind(("127.0.0.1", 0))
         s.listen()
         port = s.getsockname()[1]
-        refused(t, ["--port", port, "--bind", "127.0.0.1", "--dir", os.path.join(t.tmp, "d")], str(port), "in use")
+        refused(
+            t,
+            ["--port", port, "--bind", "127.0.0.1", "--dir", os.path.join(t.tmp, "d")],
+            str(port),
+            "in use",
+        )
 
 
 def test_directory_not_writable(t):
@@ -184,7 +295,11 @@ def test_directory_not_writable(t):
         return
     path = write(t, "file", "in the way")
     refused(t, ["--port", 0, "--dir", path], path)
-    refused(t, ["--port", 0, "--dir", os.path.join(t.tmp, "a", "b", "c")], os.path.join(t.tmp, "a", "b", "c"))
+    refused(
+        t,
+        ["--port", 0, "--dir", os.path.join(t.tmp, "a", "b", "c")],
+        os.path.join(t.tmp, "a", "b", "c"),
+    )
     if os.geteuid() != 0:
         closed = os.path.join(t.tmp, "closed")
         os.mkdir(closed, 0o555)
@@ -242,7 +357,10 @@ def a_database(t):
 
 
 def files_of(server, suffix):
-    return sorted((n for n in os.listdir(server.dir) if n.endswith(suffix)), key=lambda n: os.path.getsize(os.path.join(server.dir, n)))
+    return sorted(
+        (n for n in os.listdir(server.dir) if n.endswith(suffix)),
+        key=lambda n: os.path.getsize(os.path.join(server.dir, n)),
+    )
 
 
 def manifest_of(server):
@@ -284,7 +402,9 @@ def test_damaged_files(t):
         return
     server = a_database(t)
     manifest = manifest_of(server)
-    log = [n for n in files_of(server, ".log") if first_record(os.path.join(server.dir, n))[1] > 0][-1]
+    log = [n for n in files_of(server, ".log") if first_record(os.path.join(server.dir, n))[1] > 0][
+        -1
+    ]
     table = files_of(server, ".sst")[-1]
     size = os.path.getsize(os.path.join(server.dir, table))
 
@@ -328,7 +448,10 @@ def test_damaged_block(t):
         if reply[0] == "-":
             bad.append(reply[1])
         else:
-            assert reply == ("$", keys.expected_bytes(n, n + 1)[len(b"$200\r\n") : -2]), "GET %s: %r" % (keys.key(n), reply)
+            assert reply == (
+                "$",
+                keys.expected_bytes(n, n + 1)[len(b"$200\r\n") : -2],
+            ), "GET %s: %r" % (keys.key(n), reply)
             good += 1
     assert bad and good > len(bad), "%d commands failed, %d did not" % (len(bad), good)
     assert c.call("SET", "new", "1") == ("+", b"OK") and c.call("GET", "log:5") == ("$", b"v" * 20)
@@ -365,5 +488,9 @@ def test_orphans_are_removed(t):
             f.write(b"unfinished")
     server.start()
     c = server.connect()
-    wait_until(lambda: not {"999999.sst", "x.tmp", "CURRENT.tmp"} & set(os.listdir(server.dir)), 30, "orphans are removed")
+    wait_until(
+        lambda: not {"999999.sst", "x.tmp", "CURRENT.tmp"} & set(os.listdir(server.dir)),
+        30,
+        "orphans are removed",
+    )
     assert len(plain(c.call("KEYS", "*"))) == 3100

@@ -33,8 +33,12 @@ class Writer(threading.Thread):
     def request(self, number):
         if self.batches:
             value = b"%d" % number
-            words = [encode("MULTI")] + [encode("SET", self.key(i), value) for i in range(BATCH_KEYS)]
-            return b"".join(words + [encode("SET", self.key("log:%d" % number), value), encode("EXEC")])
+            words = [encode("MULTI")] + [
+                encode("SET", self.key(i), value) for i in range(BATCH_KEYS)
+            ]
+            return b"".join(
+                words + [encode("SET", self.key("log:%d" % number), value), encode("EXEC")]
+            )
         return encode("SET", self.key(number), self.value(number))
 
     def reply(self):
@@ -66,9 +70,19 @@ class Writer(threading.Thread):
 
     def check(self, connection, first):
         """Returns the newest number that is there."""
-        last = self.check_batches(connection, first) if self.batches else self.check_singles(connection, first)
-        assert self.acknowledged <= last <= self.sent, "%s: %d acknowledged, %d sent, newest after the kill %d" % (
-            self.name_of_keys, self.acknowledged, self.sent, last)
+        last = (
+            self.check_batches(connection, first)
+            if self.batches
+            else self.check_singles(connection, first)
+        )
+        assert (
+            self.acknowledged <= last <= self.sent
+        ), "%s: %d acknowledged, %d sent, newest after the kill %d" % (
+            self.name_of_keys,
+            self.acknowledged,
+            self.sent,
+            last,
+        )
         return last
 
     def present(self, connection, first, key_of):
@@ -84,11 +98,24 @@ class Writer(threading.Thread):
         for i, value in enumerate(values):
             number = first + i
             if value is None:
-                assert number > self.acknowledged, "%s: write %d was acknowledged (up to %d) and is gone" % (self.name_of_keys, number,
-                                                                                                             self.acknowledged)
+                assert (
+                    number > self.acknowledged
+                ), "%s: write %d was acknowledged (up to %d) and is gone" % (
+                    self.name_of_keys,
+                    number,
+                    self.acknowledged,
+                )
                 continue
-            assert value == expected(number), "%s: write %d came back as %r" % (self.name_of_keys, number, value[:60])
-            assert number == last + 1, "%s: write %d is there and %d is not: not in order" % (self.name_of_keys, number, last + 1)
+            assert value == expected(number), "%s: write %d came back as %r" % (
+                self.name_of_keys,
+                number,
+                value[:60],
+            )
+            assert number == last + 1, "%s: write %d is there and %d is not: not in order" % (
+                self.name_of_keys,
+                number,
+                last + 1,
+            )
             last = number
         return last
 
@@ -96,10 +123,20 @@ class Writer(threading.Thread):
         return self.check_run(self.present(connection, first, self.key), first, self.value)
 
     def check_batches(self, connection, first):
-        last = self.check_run(self.present(connection, first, lambda n: self.key("log:%d" % n)), first, lambda n: b"%d" % n)
+        last = self.check_run(
+            self.present(connection, first, lambda n: self.key("log:%d" % n)),
+            first,
+            lambda n: b"%d" % n,
+        )
         values = plain(connection.call("MGET", *[self.key(i) for i in range(BATCH_KEYS)]))
         if last >= first:
-            assert values == [b"%d" % last] * BATCH_KEYS, "%s: a torn batch: %r, the log of batches ends at %d" % (self.name_of_keys, values, last)
+            assert (
+                values == [b"%d" % last] * BATCH_KEYS
+            ), "%s: a torn batch: %r, the log of batches ends at %d" % (
+                self.name_of_keys,
+                values,
+                last,
+            )
         return last
 
 
@@ -117,13 +154,19 @@ def kill_rounds(t, policy, rounds):
         enough = 20 + rng.randrange(200 if policy == "always" else 4000)
 
         def progressed():
-            return all(w.acknowledged - next_number.get(w.name_of_keys, 1) + 1 >= enough or not w.is_alive() for w in writers)
+            return all(
+                w.acknowledged - next_number.get(w.name_of_keys, 1) + 1 >= enough
+                or not w.is_alive()
+                for w in writers
+            )
 
         wait_until(progressed, 120, "every writer has %d writes acknowledged" % enough)
         server.kill()
         for writer in writers:
             writer.join(60)
-            assert not writer.is_alive() and writer.trouble is None, writer.trouble or "a writer does not end"
+            assert not writer.is_alive() and writer.trouble is None, (
+                writer.trouble or "a writer does not end"
+            )
         server.start()
         c = server.connect()
         for writer in writers:
@@ -175,7 +218,13 @@ def test_deletes_and_expiry_survive(t):
         server.start()
         c = server.connect()
         server.check_count(c, 499)
-        assert plain(c.call("MGET", "k0", "k1", "k3", "k5", "renamed")) == [None, b"1", None, None, b"5"]
+        assert plain(c.call("MGET", "k0", "k1", "k3", "k5", "renamed")) == [
+            None,
+            b"1",
+            None,
+            None,
+            b"5",
+        ]
         assert 9000 < plain(c.call("TTL", "k1")) <= 10000
         for db, keys in ((1, []), (2, [b"new"])):
             c.call("SELECT", db)

@@ -78,9 +78,21 @@ class Pair:
                 self.fail(i, words, a, b)
 
     def fail(self, i, words, a, b):
-        lines = ["%d  %s\n       %s" % (c, show_words(w), show(r)) for c, w, r in self.history[-15:]]
-        raise Difference("RESP%d, connection %d, command %d: %s\n  redis: %s\n  varve: %s\nbefore it (with redis' replies):\n%s"
-                         % (self.proto, i, len(self.history), show_words(words), show(a), show(b), "\n".join(lines)))
+        lines = [
+            "%d  %s\n       %s" % (c, show_words(w), show(r)) for c, w, r in self.history[-15:]
+        ]
+        raise Difference(
+            "RESP%d, connection %d, command %d: %s\n  redis: %s\n  varve: %s\nbefore it (with redis' replies):\n%s"
+            % (
+                self.proto,
+                i,
+                len(self.history),
+                show_words(words),
+                show(a),
+                show(b),
+                "\n".join(lines),
+            )
+        )
 
     # --- steps ---
 
@@ -126,18 +138,43 @@ class Pair:
             if v.chance(0.15):
                 self.call(i, "unwatch", ["UNWATCH"])
         if v.chance(0.05):
-            self.call(i, *v.choice([("exec", ["EXEC"]), ("discard", ["DISCARD"]), ("watch", ["WATCH"]), ("multi", ["MULTI", "x"])]))
+            self.call(
+                i,
+                *v.choice(
+                    [
+                        ("exec", ["EXEC"]),
+                        ("discard", ["DISCARD"]),
+                        ("watch", ["WATCH"]),
+                        ("multi", ["MULTI", "x"]),
+                    ]
+                )
+            )
         self.call(i, "multi", ["MULTI"])
         reset = False
         for _ in range(v.below(6)):
             if v.chance(0.06):
-                self.call(i, *v.choice([("multi", ["MULTI"]), ("watch", ["WATCH", "a"]), ("nosuch", ["NOSUCH", "a"]), ("unwatch", ["UNWATCH"])]))
+                self.call(
+                    i,
+                    *v.choice(
+                        [
+                            ("multi", ["MULTI"]),
+                            ("watch", ["WATCH", "a"]),
+                            ("nosuch", ["NOSUCH", "a"]),
+                            ("unwatch", ["UNWATCH"]),
+                        ]
+                    )
+                )
             name, words = self.source.next(self.proto)
             self.call(i, name, words)
             reset = reset or name == "reset"
             if v.chance(0.2):
                 self.disturb(i)
-        self.call(i, *v.choice([("exec", ["EXEC"])] * 5 + [("discard", ["DISCARD"]), ("exec", ["exec", "x"])]))
+        self.call(
+            i,
+            *v.choice(
+                [("exec", ["EXEC"])] * 5 + [("discard", ["DISCARD"]), ("exec", ["exec", "x"])]
+            )
+        )
         self.call(i, "discard", ["DISCARD"])
         if reset:
             self.after_reset(i)
@@ -166,23 +203,48 @@ class Pair:
         words = ["SCAN", "to the end"] + options
         self.history.append((i, words, ("*", [("$", k) for k in sorted(theirs)])))
         if sorted(set(theirs)) != sorted(ours):
-            self.fail(i, words, ("*", [("$", k) for k in sorted(theirs)]), ("*", [("$", k) for k in sorted(ours)]))
+            self.fail(
+                i,
+                words,
+                ("*", [("$", k) for k in sorted(theirs)]),
+                ("*", [("$", k) for k in sorted(ours)]),
+            )
 
     def scan_errors(self, i):
         v = self.v
-        words = ["SCAN"] + v.choice([["abc"], ["", "COUNT", "1000"], ["18446744073709551616"], ["0", "COUNT", v.choice(["0", "-1", "x"])],
-                                     ["0", "MATCH"],
-                                     ["0", "FOO", "1"], ["0", "COUNT"], ["0", "FOO"], [], ["x", "COUNT", "0"], ["1.5"], [" 0"]])
+        words = ["SCAN"] + v.choice(
+            [
+                ["abc"],
+                ["", "COUNT", "1000"],
+                ["18446744073709551616"],
+                ["0", "COUNT", v.choice(["0", "-1", "x"])],
+                ["0", "MATCH"],
+                ["0", "FOO", "1"],
+                ["0", "COUNT"],
+                ["0", "FOO"],
+                [],
+                ["x", "COUNT", "0"],
+                ["1.5"],
+                [" 0"],
+            ]
+        )
         self.call(i, "scan", words)
 
     def tiny_ttl(self, i):
         v = self.v
         key, ms = v.choice([b"tiny", b"a", b"user:1"]), 1 + v.below(30)
-        self.call(i, *v.choice([("set", ["SET", key, "x", "PX", ms]), ("psetex", ["PSETEX", key, ms, "x"])]))
+        self.call(
+            i,
+            *v.choice([("set", ["SET", key, "x", "PX", ms]), ("psetex", ["PSETEX", key, ms, "x"])])
+        )
         if v.chance(0.3):
             self.call(1 - i, "watch", ["WATCH", key])
         for connection in (self.redis[i], self.varve[i]):
-            wait_until(lambda: connection.call("PTTL", key) == (":", b"-2"), 20, "a key with %d ms to live expires" % ms)
+            wait_until(
+                lambda: connection.call("PTTL", key) == (":", b"-2"),
+                20,
+                "a key with %d ms to live expires" % ms,
+            )
         for name in ("get", "ttl", "exists", "strlen", "type", "persist"):
             self.call(i, name, [name.upper(), key])
         self.call(1 - i, "unwatch", ["UNWATCH"])
@@ -270,18 +332,42 @@ def test_persistence_commands(t):
     def idle():
         for server in (redis, varve):
             wait_until(
-                lambda: all(server.info()[f] == "0" for f in ("rdb_bgsave_in_progress", "aof_rewrite_in_progress", "aof_rewrite_scheduled")),
-                30, "%s has done its background work" % server.name)
+                lambda: all(
+                    server.info()[f] == "0"
+                    for f in (
+                        "rdb_bgsave_in_progress",
+                        "aof_rewrite_in_progress",
+                        "aof_rewrite_scheduled",
+                    )
+                ),
+                30,
+                "%s has done its background work" % server.name,
+            )
 
     idle()
-    for words in (["SAVE"], ["SAVE", "x"], ["BGSAVE"], ["BGSAVE", "SCHEDULE"], ["BGSAVE", "NOW"], ["BGSAVE", "SCHEDULE", "x"], ["LASTSAVE"],
-                  ["LASTSAVE", "x"], ["BGREWRITEAOF"], ["BGREWRITEAOF", "x"], ["SAVE"]):
+    for words in (
+        ["SAVE"],
+        ["SAVE", "x"],
+        ["BGSAVE"],
+        ["BGSAVE", "SCHEDULE"],
+        ["BGSAVE", "NOW"],
+        ["BGSAVE", "SCHEDULE", "x"],
+        ["LASTSAVE"],
+        ["LASTSAVE", "x"],
+        ["BGREWRITEAOF"],
+        ["BGREWRITEAOF", "x"],
+        ["SAVE"],
+    ):
         pair.call(0, words[0].lower(), ["SET", "k", "v"] if words == ["SAVE"] else ["ECHO", "x"])
         pair.call(0, words[0].lower(), words)
         idle()
     for server in (redis, varve):
         c = server.connect()
         before = plain(c.call("LASTSAVE"))
-        wait_until(lambda: c.call("SAVE") == ("+", b"OK") and plain(c.call("LASTSAVE")) > before, 20, "LASTSAVE of %s moves with SAVE" % server.name)
+        wait_until(
+            lambda: c.call("SAVE") == ("+", b"OK") and plain(c.call("LASTSAVE")) > before,
+            20,
+            "LASTSAVE of %s moves with SAVE" % server.name,
+        )
         c.close()
     pair.close()

@@ -42,8 +42,12 @@ def test_pings_overtake_parked_gets(t):
             assert other.call("PING") == ("+", b"PONG")
             overtaken += not readable(c)
         assert c.read() == ("$", keys.expected_bytes(n * 997, n * 997 + 1)[len(b"$1000\r\n") : -2])
-    assert int(server.info()["engine_cold_reads"]) > before, "no GET read from disk: the test shows nothing"
-    assert overtaken >= 20, "of 60 PINGs %d were answered before the GET that was sent first" % overtaken
+    assert (
+        int(server.info()["engine_cold_reads"]) > before
+    ), "no GET read from disk: the test shows nothing"
+    assert overtaken >= 20, (
+        "of 60 PINGs %d were answered before the GET that was sent first" % overtaken
+    )
 
 
 def test_order_within_a_connection(t):
@@ -51,10 +55,21 @@ def test_order_within_a_connection(t):
     if t.is_redis():
         return
     server, keys, c = cold_server(t)
-    c.send_raw(encode("GET", keys.key(5)) + encode("PING") + encode("APPEND", keys.key(7777), "!") + encode("GET", keys.key(7777)) + encode("ECHO",
-                                                                                                                                            "end"))
+    c.send_raw(
+        encode("GET", keys.key(5))
+        + encode("PING")
+        + encode("APPEND", keys.key(7777), "!")
+        + encode("GET", keys.key(7777))
+        + encode("ECHO", "end")
+    )
     values = [keys.expected_bytes(n, n + 1)[len(b"$1000\r\n") : -2] for n in (5, 7777)]
-    assert [c.read() for _ in range(5)] == [("$", values[0]), ("+", b"PONG"), (":", b"1001"), ("$", values[1] + b"!"), ("$", b"end")]
+    assert [c.read() for _ in range(5)] == [
+        ("$", values[0]),
+        ("+", b"PONG"),
+        (":", b"1001"),
+        ("$", values[1] + b"!"),
+        ("$", b"end"),
+    ]
 
 
 def test_misses_of_one_command_are_read_together(t):
@@ -69,7 +84,9 @@ def test_misses_of_one_command_are_read_together(t):
         assert other.call("GET", keys.key(19999 - singles * 331))[0] == "$"
         singles += 1
         assert singles < 30, "30 cold GETs in a row were answered and an MGET of 40 keys was not"
-    assert plain(c.read()) == [keys.expected_bytes(n * 487, n * 487 + 1)[len(b"$1000\r\n") : -2] for n in range(40)]
+    assert plain(c.read()) == [
+        keys.expected_bytes(n * 487, n * 487 + 1)[len(b"$1000\r\n") : -2] for n in range(40)
+    ]
 
 
 def test_watch_sees_changes_while_parked(t):

@@ -1,5 +1,6 @@
-// main: wiring only. Configuration -> environment and jobs -> server (for the engine's callbacks) -> engine -> keyspace -> commands ->
-// sockets -> loop; and the other way round at the end. What goes wrong before the server is ready is one line on stderr and exit 1.
+// main: wiring only. Configuration -> environment and jobs -> server (for the engine's callbacks)
+// -> engine -> keyspace -> commands -> sockets -> loop; and the other way round at the end. What
+// goes wrong before the server is ready is one line on stderr and exit 1.
 
 #include <signal.h>
 #include <stdio.h>
@@ -49,7 +50,8 @@ static int open_engine(struct program *p, struct error *err)
     };
     int status = engine_open(&options, &p->engine, err);
     if (status == OK)
-        status = keyspace_open(p->engine, data->databases, env->ops->random(env), &p->keyspace, err);
+        status =
+            keyspace_open(p->engine, data->databases, env->ops->random(env), &p->keyspace, err);
     return status;
 }
 
@@ -60,7 +62,8 @@ static void fit_clients(struct program *p)
     if (possible >= p->settings->network.maxclients)
         return;
     log_line(config_logger(p->config), LOG_WARNING,
-        "Only %d clients can be served at a time: not enough file descriptors (ulimit -n)", possible);
+        "Only %d clients can be served at a time: not enough file descriptors (ulimit -n)",
+        possible);
     char text[16];
     snprintf(text, sizeof text, "%d", possible);
     const struct slice pair[2] = {slice_cstr("maxclients"), slice_cstr(text)};
@@ -98,8 +101,8 @@ static int start(struct program *p, struct error *err)
 static void on_signal(uv_signal_t *handle, int number)
 {
     struct program *p = handle->data;
-    log_line(
-        config_logger(p->config), LOG_WARNING, "Received %s, shutting down", number == SIGINT ? "SIGINT" : "SIGTERM");
+    log_line(config_logger(p->config), LOG_WARNING, "Received %s, shutting down",
+        number == SIGINT ? "SIGINT" : "SIGTERM");
     if (number == SIGINT && p->interrupts++ > 0)
         _exit(1);
     server_stop(p->server, 0);
@@ -126,8 +129,9 @@ static void say_ready(const struct program *p)
         snprintf(address, sizeof address, "%s:%d", host + (host[0] == '-'), network->port);
     else
         snprintf(address, sizeof address, "%s", network->unixsocket);
-    printf("Varve %s ready on %s, data in %s, %llu records recovered in %.3f s\n", VARVE_VERSION, address,
-        p->settings->data.dir, (unsigned long long)stats.recovered_records, (double)stats.recovery_us / 1e6);
+    printf("Varve %s ready on %s, data in %s, %llu records recovered in %.3f s\n", VARVE_VERSION,
+        address, p->settings->data.dir, (unsigned long long)stats.recovered_records,
+        (double)stats.recovery_us / 1e6);
     fflush(stdout);
 }
 

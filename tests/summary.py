@@ -10,7 +10,9 @@ import re
 import sys
 
 SYNTHESIS = re.compile(r"Synthesis: Tested: (\d+) \| Passing: (\d+)")
-SANITIZERS = re.compile(r"ERROR: (?:Address|Leak|Memory)Sanitizer|WARNING: ThreadSanitizer|runtime error: ")
+SANITIZERS = re.compile(
+    r"ERROR: (?:Address|Leak|Memory)Sanitizer|WARNING: ThreadSanitizer|runtime error: "
+)
 
 
 def main():

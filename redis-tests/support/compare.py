@@ -177,8 +177,9 @@ class Context:
 def same(name, args, a, b, context):
     if name == "exec" and a[0] == b[0] == "*" and a[1] is not None and b[1] is not None:
         queued = args
-        return (len(a[1]) == len(b[1]) == len(queued)
-                and all(same(n, words, x, y, context) for (n, words), x, y in zip(queued, a[1], b[1])))
+        return len(a[1]) == len(b[1]) == len(queued) and all(
+            same(n, words, x, y, context) for (n, words), x, y in zip(queued, a[1], b[1])
+        )
     comparison = COMPARISONS.get(name)
     if comparison(args, a, b, context) if comparison else a == b:
         return True

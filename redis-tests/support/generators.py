@@ -74,8 +74,20 @@ def echo(v):
 @command("hello")
 def hello(v):
     # Only arguments that leave the protocol as it is: the version of the connection is put in by the test.
-    return v.choice([["PROTO"], ["PROTO", "SETNAME", v.choice(["ab", "a b", ""])], ["1"], ["4"], ["x"], ["PROTO", "AUTH", "default", "pw"],
-                     ["PROTO", "AUTH", "nobody", "pw"], ["PROTO", "AUTH"], ["PROTO", "FOO"], []])
+    return v.choice(
+        [
+            ["PROTO"],
+            ["PROTO", "SETNAME", v.choice(["ab", "a b", ""])],
+            ["1"],
+            ["4"],
+            ["x"],
+            ["PROTO", "AUTH", "default", "pw"],
+            ["PROTO", "AUTH", "nobody", "pw"],
+            ["PROTO", "AUTH"],
+            ["PROTO", "FOO"],
+            [],
+        ]
+    )
 
 
 @command("auth")
@@ -105,7 +117,11 @@ def client_plain(v):
 
 @command("client|setname")
 def client_setname(v):
-    return [v.choice(["name", "", "with space", "new\nline", "\xe9".encode("utf-8"), "x" * 200, "~", "!"])]
+    return [
+        v.choice(
+            ["name", "", "with space", "new\nline", "\xe9".encode("utf-8"), "x" * 200, "~", "!"]
+        )
+    ]
 
 
 @command("client|no-evict")
@@ -115,7 +131,10 @@ def client_no_evict(v):
 
 @command("command|info")
 def command_info(v):
-    return [v.choice(["get", "SET", "nosuch", "client|id", "config|get", "", "client|nosuch", "get|x"]) for _ in range(1 + v.below(3))]
+    return [
+        v.choice(["get", "SET", "nosuch", "client|id", "config|get", "", "client|nosuch", "get|x"])
+        for _ in range(1 + v.below(3))
+    ]
 
 
 def some_call(v):
@@ -126,7 +145,19 @@ def some_call(v):
 @command("command|getkeys", "command|getkeysandflags")
 def command_getkeys(v):
     if v.chance(0.15):
-        return v.choice([["nosuch"], ["ping"], ["get"], ["client", "id"], ["client", "nosuch"], ["mset", "a"], ["set", "a"], ["config"], ["multi"]])
+        return v.choice(
+            [
+                ["nosuch"],
+                ["ping"],
+                ["get"],
+                ["client", "id"],
+                ["client", "nosuch"],
+                ["mset", "a"],
+                ["set", "a"],
+                ["config"],
+                ["multi"],
+            ]
+        )
     return some_call(v)
 
 
@@ -153,8 +184,11 @@ def one_key(v):
 def set_(v):
     options = []
     for _ in range(v.choice([0, 0, 0, 1, 1, 1, 2, 3])):
-        options += v.choice([["NX"], ["XX"], ["GET"], ["KEEPTTL"], expiry_option(v), expiry_option(v), [v.word()]] if v.chance(0.3) else
-                            [["NX"], ["XX"], ["GET"], ["KEEPTTL"], expiry_option(v)])
+        options += v.choice(
+            [["NX"], ["XX"], ["GET"], ["KEEPTTL"], expiry_option(v), expiry_option(v), [v.word()]]
+            if v.chance(0.3)
+            else [["NX"], ["XX"], ["GET"], ["KEEPTTL"], expiry_option(v)]
+        )
     return [v.key(), v.value()] + options
 
 
@@ -188,7 +222,17 @@ def mget(v):
 
 @command("getex")
 def getex(v):
-    return [v.key()] + v.choice([[], ["PERSIST"], expiry_option(v), expiry_option(v), ["PERSIST", "EX", "10000"], ["EX"], [v.word()]])
+    return [v.key()] + v.choice(
+        [
+            [],
+            ["PERSIST"],
+            expiry_option(v),
+            expiry_option(v),
+            ["PERSIST", "EX", "10000"],
+            ["EX"],
+            [v.word()],
+        ]
+    )
 
 
 @command("getrange", "substr")
@@ -224,7 +268,18 @@ def many_keys(v):
     return v.keys()
 
 
-@command("type", "ttl", "pttl", "expiretime", "pexpiretime", "persist", "object|encoding", "object|freq", "object|idletime", "object|refcount")
+@command(
+    "type",
+    "ttl",
+    "pttl",
+    "expiretime",
+    "pexpiretime",
+    "persist",
+    "object|encoding",
+    "object|freq",
+    "object|idletime",
+    "object|refcount",
+)
 def one_key_again(v):
     return [v.key()]
 
@@ -240,7 +295,9 @@ def nothing(v):
 
 
 def expire_flags(v):
-    return [v.choice(["NX", "XX", "GT", "LT", "gt", "FOO"]) for _ in range(v.choice([0, 0, 0, 1, 1, 2]))]
+    return [
+        v.choice(["NX", "XX", "GT", "LT", "gt", "FOO"]) for _ in range(v.choice([0, 0, 0, 1, 1, 2]))
+    ]
 
 
 @command("expire")
@@ -296,26 +353,62 @@ def swapdb(v):
 
 @command("config|get")
 def config_get(v):
-    return v.choice([["save"], ["databases"], ["maxmemory-policy"], ["maxclients", "timeout"], ["nosuch"], ["TIMEOUT"],
-                     ["tcp-keepalive", "tcp-keepalive"],
-                     ["hash-max-*-entries"], ["proto-max-bulk-len"], ["lazyfree-lazy-*"], ["slowlog-*"], ["requirepass"],
-                     ["databases", "nosuch", "timeout"],
-                     ["client-output-buffer-limit"], ["set-max-intset-entries"], ["appenddirname"], ["hz"], ["list-max-ziplist-size"], [""]])
+    return v.choice(
+        [
+            ["save"],
+            ["databases"],
+            ["maxmemory-policy"],
+            ["maxclients", "timeout"],
+            ["nosuch"],
+            ["TIMEOUT"],
+            ["tcp-keepalive", "tcp-keepalive"],
+            ["hash-max-*-entries"],
+            ["proto-max-bulk-len"],
+            ["lazyfree-lazy-*"],
+            ["slowlog-*"],
+            ["requirepass"],
+            ["databases", "nosuch", "timeout"],
+            ["client-output-buffer-limit"],
+            ["set-max-intset-entries"],
+            ["appenddirname"],
+            ["hz"],
+            ["list-max-ziplist-size"],
+            [""],
+        ]
+    )
 
 
 @command("config|set")
 def config_set(v):
-    return v.choice([
-        ["timeout", v.choice(["0", "100000", "-1", "x", "2147483648", "1.5", ""])],
-        ["nosuch", "1"], ["timeout"], ["timeout", "0", "nosuch", "1"], ["timeout", "0", "timeout", "0"], ["databases", "4"], ["dir", "/nosuch"],
-        ["maxmemory-policy", "foo"], ["tcp-keepalive", v.choice(["300", "-1", "x"])], ["lazyfree-lazy-expire", v.choice(["yes", "no", "maybe"])],
-        ["appendfsync", v.choice(["everysec", "never"])], ["loglevel", v.choice(["notice", "loud"])], ["slowlog-max-len", v.choice(["128", "-1"])],
-        ["hash-max-listpack-entries", v.choice(["512", "x"])],
-        ["client-output-buffer-limit", v.choice(["normal 0 0", "normal 0 0 0", "foo 0 0 0", "normal x 0 0"])],
-        ["enable-debug-command", "no"], ["port", "x"], ["proto-max-bulk-len", v.choice(["536870912", "1mb", "1", "512mb", "1tb2"])],
-        ["maxmemory-clients", v.choice(["0", "20%", "101%", "-1"])], ["daemonize", "yes"], ["save", v.choice(["", "x", "900"])],
-        ["hz", v.choice(["10", "x"])],
-    ])
+    return v.choice(
+        [
+            ["timeout", v.choice(["0", "100000", "-1", "x", "2147483648", "1.5", ""])],
+            ["nosuch", "1"],
+            ["timeout"],
+            ["timeout", "0", "nosuch", "1"],
+            ["timeout", "0", "timeout", "0"],
+            ["databases", "4"],
+            ["dir", "/nosuch"],
+            ["maxmemory-policy", "foo"],
+            ["tcp-keepalive", v.choice(["300", "-1", "x"])],
+            ["lazyfree-lazy-expire", v.choice(["yes", "no", "maybe"])],
+            ["appendfsync", v.choice(["everysec", "never"])],
+            ["loglevel", v.choice(["notice", "loud"])],
+            ["slowlog-max-len", v.choice(["128", "-1"])],
+            ["hash-max-listpack-entries", v.choice(["512", "x"])],
+            [
+                "client-output-buffer-limit",
+                v.choice(["normal 0 0", "normal 0 0 0", "foo 0 0 0", "normal x 0 0"]),
+            ],
+            ["enable-debug-command", "no"],
+            ["port", "x"],
+            ["proto-max-bulk-len", v.choice(["536870912", "1mb", "1", "512mb", "1tb2"])],
+            ["maxmemory-clients", v.choice(["0", "20%", "101%", "-1"])],
+            ["daemonize", "yes"],
+            ["save", v.choice(["", "x", "900"])],
+            ["hz", v.choice(["10", "x"])],
+        ]
+    )
 
 
 @command("config|resetstat")
@@ -325,7 +418,17 @@ def config_resetstat(v):
 
 @command("memory|usage")
 def memory_usage(v):
-    return [v.key()] + v.choice([[], ["SAMPLES", "0"], ["SAMPLES", "5"], ["SAMPLES", "-1"], ["SAMPLES"], ["FOO", "1"], ["SAMPLES", "x"]])
+    return [v.key()] + v.choice(
+        [
+            [],
+            ["SAMPLES", "0"],
+            ["SAMPLES", "5"],
+            ["SAMPLES", "-1"],
+            ["SAMPLES"],
+            ["FOO", "1"],
+            ["SAMPLES", "x"],
+        ]
+    )
 
 
 @command("memory|purge")
@@ -341,19 +444,75 @@ def debug(v):
 # --- shapes -----------------------------------------------------------------------------------------------------------------------
 
 KEYED = [
-    "get", "set", "setnx", "setex", "psetex", "mset", "msetnx", "mget", "getset", "getdel", "getex", "append", "strlen", "getrange", "substr",
-    "setrange", "incr", "decr", "incrby", "decrby", "incrbyfloat", "del", "unlink", "exists", "type", "expire", "pexpire", "expireat", "pexpireat",
-    "ttl", "pttl", "expiretime", "pexpiretime", "persist", "rename", "renamenx", "copy", "move", "touch", "object|encoding", "object|refcount",
+    "get",
+    "set",
+    "setnx",
+    "setex",
+    "psetex",
+    "mset",
+    "msetnx",
+    "mget",
+    "getset",
+    "getdel",
+    "getex",
+    "append",
+    "strlen",
+    "getrange",
+    "substr",
+    "setrange",
+    "incr",
+    "decr",
+    "incrby",
+    "decrby",
+    "incrbyfloat",
+    "del",
+    "unlink",
+    "exists",
+    "type",
+    "expire",
+    "pexpire",
+    "expireat",
+    "pexpireat",
+    "ttl",
+    "pttl",
+    "expiretime",
+    "pexpiretime",
+    "persist",
+    "rename",
+    "renamenx",
+    "copy",
+    "move",
+    "touch",
+    "object|encoding",
+    "object|refcount",
     "object|freq",
     "object|idletime",
 ]
 
 # How often the others come, against 10 for those of KEYED.
-WEIGHTS = {"flushall": 0.5, "flushdb": 1, "swapdb": 2, "select": 3, "reset": 1, "hello": 1, "debug": 0.3, "config|resetstat": 0.3}
+WEIGHTS = {
+    "flushall": 0.5,
+    "flushdb": 1,
+    "swapdb": 2,
+    "select": 3,
+    "reset": 1,
+    "hello": 1,
+    "debug": 0.3,
+    "config|resetstat": 0.3,
+}
 
 # COMMAND INFO without arguments is every command, those we do not have yet too. The others are unsafe to mutate: a garbled argument could make
 # something else of the connection, or a time to live that is neither long nor over.
-NOT_MUTATED = {"hello", "command|info", "debug", "config|set", "reset", "client|no-evict", "command|getkeys", "command|getkeysandflags"}
+NOT_MUTATED = {
+    "hello",
+    "command|info",
+    "debug",
+    "config|set",
+    "reset",
+    "client|no-evict",
+    "command|getkeys",
+    "command|getkeysandflags",
+}
 
 
 def words(name):
@@ -369,7 +528,9 @@ def mutate(v, name, args):
         return call[:-1]
     if roll < 0.55:
         # No number behind a dangling EX: a key that expires in a second.
-        return call + [v.choice([b"x", b"", b"NX"] if name in ("set", "getex") else [b"x", b"", b"1", b"NX"])]
+        return call + [
+            v.choice([b"x", b"", b"NX"] if name in ("set", "getex") else [b"x", b"", b"1", b"NX"])
+        ]
     if roll < 0.75:
         return words(name)[:1] + [w.lower() if isinstance(w, str) else w for w in call[1:]]
     if roll < 0.85 and name not in ("set", "getex"):

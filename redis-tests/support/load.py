@@ -25,7 +25,11 @@ class Range:
 
     def set_bytes(self, begin, end):
         key_length = len(self.prefix) + 12
-        form = b"*3\r\n$3\r\nSET\r\n$%d\r\n%s%%012d\r\n$%d\r\n%%s\r\n" % (key_length, self.prefix, self.size)
+        form = b"*3\r\n$3\r\nSET\r\n$%d\r\n%s%%012d\r\n$%d\r\n%%s\r\n" % (
+            key_length,
+            self.prefix,
+            self.size,
+        )
         return b"".join(form % (n, value_of(n, self.size)) for n in range(begin, end))
 
     def get_bytes(self, begin, end):
@@ -33,7 +37,9 @@ class Range:
         return b"".join(form % n for n in range(begin, end))
 
     def expected_bytes(self, begin, end):
-        return b"".join(b"$%d\r\n%s\r\n" % (self.size, value_of(n, self.size)) for n in range(begin, end))
+        return b"".join(
+            b"$%d\r\n%s\r\n" % (self.size, value_of(n, self.size)) for n in range(begin, end)
+        )
 
 
 BATCH = 500
@@ -46,7 +52,11 @@ def fill(connection, keys, begin=0, end=None):
         stop = min(at + BATCH, end)
         connection.send_raw(keys.set_bytes(at, stop))
         replies = connection.read_exactly(5 * (stop - at))
-        assert replies == b"+OK\r\n" * (stop - at), "SET of %s..%s: %r" % (keys.key(at), keys.key(stop), replies[:200])
+        assert replies == b"+OK\r\n" * (stop - at), "SET of %s..%s: %r" % (
+            keys.key(at),
+            keys.key(stop),
+            replies[:200],
+        )
 
 
 def verify(connection, keys, begin=0, end=None):

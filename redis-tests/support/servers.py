@@ -59,7 +59,12 @@ class Server:
         env.update(self.environment or {})
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
-                self.command_line(), stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=env, cwd=self.tmp
+                self.command_line(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=env,
+                cwd=self.tmp,
             )
         if wait:
             self.wait_ready()
@@ -69,7 +74,10 @@ class Server:
         deadline = time.monotonic() + START_SECONDS
         while True:
             if self.process.poll() is not None:
-                raise StartFailed("%s ended with status %d at start:\n%s" % (self.name, self.process.returncode, self.log_tail()))
+                raise StartFailed(
+                    "%s ended with status %d at start:\n%s"
+                    % (self.name, self.process.returncode, self.log_tail())
+                )
             try:
                 c = Connection(self.port, timeout=START_SECONDS)
                 reply = c.call("PING")
@@ -79,7 +87,10 @@ class Server:
             except (OSError, ConnectionClosed):
                 pass
             if time.monotonic() > deadline:
-                raise StartFailed("%s did not answer PING within %d s:\n%s" % (self.name, START_SECONDS, self.log_tail()))
+                raise StartFailed(
+                    "%s did not answer PING within %d s:\n%s"
+                    % (self.name, START_SECONDS, self.log_tail())
+                )
             time.sleep(0.005)
 
     @property
@@ -99,7 +110,9 @@ class Server:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-            raise AssertionError("%s did not end within %d s of SIGTERM" % (self.name, STOP_SECONDS))
+            raise AssertionError(
+                "%s did not end within %d s of SIGTERM" % (self.name, STOP_SECONDS)
+            )
 
     def kill(self):
         if self.running():
@@ -132,12 +145,20 @@ class Server:
         """DBSIZE of the connection's database: within its doubts now (INFO tells how many), and exact once compaction has settled them."""
         doubts = int(self.info().get("engine_keys_in_doubt", 0))
         count = plain(connection.call("DBSIZE"))
-        assert count <= expected <= count + doubts, "DBSIZE %d with %d keys in doubt, there are %d" % (count, doubts, expected)
+        assert (
+            count <= expected <= count + doubts
+        ), "DBSIZE %d with %d keys in doubt, there are %d" % (count, doubts, expected)
         if doubts:
             assert connection.call("BGREWRITEAOF")[0] == "+", "BGREWRITEAOF"
-            wait_until(lambda: self.info()["aof_rewrite_in_progress"] == "0", 300, "BGREWRITEAOF has compacted everything")
+            wait_until(
+                lambda: self.info()["aof_rewrite_in_progress"] == "0",
+                300,
+                "BGREWRITEAOF has compacted everything",
+            )
             count = plain(connection.call("DBSIZE"))
-            assert count == expected, "DBSIZE %d after everything was compacted, there are %d keys" % (count, expected)
+            assert (
+                count == expected
+            ), "DBSIZE %d after everything was compacted, there are %d keys" % (count, expected)
 
     def memory_peak_kib(self):
         with open("/proc/%d/status" % self.pid) as f:
@@ -151,7 +172,12 @@ class Server:
         if not os.path.exists(self.log_path):
             return False
         with open(self.log_path, "rb") as f:
-            return re.search(rb"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|: runtime error: ", f.read()) is not None
+            return (
+                re.search(
+                    rb"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|: runtime error: ", f.read()
+                )
+                is not None
+            )
 
     def log_tail(self, lines=40):
         try:
@@ -187,7 +213,9 @@ class TestContext:
         if defaults and self.is_redis():
             merged["appendonly"] = "yes"  # what Varve always does
         merged.update({k.replace("_", "-"): v for k, v in directives.items()})
-        server = self._server(self.options.server, "varve", merged, config_file=config_file, environment=environment)
+        server = self._server(
+            self.options.server, "varve", merged, config_file=config_file, environment=environment
+        )
         return server.start() if start else server
 
     def redis(self, **directives):

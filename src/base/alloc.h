@@ -1,5 +1,6 @@
-// Heap allocation that cannot fail: out of memory aborts with a line on stderr. Sizes that a client or a file controls are bounded
-// by the caller before they come here. Memory is released with free().
+// Heap allocation that cannot fail: out of memory aborts with a line on stderr. Sizes that a client
+// or a file controls are bounded by the caller before they come here. Memory is released with
+// free().
 #ifndef VARVE_BASE_ALLOC_H
 #define VARVE_BASE_ALLOC_H
 

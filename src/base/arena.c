@@ -2,7 +2,8 @@
 
 #include "base/alloc.h"
 
-// Pieces over a quarter of a chunk get one of their own, so that a large one does not waste the rest of the current chunk.
+// Pieces over a quarter of a chunk get one of their own, so that a large one does not waste the
+// rest of the current chunk.
 enum { CHUNK_SIZE = 64 * 1024 };
 
 struct arena_chunk {

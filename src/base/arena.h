@@ -1,5 +1,6 @@
-// arena: memory that is allocated piece by piece and given back at once. Pieces are 8-byte aligned and never move. Not thread safe;
-// after the last allocation the pieces may be read from any thread.
+// arena: memory that is allocated piece by piece and given back at once. Pieces are 8-byte aligned
+// and never move. Not thread safe; after the last allocation the pieces may be read from any
+// thread.
 #ifndef VARVE_BASE_ARENA_H
 #define VARVE_BASE_ARENA_H
 

@@ -1,5 +1,5 @@
-// buf: owned bytes that grow. A zeroed struct is an empty buf; buf_release returns it to that state. Pointers and slices into a
-// buf are valid until the next call that may grow it.
+// buf: owned bytes that grow. A zeroed struct is an empty buf; buf_release returns it to that
+// state. Pointers and slices into a buf are valid until the next call that may grow it.
 #ifndef VARVE_BASE_BUF_H
 #define VARVE_BASE_BUF_H
 

@@ -1,5 +1,6 @@
-// Integers as bytes: fixed-width little-endian for formats, fixed-width big-endian for keys (memcmp order is numeric order), and
-// LEB128 varints. Decoders of varints take any bytes and never read past `end`.
+// Integers as bytes: fixed-width little-endian for formats, fixed-width big-endian for keys (memcmp
+// order is numeric order), and LEB128 varints. Decoders of varints take any bytes and never read
+// past `end`.
 #ifndef VARVE_BASE_CODING_H
 #define VARVE_BASE_CODING_H
 
@@ -71,7 +72,8 @@ static inline uint8_t *varint_put(uint8_t *p, uint64_t v)
     return p;
 }
 
-// Reads one varint from [p, end). Returns the position behind it, or NULL if it is cut off or longer than 64 bits.
+// Reads one varint from [p, end). Returns the position behind it, or NULL if it is cut off or
+// longer than 64 bits.
 const uint8_t *varint_get_slow(const uint8_t *p, const uint8_t *end, uint64_t *out);
 
 static inline const uint8_t *varint_get(const uint8_t *p, const uint8_t *end, uint64_t *out)
@@ -88,7 +90,8 @@ void buf_append_varint(struct buf *b, uint64_t v);
 void buf_append_le32(struct buf *b, uint32_t v);
 void buf_append_le64(struct buf *b, uint64_t v);
 void buf_append_bytes(struct buf *b, struct slice s);
-// The inverse: takes a varint length and the bytes behind it off [p, end). NULL if cut off. out borrows.
+// The inverse: takes a varint length and the bytes behind it off [p, end). NULL if cut off. out
+// borrows.
 const uint8_t *bytes_get(const uint8_t *p, const uint8_t *end, struct slice *out);
 
 #endif

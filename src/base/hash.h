@@ -1,5 +1,5 @@
-// XXH3 (https://xxhash.com): checksums of what lies on disk, and hashes of keys in memory. Values of hash64 are part of the disk format
-// where format.h says so (filters).
+// XXH3 (https://xxhash.com): checksums of what lies on disk, and hashes of keys in memory. Values
+// of hash64 are part of the disk format where format.h says so (filters).
 #ifndef VARVE_BASE_HASH_H
 #define VARVE_BASE_HASH_H
 

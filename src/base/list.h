@@ -1,5 +1,6 @@
-// An intrusive doubly linked ring: the head and every member embed a struct list. list_init(&head) is empty; a member is in at most
-// one ring, and list_init makes a member that is in none, so that list_remove is safe to call twice.
+// An intrusive doubly linked ring: the head and every member embed a struct list. list_init(&head)
+// is empty; a member is in at most one ring, and list_init makes a member that is in none, so that
+// list_remove is safe to call twice.
 #ifndef VARVE_BASE_LIST_H
 #define VARVE_BASE_LIST_H
 

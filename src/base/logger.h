@@ -1,5 +1,5 @@
-// Lines for the operator. A logger is passed to who needs one; NULL is silent. The sink decides about time stamps and files, and may
-// be called from jobs: it must be thread safe.
+// Lines for the operator. A logger is passed to who needs one; NULL is silent. The sink decides
+// about time stamps and files, and may be called from jobs: it must be thread safe.
 #ifndef VARVE_BASE_LOGGER_H
 #define VARVE_BASE_LOGGER_H
 

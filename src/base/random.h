@@ -1,5 +1,5 @@
-// A small seeded generator (splitmix64, Steele, Lea and Flood 2014): everything random in Varve comes from a seed that env hands out,
-// so that a run can be replayed.
+// A small seeded generator (splitmix64, Steele, Lea and Flood 2014): everything random in Varve
+// comes from a seed that env hands out, so that a run can be replayed.
 #ifndef VARVE_BASE_RANDOM_H
 #define VARVE_BASE_RANDOM_H
 

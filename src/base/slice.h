@@ -1,5 +1,6 @@
-// slice: borrowed bytes, a pointer and a length. It owns nothing, may hold any byte, and is valid only as long as what it points
-// into: the duration of the call unless a header says otherwise. The empty slice may have a NULL pointer.
+// slice: borrowed bytes, a pointer and a length. It owns nothing, may hold any byte, and is valid
+// only as long as what it points into: the duration of the call unless a header says otherwise. The
+// empty slice may have a NULL pointer.
 #ifndef VARVE_BASE_SLICE_H
 #define VARVE_BASE_SLICE_H
 
@@ -24,7 +25,8 @@ static inline struct slice slice_cstr(const char *text)
     return (struct slice){(const uint8_t *)text, strlen(text)};
 }
 
-// memcmp for keys of usual length, which differ early or are short: eight bytes at a time, inline, the last eight overlapping those before.
+// memcmp for keys of usual length, which differ early or are short: eight bytes at a time, inline,
+// the last eight overlapping those before.
 static inline int bytes_compare(const uint8_t *a, const uint8_t *b, size_t n)
 {
     if (n < 8)

@@ -7,8 +7,8 @@
 const char *status_text(int status)
 {
     switch (status) {
-#define X(name, value, text)                                                                                           \
-    case name:                                                                                                         \
+#define X(name, value, text)                                                                       \
+    case name:                                                                                     \
         return text;
         STATUS_LIST(X)
 #undef X
@@ -17,7 +17,8 @@ const char *status_text(int status)
     }
 }
 
-int(error_set)(struct error *err, int status, const char *file, uint64_t offset, int os_errno, const char *format, ...)
+int(error_set)(struct error *err, int status, const char *file, uint64_t offset, int os_errno,
+    const char *format, ...)
 {
     if (err == NULL)
         return status;

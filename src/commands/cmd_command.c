@@ -1,4 +1,5 @@
-// COMMAND: what the server knows of its own commands. Everything derives from the rows (docs.c); nothing here knows a command by name.
+// COMMAND: what the server knows of its own commands. Everything derives from the rows (docs.c);
+// nothing here knows a command by name.
 #include "commands/dispatch.h"
 #include "commands/docs.h"
 #include "commands/glob.h"
@@ -65,7 +66,7 @@ static int docs(struct call *call)
     return OK;
 }
 
-// --- LIST ---------------------------------------------------------------------------------------------------------------------------
+// --- LIST ----------------------------------------------------------------------------------------
 
 struct filter {
     enum { ALL, NOTHING, CATEGORY, PATTERN } by;
@@ -127,11 +128,12 @@ static int list(struct call *call)
     return OK;
 }
 
-// --- Keys of a command line ---------------------------------------------------------------------------------------------------------
+// --- Keys of a command line ----------------------------------------------------------------------
 
 enum { KEYS_SHOWN_MAX = 1024 * 1024 };
 
-// The number of the spec that a key at this position belongs to: specs that are ranges from one argument on, in order.
+// The number of the spec that a key at this position belongs to: specs that are ranges from one
+// argument on, in order.
 static int spec_of(const struct command *row, int number)
 {
     int specs = 1;
@@ -140,7 +142,8 @@ static int spec_of(const struct command *row, int number)
     return specs > 1 && number < specs ? number : 0;
 }
 
-// SET is the one command here whose key is used otherwise than its spec says, when it has the GET option.
+// SET is the one command here whose key is used otherwise than its spec says, when it has the GET
+// option.
 static void reply_flags_of(struct call *call, const struct command *row, int number)
 {
     bool plain_set = strcmp(row->name, "set") == 0;
@@ -309,7 +312,8 @@ static const struct command command_subcommands[] = {
         .group = "server",
         .complexity = "O(N) in the commands there are",
         .summary = "List the names of commands",
-        .arguments = "filterby:o=FILTERBY?(module-name:s=MODULE category:s=ACLCAT pattern:p=PATTERN)",
+        .arguments =
+            "filterby:o=FILTERBY?(module-name:s=MODULE category:s=ACLCAT pattern:p=PATTERN)",
     },
     {0},
 };

@@ -1,7 +1,8 @@
-// Commands about the connection itself. None of them reads the engine, so none can wait, and they change the session at once.
+// Commands about the connection itself. None of them reads the engine, so none can wait, and they
+// change the session at once.
 //
-// There is one user, "default": AUTH and HELLO accept its name and the configured password. Passwords are compared in a time that does not tell
-// how much of them was right.
+// There is one user, "default": AUTH and HELLO accept its name and the configured password.
+// Passwords are compared in a time that does not tell how much of them was right.
 #include <stdio.h>
 
 #include "commands/dispatch.h"
@@ -51,7 +52,7 @@ static int quit(struct call *call)
     return OK;
 }
 
-// --- Who is it ----------------------------------------------------------------------------------------------------------------------
+// --- Who is it -----------------------------------------------------------------------------------
 
 static const char *password(struct call *call)
 {
@@ -91,8 +92,9 @@ static int auth(struct call *call)
     if (call->argc > 3)
         return call_syntax_error(call);
     if (call->argc == 2 && *password(call) == '\0')
-        return call_error(call, "ERR AUTH <password> called without any password configured for the default user. Are "
-                                "you sure your configuration is correct?");
+        return call_error(call,
+            "ERR AUTH <password> called without any password configured for the default user. Are "
+            "you sure your configuration is correct?");
     struct slice user = call->argc == 3 ? call->argv[1] : slice_cstr("default");
     if (authenticate(call, user, call->argv[call->argc - 1]))
         reply_ok(call->reply);
@@ -120,7 +122,8 @@ static void reply_hello(struct call *call)
 }
 
 // Options behind the version: false with the error replied. name is left empty without SETNAME.
-static bool hello_options(struct call *call, const struct slice **auth_words, const struct slice **name)
+static bool hello_options(
+    struct call *call, const struct slice **auth_words, const struct slice **name)
 {
     for (int i = 2; i < call->argc; i++) {
         int left = call->argc - 1 - i;
@@ -131,8 +134,8 @@ static bool hello_options(struct call *call, const struct slice **auth_words, co
             *name = &call->argv[++i];
         } else {
             size_t shown = call->argv[i].len < 256 ? call->argv[i].len : 256;
-            reply_errorf(
-                call->reply, "ERR Syntax error in HELLO option '%.*s'", (int)shown, (const char *)call->argv[i].data);
+            reply_errorf(call->reply, "ERR Syntax error in HELLO option '%.*s'", (int)shown,
+                (const char *)call->argv[i].data);
             return false;
         }
     }
@@ -153,11 +156,13 @@ static int hello(struct call *call)
     if (auth_words != NULL && !authenticate(call, auth_words[0], auth_words[1]))
         return OK;
     if (!s->authenticated && *password(call) != '\0')
-        return call_error(call, "NOAUTH HELLO must be called with the client already authenticated, otherwise the "
-                                "HELLO AUTH <user> <pass> option can be used to authenticate the client and "
-                                "select the RESP protocol version at the same time");
+        return call_error(call,
+            "NOAUTH HELLO must be called with the client already authenticated, otherwise the "
+            "HELLO AUTH <user> <pass> option can be used to authenticate the client and "
+            "select the RESP protocol version at the same time");
     if (name != NULL && !session_set_text(&s->name, *name))
-        return call_error(call, "ERR Client names cannot contain spaces, newlines or special characters.");
+        return call_error(
+            call, "ERR Client names cannot contain spaces, newlines or special characters.");
     s->proto = call->reply->proto = (int)version;
     reply_hello(call);
     return OK;
@@ -248,7 +253,8 @@ const struct command connection_rows[] = {
         .name = "quit",
         .fn = quit,
         .arity = -1,
-        .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST | CMD_NO_AUTH | CMD_ALLOW_BUSY | CMD_QUEUED_NEVER,
+        .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST | CMD_NO_AUTH | CMD_ALLOW_BUSY |
+                 CMD_QUEUED_NEVER,
         .acl = "connection",
         .since = "1.0.0",
         .group = "connection",
@@ -259,7 +265,8 @@ const struct command connection_rows[] = {
         .name = "reset",
         .fn = reset,
         .arity = 1,
-        .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST | CMD_NO_AUTH | CMD_ALLOW_BUSY | CMD_QUEUED_NEVER,
+        .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST | CMD_NO_AUTH | CMD_ALLOW_BUSY |
+                 CMD_QUEUED_NEVER,
         .acl = "connection",
         .since = "6.2.0",
         .group = "connection",

@@ -1,5 +1,5 @@
-// Counters: integers of 64 bits, and decimals in long double with 17 digits behind the point, printed so that 0.1 stays 0.1.
-// The expiry of a counter stays as it is.
+// Counters: integers of 64 bits, and decimals in long double with 17 digits behind the point,
+// printed so that 0.1 stays 0.1. The expiry of a counter stays as it is.
 #include <math.h>
 
 #include "commands/dispatch.h"
@@ -27,8 +27,9 @@ static int add(struct call *call, int64_t delta)
     if (__builtin_add_overflow(value, delta, &value))
         return call_error(call, "ERR increment or decrement would overflow");
     char text[24];
-    struct value v = {
-        .type = TYPE_STRING, .bytes = slice_of(text, number_format_int(text, value)), .expire_ms = expire_ms};
+    struct value v = {.type = TYPE_STRING,
+        .bytes = slice_of(text, number_format_int(text, value)),
+        .expire_ms = expire_ms};
     keyspace_put(call->keys, call->argv[1], &v);
     reply_int(call->reply, value);
     return OK;
@@ -68,14 +69,18 @@ static int incrbyfloat(struct call *call)
     if (status != OK && status != NOT_FOUND)
         return call_status(status);
     bool found = status == OK;
-    if ((found && !number_parse_long_double(old.bytes, &value)) || !number_parse_long_double(call->argv[2], &delta))
+    if ((found && !number_parse_long_double(old.bytes, &value)) ||
+        !number_parse_long_double(call->argv[2], &delta))
         return call_error(call, "ERR value is not a valid float");
     value += delta;
     if (isnan(value) || isinf(value))
         return call_error(call, "ERR increment would produce NaN or Infinity");
     char text[NUMBER_TEXT_MAX];
     struct slice bytes = slice_of(text, number_format_long_double(text, value));
-    struct value v = {.type = TYPE_STRING, .form = FORM_TEXT, .bytes = bytes, .expire_ms = found ? old.expire_ms : 0};
+    struct value v = {.type = TYPE_STRING,
+        .form = FORM_TEXT,
+        .bytes = bytes,
+        .expire_ms = found ? old.expire_ms : 0};
     keyspace_put(call->keys, call->argv[1], &v);
     reply_bulk(call->reply, bytes);
     return OK;

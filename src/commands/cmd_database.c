@@ -1,5 +1,5 @@
-// Databases as wholes: how many keys, emptying, exchanging. All take constant time whatever a database holds; what takes longer when many keys
-// are watched is telling their watchers.
+// Databases as wholes: how many keys, emptying, exchanging. All take constant time whatever a
+// database holds; what takes longer when many keys are watched is telling their watchers.
 #include "commands/dispatch.h"
 
 static int dbsize(struct call *call)
@@ -8,7 +8,7 @@ static int dbsize(struct call *call)
     return OK;
 }
 
-// --- Watchers -----------------------------------------------------------------------------------------------------------------------
+// --- Watchers ------------------------------------------------------------------------------------
 
 static void touch_watched(struct commands *c, struct session *s, struct slice data)
 {
@@ -58,14 +58,15 @@ static int touch_watchers(struct call *call, int db, int other)
     return x.status;
 }
 
-// --- Emptying and exchanging --------------------------------------------------------------------------------------------------------
+// --- Emptying and exchanging ---------------------------------------------------------------------
 
 // SYNC and ASYNC are both what we do anyway.
 static bool flush_options_fit(struct call *call)
 {
     if (call->argc == 1)
         return true;
-    if (call->argc == 2 && (slice_equal_nocase(call->argv[1], "sync") || slice_equal_nocase(call->argv[1], "async")))
+    if (call->argc == 2 &&
+        (slice_equal_nocase(call->argv[1], "sync") || slice_equal_nocase(call->argv[1], "async")))
         return true;
     call_syntax_error(call);
     return false;

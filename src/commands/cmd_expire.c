@@ -1,5 +1,6 @@
-// Times to live. An expiry is part of the key's record, so giving it another one writes the record again. A time that has passed already
-// deletes the key at once. Arithmetic is checked before it is done: users send any 64 bits.
+// Times to live. An expiry is part of the key's record, so giving it another one writes the record
+// again. A time that has passed already deletes the key at once. Arithmetic is checked before it is
+// done: users send any 64 bits.
 #include "commands/dispatch.h"
 #include "commands/expiry.h"
 
@@ -42,7 +43,8 @@ static bool parse_conditions(struct call *call, unsigned *out)
             word++;
         if (word == 4) {
             size_t shown = call->argv[i].len < 256 ? call->argv[i].len : 256;
-            reply_errorf(call->reply, "ERR Unsupported option %.*s", (int)shown, (const char *)call->argv[i].data);
+            reply_errorf(call->reply, "ERR Unsupported option %.*s", (int)shown,
+                (const char *)call->argv[i].data);
             return false;
         }
         given |= 1u << word;
@@ -212,7 +214,8 @@ const struct command expire_rows[] = {
         .complexity = "O(1)",
         .summary = "Let a key live until a time in seconds",
         .history = "7.0.0:Options `NX`, `XX`, `GT` and `LT`.",
-        .arguments = "key:k#0 unix-time-seconds:t condition:o?@7.0.0(nx:x=NX xx:x=XX gt:x=GT lt:x=LT)",
+        .arguments =
+            "key:k#0 unix-time-seconds:t condition:o?@7.0.0(nx:x=NX xx:x=XX gt:x=GT lt:x=LT)",
     },
     {
         .name = "pexpireat",
@@ -229,7 +232,8 @@ const struct command expire_rows[] = {
         .complexity = "O(1)",
         .summary = "Let a key live until a time in milliseconds",
         .history = "7.0.0:Options `NX`, `XX`, `GT` and `LT`.",
-        .arguments = "key:k#0 unix-time-milliseconds:t condition:o?@7.0.0(nx:x=NX xx:x=XX gt:x=GT lt:x=LT)",
+        .arguments =
+            "key:k#0 unix-time-milliseconds:t condition:o?@7.0.0(nx:x=NX xx:x=XX gt:x=GT lt:x=LT)",
     },
     {
         .name = "ttl",

@@ -1,12 +1,13 @@
 // Keys as such: is it there, what is it, be gone, be called something else, be somewhere else.
 //
-// Commands over several keys go on past a miss, so that all misses are fetched together, and stage nothing that depends on one they
-// have not seen: what they staged is thrown away with the attempt.
+// Commands over several keys go on past a miss, so that all misses are fetched together, and stage
+// nothing that depends on one they have not seen: what they staged is thrown away with the attempt.
 #include "commands/dispatch.h"
 
 typedef int (*key_visit)(struct call *call, struct slice key, const struct value *found);
 
-// Looks up all keys from the first argument on; visit says what each one found adds to the integer reply.
+// Looks up all keys from the first argument on; visit says what each one found adds to the integer
+// reply.
 static int count_keys(struct call *call, enum lookup how, key_visit visit)
 {
     bool waits = false;
@@ -57,7 +58,7 @@ static int type(struct call *call)
     return OK;
 }
 
-// --- Other names --------------------------------------------------------------------------------------------------------------------
+// --- Other names ---------------------------------------------------------------------------------
 
 static int rename_generic(struct call *call, bool only_if_free)
 {
@@ -98,7 +99,7 @@ static int renamenx(struct call *call)
     return rename_generic(call, true);
 }
 
-// --- Other databases ----------------------------------------------------------------------------------------------------------------
+// --- Other databases -----------------------------------------------------------------------------
 
 struct transfer {
     struct slice from, to;
@@ -152,7 +153,8 @@ static int same_objects(struct call *call)
 
 static int copy(struct call *call)
 {
-    struct transfer t = {.from = call->argv[1], .to = call->argv[2], .to_db = call->keys->db, .keep_source = true};
+    struct transfer t = {
+        .from = call->argv[1], .to = call->argv[2], .to_db = call->keys->db, .keep_source = true};
     for (int i = 3; i < call->argc; i++) {
         if (slice_equal_nocase(call->argv[i], "replace"))
             t.replace = true;

@@ -1,5 +1,6 @@
-// OBJECT: what Redis tells of a value's inside. There is one representation here, so the encoding is what Redis would have chosen; access times
-// and frequencies are not kept, since a read changes nothing on disk.
+// OBJECT: what Redis tells of a value's inside. There is one representation here, so the encoding
+// is what Redis would have chosen; access times and frequencies are not kept, since a read changes
+// nothing on disk.
 #include "commands/dispatch.h"
 
 enum { SHARED_INTEGERS = 10000, SHARED_REFCOUNT = INT32_MAX };
@@ -28,9 +29,10 @@ static int freq(struct call *call)
     struct value v;
     int status = look(call, &v);
     if (status == OK)
-        reply_error(call->reply,
-            "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when "
-            "switching between policies at runtime LRU and LFU data will take some time to adjust.");
+        reply_error(call->reply, "ERR An LFU maxmemory policy is not selected, access frequency "
+                                 "not tracked. Please note that when "
+                                 "switching between policies at runtime LRU and LFU data will take "
+                                 "some time to adjust.");
     return call_status(status);
 }
 
@@ -51,8 +53,8 @@ static int refcount(struct call *call)
     int status = look(call, &v);
     if (status != OK)
         return call_status(status);
-    bool shared =
-        v.form == FORM_ENCODED && value_is_integer(v.bytes, &number) && number >= 0 && number < SHARED_INTEGERS;
+    bool shared = v.form == FORM_ENCODED && value_is_integer(v.bytes, &number) && number >= 0 &&
+                  number < SHARED_INTEGERS;
     reply_int(call->reply, shared ? SHARED_REFCOUNT : 1);
     return OK;
 }

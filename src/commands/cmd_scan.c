@@ -1,15 +1,17 @@
 // Walking the keys: SCAN, KEYS, RANDOMKEY.
 //
-// SCAN goes in key order, so each key is seen at most once, keys that stay are seen, and a literal prefix of the pattern is sought and left
-// again. COUNT is keys looked at, as in Redis; a call looks at no more than it may in one go, whatever COUNT says, and then hands out
-// a cursor, which a client must expect anyway. The cursor stands for the last key looked at (cursors.h); it is remembered when
-// the attempt is over.
+// SCAN goes in key order, so each key is seen at most once, keys that stay are seen, and a literal
+// prefix of the pattern is sought and left again. COUNT is keys looked at, as in Redis; a call
+// looks at no more than it may in one go, whatever COUNT says, and then hands out a cursor, which a
+// client must expect anyway. The cursor stands for the last key looked at (cursors.h); it is
+// remembered when the attempt is over.
 //
 // KEYS is a stream (stream_keys.c), but for a pattern that is just a key, and inside EXEC.
 //
-// RANDOMKEY: in a small database, one of all keys. In a large one, a way down the tree of the keys' bytes: between the first and the last key, a
-// byte is drawn for the place where they part, and so on between the first and the last key that have it, until one key is left. Keys
-// that are numbered, as most are, come out evenly.
+// RANDOMKEY: in a small database, one of all keys. In a large one, a way down the tree of the keys'
+// bytes: between the first and the last key, a byte is drawn for the place where they part, and so
+// on between the first and the last key that have it, until one key is left. Keys that are
+// numbered, as most are, come out evenly.
 #include "base/coding.h"
 #include "base/random.h"
 #include "commands/dispatch.h"
@@ -93,7 +95,8 @@ static bool parse_options(struct call *call, struct scan *scan)
 
 static bool wanted(const struct scan *scan, const struct walk_key *at)
 {
-    if (at->expired || scan->no_such_type || (scan->type != TYPE_NONE && at->value.type != scan->type))
+    if (at->expired || scan->no_such_type ||
+        (scan->type != TYPE_NONE && at->value.type != scan->type))
         return false;
     return !scan->filtered || glob_match(scan->pattern, at->key, false);
 }
@@ -169,7 +172,8 @@ static int scan_walk(struct call *call, const struct scan *scan, struct found *f
 static int scan_exact(struct call *call, const struct scan *scan, struct found *found)
 {
     struct walk_key at = {.key = scan->prefix};
-    if (scan->prefix.len > KEY_MAX || (scan->resumed && slice_compare(scan->prefix, scan->after) <= 0))
+    if (scan->prefix.len > KEY_MAX ||
+        (scan->resumed && slice_compare(scan->prefix, scan->after) <= 0))
         return OK;
     int status = keyspace_get(call->keys, LOOKUP_QUIET, scan->prefix, &at.value);
     if (status == OK && wanted(scan, &at))
@@ -207,7 +211,7 @@ static int scan(struct call *call)
     return status;
 }
 
-// --- KEYS ---------------------------------------------------------------------------------------------------------------------------
+// --- KEYS ----------------------------------------------------------------------------------------
 
 static int keys_in_one_go(struct call *call, struct scan *scan)
 {
@@ -251,7 +255,7 @@ static int keys(struct call *call)
     return status;
 }
 
-// --- RANDOMKEY ----------------------------------------------------------------------------------------------------------------------
+// --- RANDOMKEY -----------------------------------------------------------------------------------
 
 // Reservoir sampling over the whole walk: even, for small databases.
 static int pick_of_all(struct walk *walk, struct random *random, struct buf *picked, bool *found)
@@ -280,8 +284,9 @@ static void set_key(struct buf *b, struct slice key)
     buf_append_slice(b, key);
 }
 
-// Draws a byte for the place where first and last part, and narrows the span to the keys that have it. A byte that no key has stands for the
-// next one that some key has. A key that ends there counts as a byte before all others.
+// Draws a byte for the place where first and last part, and narrows the span to the keys that have
+// it. A byte that no key has stands for the next one that some key has. A key that ends there
+// counts as a byte before all others.
 static int narrow(struct walk *walk, struct random *random, struct span *span)
 {
     struct slice first = buf_slice(&span->first), last = buf_slice(&span->last);
@@ -343,8 +348,8 @@ static int pick_of_many(struct walk *walk, struct random *random, struct buf *pi
         status = walk_before(walk, slice_of(NULL, 0), &at);
         if (status == OK)
             set_key(&span.last, at.key);
-        for (int depth = 0;
-             status == OK && depth < RANDOM_DEPTH && !slice_equal(buf_slice(&span.first), buf_slice(&span.last));
+        for (int depth = 0; status == OK && depth < RANDOM_DEPTH &&
+                            !slice_equal(buf_slice(&span.first), buf_slice(&span.last));
              depth++)
             status = narrow(walk, random, &span);
         if (status == OK)
@@ -364,7 +369,8 @@ static int randomkey(struct call *call)
     walk_open(&walk, call->keys, slice_of(NULL, 0), slice_of(NULL, 0));
     int64_t in_doubt, count = keyspace_count(call->keys, call->keys->db, &in_doubt);
     bool small = count + in_doubt <= RANDOM_SMALL;
-    int status = small ? pick_of_all(&walk, &random, &picked, &found) : pick_of_many(&walk, &random, &picked, &found);
+    int status = small ? pick_of_all(&walk, &random, &picked, &found)
+                       : pick_of_many(&walk, &random, &picked, &found);
     walk_close(&walk);
     if (status == OK || status == END) {
         if (found)

@@ -1,6 +1,8 @@
-// Strings as wholes: SET and what is a SET in disguise, GET and its relatives, several keys at once.
+// Strings as wholes: SET and what is a SET in disguise, GET and its relatives, several keys at
+// once.
 //
-// SET without NX, XX, GET and KEEPTTL reads nothing: the new value goes over whatever is there. Nothing here allocates.
+// SET without NX, XX, GET and KEEPTTL reads nothing: the new value goes over whatever is there.
+// Nothing here allocates.
 #include "commands/dispatch.h"
 #include "commands/expiry.h"
 
@@ -22,9 +24,11 @@ struct set_options {
 static const struct {
     const char *word;
     struct expire_unit unit;
-} expire_words[] = {{"ex", {1000, true}}, {"px", {1, true}}, {"exat", {1000, false}}, {"pxat", {1, false}}};
+} expire_words[] = {
+    {"ex", {1000, true}}, {"px", {1, true}}, {"exat", {1000, false}}, {"pxat", {1, false}}};
 
-// Takes an expiry option if it is one and nothing said so far excludes it. The same one may come again, and then counts.
+// Takes an expiry option if it is one and nothing said so far excludes it. The same one may come
+// again, and then counts.
 static bool take_expire(struct set_options *o, struct slice word, const struct slice *next)
 {
     if (next == NULL || (o->flags & (SET_KEEPTTL | SET_PERSIST)))
@@ -32,7 +36,8 @@ static bool take_expire(struct set_options *o, struct slice word, const struct s
     for (size_t i = 0; i < sizeof expire_words / sizeof *expire_words; i++)
         if (slice_equal_nocase(word, expire_words[i].word)) {
             struct expire_unit unit = expire_words[i].unit;
-            bool fits = o->expire == NULL || (o->unit.ms == unit.ms && o->unit.relative == unit.relative);
+            bool fits =
+                o->expire == NULL || (o->unit.ms == unit.ms && o->unit.relative == unit.relative);
             o->expire = next;
             o->unit = unit;
             return fits;
@@ -84,13 +89,15 @@ bool call_value_fits(struct call *call, size_t len)
 
 static void put_string(struct call *call, struct slice key, struct slice bytes, int64_t expire_ms)
 {
-    struct value v = {.type = TYPE_STRING, .form = FORM_ENCODED, .bytes = bytes, .expire_ms = expire_ms};
+    struct value v = {
+        .type = TYPE_STRING, .form = FORM_ENCODED, .bytes = bytes, .expire_ms = expire_ms};
     keyspace_put(call->keys, key, &v);
 }
 
-// --- Setting ------------------------------------------------------------------------------------------------------------------------
+// --- Setting -------------------------------------------------------------------------------------
 
-// SET with options that ask for what is there. An old value that is to be shown is replied at once, whether or not it is then replaced.
+// SET with options that ask for what is there. An old value that is to be shown is replied at once,
+// whether or not it is then replaced.
 static int set_after_look(struct call *call, const struct set_options *o, int64_t expire_ms)
 {
     struct value old;
@@ -106,7 +113,8 @@ static int set_after_look(struct call *call, const struct set_options *o, int64_
     else
         reply_ok(call->reply);
     if (set)
-        put_string(call, call->argv[1], call->argv[2], (o->flags & SET_KEEPTTL) && found ? old.expire_ms : expire_ms);
+        put_string(call, call->argv[1], call->argv[2],
+            (o->flags & SET_KEEPTTL) && found ? old.expire_ms : expire_ms);
     return OK;
 }
 
@@ -144,7 +152,8 @@ static int setnx(struct call *call)
 static int set_expiring(struct call *call, struct expire_unit unit)
 {
     int64_t expire_ms;
-    if (!expiry_parse(call, call->argv[2], unit, &expire_ms) || !call_value_fits(call, call->argv[3].len))
+    if (!expiry_parse(call, call->argv[2], unit, &expire_ms) ||
+        !call_value_fits(call, call->argv[3].len))
         return OK;
     put_string(call, call->argv[1], call->argv[3], expire_ms);
     reply_ok(call->reply);
@@ -164,7 +173,8 @@ static int psetex(struct call *call)
 static bool check_pairs(struct call *call)
 {
     if (call->argc % 2 == 0) {
-        reply_errorf(call->reply, "ERR wrong number of arguments for '%s' command", call->command->name);
+        reply_errorf(
+            call->reply, "ERR wrong number of arguments for '%s' command", call->command->name);
         return false;
     }
     for (int i = 2; i < call->argc; i += 2)
@@ -204,7 +214,7 @@ static int msetnx(struct call *call)
     return OK;
 }
 
-// --- Getting ------------------------------------------------------------------------------------------------------------------------
+// --- Getting -------------------------------------------------------------------------------------
 
 static int get(struct call *call)
 {
@@ -327,7 +337,8 @@ const struct command string_rows[] = {
         .group = "string",
         .complexity = "O(1)",
         .summary = "Set a key to a string, whatever it held",
-        .history = "2.6.12:Options `EX`, `PX`, `NX` and `XX`.;6.0.0:Option `KEEPTTL`.;6.2.0:Options `GET`, "
+        .history = "2.6.12:Options `EX`, `PX`, `NX` and `XX`.;6.0.0:Option "
+                   "`KEEPTTL`.;6.2.0:Options `GET`, "
                    "`EXAT` and `PXAT`.;7.0.0:`NX` and `GET` go together.",
         .arguments = "key:k#0 value:s condition:o?@2.6.12(nx:x=NX xx:x=XX) get:x=GET?@6.2.0 "
                      "expiration:o?(seconds:i=EX@2.6.12 milliseconds:i=PX@2.6.12 "
@@ -480,8 +491,9 @@ const struct command string_rows[] = {
         .group = "string",
         .complexity = "O(1)",
         .summary = "Get a string and change how long it lives",
-        .arguments = "key:k#0 expiration:o?(seconds:i=EX milliseconds:i=PX unix-time-seconds:t=EXAT "
-                     "unix-time-milliseconds:t=PXAT persist:x=PERSIST)",
+        .arguments =
+            "key:k#0 expiration:o?(seconds:i=EX milliseconds:i=PX unix-time-seconds:t=EXAT "
+            "unix-time-milliseconds:t=PXAT persist:x=PERSIST)",
     },
     {
         .name = "strlen",

@@ -1,5 +1,6 @@
-// Parts of strings. A change writes the whole value again: it is put together in the dispatcher's scratch buffer, because the old bytes
-// are borrowed from the engine. Lengths are checked against proto-max-bulk-len before any memory is taken.
+// Parts of strings. A change writes the whole value again: it is put together in the dispatcher's
+// scratch buffer, because the old bytes are borrowed from the engine. Lengths are checked against
+// proto-max-bulk-len before any memory is taken.
 #include "commands/dispatch.h"
 
 enum { SCRATCH_KEPT = 64 * 1024 };
@@ -16,7 +17,8 @@ static bool length_fits(struct call *call, size_t at, size_t more)
 static void put_scratch(struct call *call, enum string_form form, int64_t expire_ms)
 {
     struct buf *work = &call->commands->work;
-    struct value v = {.type = TYPE_STRING, .form = form, .bytes = buf_slice(work), .expire_ms = expire_ms};
+    struct value v = {
+        .type = TYPE_STRING, .form = form, .bytes = buf_slice(work), .expire_ms = expire_ms};
     keyspace_put(call->keys, call->argv[1], &v);
     reply_int(call->reply, (int64_t)work->len);
     buf_clear(work);

@@ -1,6 +1,7 @@
-// Transactions. MULTI makes the dispatcher queue; EXEC runs the queue in one attempt, so in one batch. A command of the queue that waits
-// makes all of EXEC wait: the others still run, to note what they would miss, and then everything starts again from the first.
-// A command that fails takes back only what it staged itself; the others stay, as in Redis.
+// Transactions. MULTI makes the dispatcher queue; EXEC runs the queue in one attempt, so in one
+// batch. A command of the queue that waits makes all of EXEC wait: the others still run, to note
+// what they would miss, and then everything starts again from the first. A command that fails takes
+// back only what it staged itself; the others stay, as in Redis.
 #include "base/alloc.h"
 #include "commands/dispatch.h"
 
@@ -49,7 +50,7 @@ static int exec(struct call *call)
     return status;
 }
 
-// --- Watching -----------------------------------------------------------------------------------------------------------------------
+// --- Watching ------------------------------------------------------------------------------------
 
 struct seen {
     int db;
@@ -116,7 +117,8 @@ const struct command transaction_rows[] = {
         .name = "multi",
         .fn = multi,
         .arity = 1,
-        .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST | CMD_ALLOW_BUSY | CMD_QUEUED_NEVER,
+        .flags =
+            CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST | CMD_ALLOW_BUSY | CMD_QUEUED_NEVER,
         .acl = "transaction",
         .since = "1.2.0",
         .group = "transactions",
@@ -138,7 +140,8 @@ const struct command transaction_rows[] = {
         .name = "discard",
         .fn = discard,
         .arity = 1,
-        .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST | CMD_ALLOW_BUSY | CMD_QUEUED_NEVER,
+        .flags =
+            CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST | CMD_ALLOW_BUSY | CMD_QUEUED_NEVER,
         .acl = "transaction",
         .since = "2.0.0",
         .group = "transactions",
@@ -149,7 +152,8 @@ const struct command transaction_rows[] = {
         .name = "watch",
         .fn = watch,
         .arity = -2,
-        .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST | CMD_ALLOW_BUSY | CMD_QUEUED_NEVER,
+        .flags =
+            CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST | CMD_ALLOW_BUSY | CMD_QUEUED_NEVER,
         .first_key = 1,
         .last_key = -1,
         .key_step = 1,

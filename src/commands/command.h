@@ -1,9 +1,12 @@
-// commands: from arguments to a reply. The public header of this folder: the row that describes a command, the call a handler gets, the
-// session it belongs to, and the dispatcher that the server calls. Sees types, resp and base; knows no sockets.
+// commands: from arguments to a reply. The public header of this folder: the row that describes a
+// command, the call a handler gets, the session it belongs to, and the dispatcher that the server
+// calls. Sees types, resp and base; knows no sockets.
 //
-// A handler is plain synchronous code (optimistic execution, ../README.md): it checks its arguments, reads and stages writes through
-// call->txn, writes its reply. It returns OK when the reply is complete (an error reply is a complete reply), WAIT when a read said WAIT,
-// or a negative status of the engine. After WAIT all it did is thrown away, and it runs again from its start, with the same seed.
+// A handler is plain synchronous code (optimistic execution, ../README.md): it checks its
+// arguments, reads and stages writes through call->txn, writes its reply. It returns OK when the
+// reply is complete (an error reply is a complete reply), WAIT when a read said WAIT, or a negative
+// status of the engine. After WAIT all it did is thrown away, and it runs again from its start,
+// with the same seed.
 #ifndef VARVE_COMMANDS_COMMAND_H
 #define VARVE_COMMANDS_COMMAND_H
 
@@ -40,11 +43,13 @@ enum command_flags {
     CMD_PUBSUB = 1 << 18,
     CMD_BLOCKING = 1 << 19,
     CMD_ASKING = 1 << 20,
-    CMD_QUEUED_NEVER = 1 << 21, // ours: runs at once inside MULTI (EXEC, DISCARD, MULTI, WATCH, QUIT, RESET)
+    // ours: runs at once inside MULTI (EXEC, DISCARD, MULTI, WATCH, QUIT, RESET)
+    CMD_QUEUED_NEVER = 1 << 21,
 };
 
-// One row a command, in the file of its function. Everything else derives from it: arity and "unknown subcommand" errors, COMMAND (INFO,
-// DOCS, LIST, GETKEYS), MULTI's rules, statistics, and the test that every command has a test. Texts are NULL where there is nothing.
+// One row a command, in the file of its function. Everything else derives from it: arity and
+// "unknown subcommand" errors, COMMAND (INFO, DOCS, LIST, GETKEYS), MULTI's rules, statistics, and
+// the test that every command has a test. Texts are NULL where there is nothing.
 struct command {
     const char *name; // lower case
     command_fn fn;    // NULL: only a container of subcommands
@@ -58,17 +63,18 @@ struct command {
     const char *group;
     const char *complexity;
     const char *summary;
-    const char *history;               // "6.0.0:Added the `X` option.;..."
-    const char *arguments;             // the argument language of docs.h
-    const char *replaced_by;           // of a deprecated command: "7.0.0:`GETRANGE`"; NULL: not deprecated
+    const char *history;     // "6.0.0:Added the `X` option.;..."
+    const char *arguments;   // the argument language of docs.h
+    const char *replaced_by; // of a deprecated command: "7.0.0:`GETRANGE`"; NULL: not deprecated
     const struct command *subcommands; // ends with a NULL name
-    // Keys of the call, for commands whose keys depend on arguments; NULL: first_key, last_key, key_step. Returns how many there are (also
-    // when more than max), -1 if the arguments make no sense.
+    // Keys of the call, for commands whose keys depend on arguments; NULL: first_key, last_key,
+    // key_step. Returns how many there are (also when more than max), -1 if the arguments make no
+    // sense.
     int (*get_keys)(const struct slice *argv, int argc, int *positions, int max);
 };
 
-// What one connection's commands see and change of it. The plain values are copied at the start of an attempt and put back if it waits or
-// fails, so handlers just set them.
+// What one connection's commands see and change of it. The plain values are copied at the start of
+// an attempt and put back if it waits or fails, so handlers just set them.
 struct session {
     uint64_t id;
     int db;
@@ -79,14 +85,17 @@ struct session {
     struct multi *multi; // NULL outside MULTI; multi.c
     struct list watched; // watch.c
     bool watch_dirty;    // a watched key was touched: EXEC fails
-    // CLIENT SETNAME, HELLO SETNAME, CLIENT SETINFO. Heap, NULL when unset; released by session_release, the name also by RESET.
+    // CLIENT SETNAME, HELLO SETNAME, CLIENT SETINFO. Heap, NULL when unset; released by
+    // session_release, the name also by RESET.
     char *name, *lib_name, *lib_ver;
-    // For CLIENT LIST, set by commands_execute: the row that was called last, and its subcommand's row or NULL.
+    // For CLIENT LIST, set by commands_execute: the row that was called last, and its subcommand's
+    // row or NULL.
     const struct command *last_command, *last_subcommand;
     void *conn; // the server's
 };
 
-// Replaces *text by a copy of value; empty: NULL. False, and unchanged, if value has a character outside '!' to '~'. (session.c)
+// Replaces *text by a copy of value; empty: NULL. False, and unchanged, if value has a character
+// outside '!' to '~'. (session.c)
 bool session_set_text(char **text, struct slice value);
 // How many commands are queued; -1 outside MULTI. And how many keys are watched.
 int session_queued(const struct session *s);
@@ -111,63 +120,73 @@ struct call {
     int64_t now_ms; // fixed for the attempt
     uint64_t seed;  // fixed for the command
     bool in_exec;
-    struct stream *stream; // set by a handler that goes on as a stream (stream.h), which then returns OK
+    // set by a handler that goes on as a stream (stream.h), which then returns OK
+    struct stream *stream;
 };
 
-// An effect outside of session and engine (a client's name, a setting) takes place when the attempt has been committed, in order:
-// effect(call, data) with a copy of data. Effects that are the same when done twice may as well be done at once.
-void call_defer(
-    struct call *call, void (*effect)(struct commands *c, struct session *s, struct slice data), struct slice data);
+// An effect outside of session and engine (a client's name, a setting) takes place when the attempt
+// has been committed, in order: effect(call, data) with a copy of data. Effects that are the same
+// when done twice may as well be done at once.
+void call_defer(struct call *call,
+    void (*effect)(struct commands *c, struct session *s, struct slice data), struct slice data);
 // Replies Redis' error for what is not an integer, and false.
 bool call_int(struct call *call, struct slice arg, int64_t *out);
 // "ERR syntax error"; returns OK, for `return call_syntax_error(call)`.
 int call_syntax_error(struct call *call);
 int call_error(struct call *call, const char *text);
-// The lines of a HELP subcommand, framed as Redis does. lines ends with NULL; the HELP entry itself is added.
+// The lines of a HELP subcommand, framed as Redis does. lines ends with NULL; the HELP entry itself
+// is added.
 int call_help(struct call *call, const char *const *lines);
 // "ERR unknown subcommand or wrong number of arguments for '...'. Try X HELP."
 int call_subcommand_syntax_error(struct call *call);
 
-// --- The dispatcher ---------------------------------------------------------------------------------------------------------------
+// --- The dispatcher ------------------------------------------------------------------------------
 
 struct commands_options {
     struct engine *engine;
     struct keyspace *keyspace;
     struct env *env;        // clock and entropy
     uint64_t memory_budget; // bounds the table of SCAN cursors
-    void *server;           // for the server's own rows and the functions below; each of them may be NULL
+    // for the server's own rows and the functions below; each of them may be NULL
+    void *server;
     const char *(*requirepass)(void *server); // NULL or "": none
-    // Room for writes: NULL: yes, else the error text (over the client memory or the disk is full). Asked for DENYOOM commands.
+    // Room for writes: NULL: yes, else the error text (over the client memory or the disk is full).
+    // Asked for DENYOOM commands.
     const char *(*deny_write)(void *server);
-    int64_t (*max_bulk)(void *server); // proto-max-bulk-len and an eighth of the budget; default 512 MiB
+    // proto-max-bulk-len and an eighth of the budget; default 512 MiB
+    int64_t (*max_bulk)(void *server);
     bool (*allow_debug)(void *server, const struct session *s); // enable-debug-command
-    void (*reset)(void *server, struct session *s); // RESET: name, and whatever else belongs to the connection
+    // RESET: name, and whatever else belongs to the connection
+    void (*reset)(void *server, struct session *s);
 };
 
 struct commands *commands_new(const struct commands_options *options);
 void commands_free(struct commands *c);
-// The families of this folder register themselves in commands_new; the server adds its own. Rows are static. A row with a known name is a
-// broken invariant.
+// The families of this folder register themselves in commands_new; the server adds its own. Rows
+// are static. A row with a known name is a broken invariant.
 void commands_register(struct commands *c, const struct command *rows); // ends with a NULL name
 const struct command *commands_find(const struct commands *c, struct slice name);
 void *commands_server(struct commands *c);
 int64_t commands_max_bulk(struct commands *c);
 struct keyspace *commands_keyspace(struct commands *c);
 
-// The time from which the next command is measured: called at the start of a loop turn's commands. Within a turn the end of one command is
-// the start of the next.
+// The time from which the next command is measured: called at the start of a loop turn's commands.
+// Within a turn the end of one command is the start of the next.
 void commands_tick(struct commands *c);
 
-// One attempt of one command; argc > 0. txn has been begun. OK: the reply is in `reply` and effects are committed; WAIT: nothing is in
-// `reply`, nothing has changed, txn_wait tells when to try again with the same seed. Failures of the engine have become error replies.
-// *stream is set when the reply goes on as a stream. reply->proto follows session->proto when the command changes it.
+// One attempt of one command; argc > 0. txn has been begun. OK: the reply is in `reply` and effects
+// are committed; WAIT: nothing is in `reply`, nothing has changed, txn_wait tells when to try again
+// with the same seed. Failures of the engine have become error replies. *stream is set when the
+// reply goes on as a stream. reply->proto follows session->proto when the command changes it.
 struct stream;
-int commands_execute(struct commands *c, struct session *s, struct txn *txn, const struct slice *argv, int argc,
-    int64_t now_ms, uint64_t seed, bool first_attempt, struct reply *reply, struct stream **stream);
+int commands_execute(struct commands *c, struct session *s, struct txn *txn,
+    const struct slice *argv, int argc, int64_t now_ms, uint64_t seed, bool first_attempt,
+    struct reply *reply, struct stream **stream);
 // The error reply for a status of the engine: "MISCONF ...", "OOM ...", "ERR ...".
 void commands_reply_status(struct commands *c, struct reply *reply, int status);
 // Begins to fetch the keys of a command that is still queued behind a parked one.
-void commands_prefetch(struct commands *c, const struct session *s, const struct slice *argv, int argc);
+void commands_prefetch(
+    struct commands *c, const struct session *s, const struct slice *argv, int argc);
 // Deletes in-memory keys that have expired, at most `max`; returns how many. Uses a txn of its own.
 int commands_expire_cycle(struct commands *c, int64_t now_ms, int max);
 
@@ -176,11 +195,12 @@ struct command_stats {
     uint64_t calls, usec, rejected, failed;
 };
 // Full names ("client|setname"), rows with at least one call or rejection only.
-void commands_each_stat(
-    const struct commands *c, void (*visit)(void *arg, const char *name, const struct command_stats *s), void *arg);
-void commands_each_error(
-    const struct commands *c, void (*visit)(void *arg, const char *code, uint64_t count), void *arg);
-// Counts an error that the server itself has sent (protocol errors, maxclients): text as in reply_error.
+void commands_each_stat(const struct commands *c,
+    void (*visit)(void *arg, const char *name, const struct command_stats *s), void *arg);
+void commands_each_error(const struct commands *c,
+    void (*visit)(void *arg, const char *code, uint64_t count), void *arg);
+// Counts an error that the server itself has sent (protocol errors, maxclients): text as in
+// reply_error.
 void commands_count_error(struct commands *c, struct slice text);
 void commands_reset_stats(struct commands *c);
 struct keyspace_stats {

@@ -1,14 +1,16 @@
 // dispatch: one attempt of one command, from arguments to a committed effect and a complete reply.
 //
-// Checks that need no data come first, in Redis' order, since clients match on which of two errors they get: unknown, arity, protected,
-// authentication, transaction rules, room for writes; then a command inside MULTI is queued. Then the handler runs, and its batch is
-// committed.
+// Checks that need no data come first, in Redis' order, since clients match on which of two errors
+// they get: unknown, arity, protected, authentication, transaction rules, room for writes; then a
+// command inside MULTI is queued. Then the handler runs, and its batch is committed.
 //
-// Invariant: an attempt that does not end in OK leaves nothing behind. The session's plain values are put back; the reply is cut to where it
-// began; the view with its counts, the deferred effects and the statistics of EXEC's commands are forgotten; the batch was never applied.
-// WAIT is handed to the caller, who runs the command again. A failure of the engine becomes the reply.
+// Invariant: an attempt that does not end in OK leaves nothing behind. The session's plain values
+// are put back; the reply is cut to where it began; the view with its counts, the deferred effects
+// and the statistics of EXEC's commands are forgotten; the batch was never applied. WAIT is handed
+// to the caller, who runs the command again. A failure of the engine becomes the reply.
 //
-// What an attempt must do only once (move a cursor table, watch a key, free the queue) is deferred until its commit was OK: call_defer.
+// What an attempt must do only once (move a cursor table, watch a key, free the queue) is deferred
+// until its commit was OK: call_defer.
 #include <stdio.h>
 
 #include "base/alloc.h"
@@ -37,8 +39,9 @@ struct commands *commands_new(const struct commands_options *options)
     watches_init(&c->watches);
     cursors_init(&c->cursors, options->memory_budget / 100);
     commands_tick(c);
-    const struct command *const families[] = {connection_rows, command_rows, transaction_rows, string_rows,
-        string_range_rows, counter_rows, key_rows, expire_rows, scan_rows, database_rows, object_rows};
+    const struct command *const families[] = {connection_rows, command_rows, transaction_rows,
+        string_rows, string_range_rows, counter_rows, key_rows, expire_rows, scan_rows,
+        database_rows, object_rows};
     for (size_t i = 0; i < sizeof families / sizeof *families; i++)
         commands_register(c, families[i]);
     return c;
@@ -77,11 +80,12 @@ void commands_reply_status(struct commands *c, struct reply *reply, int status)
     switch (status) {
     case READ_ONLY:
         engine_write_status(c->options.engine, &err);
-        reply_errorf(
-            reply, "MISCONF Errors writing to the log: %s", err.text[0] != '\0' ? err.text : status_text(status));
+        reply_errorf(reply, "MISCONF Errors writing to the log: %s",
+            err.text[0] != '\0' ? err.text : status_text(status));
         break;
     case NO_SPACE:
-        reply_error(reply, "MISCONF No space left on the device: writes are refused until there is room again");
+        reply_error(reply,
+            "MISCONF No space left on the device: writes are refused until there is room again");
         break;
     case NO_MEMORY:
         reply_error(reply, "OOM command not allowed when used memory > 'maxmemory'.");
@@ -96,9 +100,10 @@ void commands_reply_status(struct commands *c, struct reply *reply, int status)
     }
 }
 
-// --- Checks before the handler ------------------------------------------------------------------------------------------------------
+// --- Checks before the handler -------------------------------------------------------------------
 
-static void unknown_command(const struct slice *argv, int argc, const struct entry *container, char *out, size_t size)
+static void unknown_command(
+    const struct slice *argv, int argc, const struct entry *container, char *out, size_t size)
 {
     char args[UNKNOWN_SHOWN + 8] = "";
     size_t len = 0;
@@ -107,16 +112,19 @@ static void unknown_command(const struct slice *argv, int argc, const struct ent
         for (size_t i = 0; container->row->name[i] != '\0'; i++)
             name[i] = (char)(container->row->name[i] - (container->row->name[i] >= 'a' ? 32 : 0));
         snprintf(out, size, "ERR unknown subcommand '%.*s'. Try %s HELP.",
-            (int)(argv[1].len < UNKNOWN_SHOWN ? argv[1].len : UNKNOWN_SHOWN), (const char *)argv[1].data, name);
+            (int)(argv[1].len < UNKNOWN_SHOWN ? argv[1].len : UNKNOWN_SHOWN),
+            (const char *)argv[1].data, name);
         return;
     }
     for (int i = 1; i < argc && len < UNKNOWN_SHOWN; i++) {
         size_t room = UNKNOWN_SHOWN - len,
                n = strnlen((const char *)argv[i].data, argv[i].len < room ? argv[i].len : room);
-        len += (size_t)snprintf(args + len, sizeof args - len, "'%.*s' ", (int)n, (const char *)argv[i].data);
+        len += (size_t)snprintf(
+            args + len, sizeof args - len, "'%.*s' ", (int)n, (const char *)argv[i].data);
     }
     snprintf(out, size, "ERR unknown command '%.*s', with args beginning with: %s",
-        (int)(argv[0].len < UNKNOWN_SHOWN ? argv[0].len : UNKNOWN_SHOWN), (const char *)argv[0].data, args);
+        (int)(argv[0].len < UNKNOWN_SHOWN ? argv[0].len : UNKNOWN_SHOWN),
+        (const char *)argv[0].data, args);
 }
 
 static bool arity_fits(const struct command *row, int argc)
@@ -150,7 +158,8 @@ static bool needs_auth(const struct commands *c, const struct session *s)
     return password != NULL && *password != '\0';
 }
 
-static const char *deny_write(struct commands *c, const struct session *s, const struct command *row)
+static const char *deny_write(
+    struct commands *c, const struct session *s, const struct command *row)
 {
     uint32_t flags = row->flags;
     bool queued = s->multi != NULL && !(flags & CMD_QUEUED_NEVER);
@@ -162,19 +171,23 @@ static const char *deny_write(struct commands *c, const struct session *s, const
 }
 
 // NULL if the command may run, else the error. `text` is room for one that must be made.
-static const char *refuse(struct commands *c, struct session *s, const struct entry *e, const struct slice *argv,
-    int argc, char *text, size_t size)
+static const char *refuse(struct commands *c, struct session *s, const struct entry *e,
+    const struct slice *argv, int argc, char *text, size_t size)
 {
     const struct command *row = e->row;
     if (!arity_fits(row, argc)) {
         char name[64];
-        snprintf(text, size, "ERR wrong number of arguments for '%s' command", entry_name(row, e->parent, name));
+        snprintf(text, size, "ERR wrong number of arguments for '%s' command",
+            entry_name(row, e->parent, name));
         return text;
     }
-    if ((row->flags & CMD_PROTECTED) && c->options.allow_debug != NULL && !c->options.allow_debug(c->options.server, s))
-        return "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run it "
+    if ((row->flags & CMD_PROTECTED) && c->options.allow_debug != NULL &&
+        !c->options.allow_debug(c->options.server, s))
+        return "ERR DEBUG command not allowed. If the enable-debug-command option is set to "
+               "\"local\", you can run it "
                "from a "
-               "local connection, otherwise you need to set this option in the configuration file, and then restart "
+               "local connection, otherwise you need to set this option in the configuration file, "
+               "and then restart "
                "the server.";
     if (needs_auth(c, s) && !(row->flags & CMD_NO_AUTH))
         return "NOAUTH Authentication required.";
@@ -185,7 +198,8 @@ static const char *refuse(struct commands *c, struct session *s, const struct en
     return deny_write(c, s, row);
 }
 
-static void reject(struct commands *c, struct session *s, struct entry *e, struct reply *reply, const char *error)
+static void reject(
+    struct commands *c, struct session *s, struct entry *e, struct reply *reply, const char *error)
 {
     size_t at = reply->out->len;
     if (e != NULL)
@@ -203,10 +217,10 @@ static void reject(struct commands *c, struct session *s, struct entry *e, struc
     stats_count_error_at(c, reply, at);
 }
 
-// --- An attempt ---------------------------------------------------------------------------------------------------------------------
+// --- An attempt ----------------------------------------------------------------------------------
 
-void call_defer(
-    struct call *call, void (*effect)(struct commands *c, struct session *s, struct slice data), struct slice data)
+void call_defer(struct call *call,
+    void (*effect)(struct commands *c, struct session *s, struct slice data), struct slice data)
 {
     struct deferred d = {effect, data.len};
     buf_append(&call->commands->deferred, &d, sizeof d);
@@ -242,8 +256,8 @@ static bool settle_inner(struct commands *c, const struct reply *reply)
     return failed;
 }
 
-// Plain values of a session, as they were when the attempt began. Owned things (queue, watches, texts) are changed by deferred effects
-// or by commands that cannot wait.
+// Plain values of a session, as they were when the attempt began. Owned things (queue, watches,
+// texts) are changed by deferred effects or by commands that cannot wait.
 static void restore(struct session *s, const struct session *saved)
 {
     s->db = saved->db;
@@ -265,8 +279,8 @@ static int commit(struct commands *c, struct txn *txn)
     return status;
 }
 
-static void forget_attempt(
-    struct commands *c, struct session *s, const struct session *saved, struct reply *reply, size_t at)
+static void forget_attempt(struct commands *c, struct session *s, const struct session *saved,
+    struct reply *reply, size_t at)
 {
     restore(s, saved);
     reply->out->len = at;
@@ -276,7 +290,8 @@ static void forget_attempt(
     buf_clear(&c->inner);
 }
 
-static void settle(struct commands *c, struct session *s, struct entry *e, struct reply *reply, size_t at)
+static void settle(
+    struct commands *c, struct session *s, struct entry *e, struct reply *reply, size_t at)
 {
     keyspace_installed(&c->view);
     c->totals.hits += c->view.hits;
@@ -292,7 +307,8 @@ static void settle(struct commands *c, struct session *s, struct entry *e, struc
     stats_count_call(c, e, stats_clock(c), failed);
 }
 
-static void fail(struct commands *c, struct session *s, struct entry *e, struct reply *reply, int status)
+static void fail(
+    struct commands *c, struct session *s, struct entry *e, struct reply *reply, int status)
 {
     size_t at = reply->out->len;
     if (s->multi != NULL) { // only EXEC gets here with a queue
@@ -304,7 +320,8 @@ static void fail(struct commands *c, struct session *s, struct entry *e, struct 
     stats_count_call(c, e, stats_clock(c), true);
 }
 
-static int attempt(struct commands *c, struct session *s, struct entry *e, struct call *call, struct stream **stream)
+static int attempt(struct commands *c, struct session *s, struct entry *e, struct call *call,
+    struct stream **stream)
 {
     struct session saved = *s;
     size_t at = call->reply->out->len;
@@ -337,8 +354,9 @@ static int attempt(struct commands *c, struct session *s, struct entry *e, struc
     return OK;
 }
 
-int commands_execute(struct commands *c, struct session *s, struct txn *txn, const struct slice *argv, int argc,
-    int64_t now_ms, uint64_t seed, bool first_attempt, struct reply *reply, struct stream **stream)
+int commands_execute(struct commands *c, struct session *s, struct txn *txn,
+    const struct slice *argv, int argc, int64_t now_ms, uint64_t seed, bool first_attempt,
+    struct reply *reply, struct stream **stream)
 {
     char text[512];
     struct entry *container, *e = table_lookup(c, argv, argc, &container);
@@ -375,7 +393,8 @@ int commands_execute(struct commands *c, struct session *s, struct txn *txn, con
     return attempt(c, s, e, &call, stream);
 }
 
-int dispatch_inner(struct call *outer, struct entry *e, const struct slice *argv, int argc, int index)
+int dispatch_inner(
+    struct call *outer, struct entry *e, const struct slice *argv, int argc, int index)
 {
     struct commands *c = outer->commands;
     struct call call = *outer;
@@ -402,9 +421,10 @@ int dispatch_inner(struct call *outer, struct entry *e, const struct slice *argv
     return OK;
 }
 
-// --- Beside commands ----------------------------------------------------------------------------------------------------------------
+// --- Beside commands -----------------------------------------------------------------------------
 
-void commands_prefetch(struct commands *c, const struct session *s, const struct slice *argv, int argc)
+void commands_prefetch(
+    struct commands *c, const struct session *s, const struct slice *argv, int argc)
 {
     struct entry *container, *e = table_lookup(c, argv, argc, &container);
     int positions[KEYS_PREFETCHED];
@@ -412,12 +432,14 @@ void commands_prefetch(struct commands *c, const struct session *s, const struct
         return;
     // "OW": the keys are overwritten unread. So they are by a SET without options.
     const char *specs = e->row->specs;
-    if (specs == NULL || strncmp(specs, "OW", 2) == 0 || (argc == -e->row->arity && strcmp(e->row->name, "set") == 0))
+    if (specs == NULL || strncmp(specs, "OW", 2) == 0 ||
+        (argc == -e->row->arity && strcmp(e->row->name, "set") == 0))
         return;
     int count = command_keys(e->row, argv, argc, positions, KEYS_PREFETCHED);
     for (int i = 0; i < count && i < KEYS_PREFETCHED; i++)
         if (argv[positions[i]].len <= KEY_MAX)
-            engine_prefetch(c->options.engine, keyspace_engine_key(c->options.keyspace, s->db, argv[positions[i]]));
+            engine_prefetch(c->options.engine,
+                keyspace_engine_key(c->options.keyspace, s->db, argv[positions[i]]));
 }
 
 int commands_expire_cycle(struct commands *c, int64_t now_ms, int max)
@@ -442,7 +464,7 @@ int commands_expire_cycle(struct commands *c, int64_t now_ms, int max)
     return removed;
 }
 
-// --- What handlers share ------------------------------------------------------------------------------------------------------------
+// --- What handlers share -------------------------------------------------------------------------
 
 int call_error(struct call *call, const char *text)
 {
@@ -474,7 +496,8 @@ bool call_int32(struct call *call, struct slice arg, int64_t *out)
         return false;
     if (*out >= INT32_MIN && *out <= INT32_MAX)
         return true;
-    reply_error(call->reply, "ERR value is out of range, value must between -2147483648 and 2147483647");
+    reply_error(
+        call->reply, "ERR value is out of range, value must between -2147483648 and 2147483647");
     return false;
 }
 
@@ -486,8 +509,9 @@ int call_subcommand_syntax_error(struct call *call)
         name[i] = (char)(ch >= 'a' && ch <= 'z' ? ch - 32 : ch);
     }
     size_t shown = call->argv[1].len < UNKNOWN_SHOWN ? call->argv[1].len : UNKNOWN_SHOWN;
-    reply_errorf(call->reply, "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try %s HELP.",
-        (int)shown, (const char *)call->argv[1].data, name);
+    reply_errorf(call->reply,
+        "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try %s HELP.", (int)shown,
+        (const char *)call->argv[1].data, name);
     return OK;
 }
 
@@ -501,7 +525,8 @@ int call_help(struct call *call, const char *const *lines)
         char ch = (char)call->argv[0].data[i];
         name[i] = (char)(ch >= 'a' && ch <= 'z' ? ch - 32 : ch);
     }
-    snprintf(head, sizeof head, "%s <subcommand> [<arg> [value] [opt] ...]. Subcommands are:", name);
+    snprintf(
+        head, sizeof head, "%s <subcommand> [<arg> [value] [opt] ...]. Subcommands are:", name);
     reply_array(call->reply, count + 3);
     reply_simple(call->reply, head);
     for (int i = 0; i < count; i++)

@@ -1,4 +1,5 @@
-// dispatch: what the files of this folder share: the dispatcher's own state, the table, statistics, queues, watches, cursors. Private.
+// dispatch: what the files of this folder share: the dispatcher's own state, the table, statistics,
+// queues, watches, cursors. Private.
 #ifndef VARVE_COMMANDS_DISPATCH_H
 #define VARVE_COMMANDS_DISPATCH_H
 
@@ -7,7 +8,8 @@
 #include "commands/cursors.h"
 #include "commands/watch.h"
 
-// A row as the table knows it. Subcommands are entries of their own behind their container's `subs`.
+// A row as the table knows it. Subcommands are entries of their own behind their container's
+// `subs`.
 struct entry {
     const struct command *row;
     const struct command *parent; // NULL at the top level
@@ -48,13 +50,16 @@ struct commands {
 // table.c
 void table_release(struct commands *c);
 struct entry *table_find(const struct commands *c, struct slice name);
-// The entry to run for these arguments: the subcommand's where there is one. NULL: unknown; *container is set if only the subcommand is.
-struct entry *table_lookup(const struct commands *c, const struct slice *argv, int argc, struct entry **container);
+// The entry to run for these arguments: the subcommand's where there is one. NULL: unknown;
+// *container is set if only the subcommand is.
+struct entry *table_lookup(
+    const struct commands *c, const struct slice *argv, int argc, struct entry **container);
 struct entry *entry_sub(const struct entry *container, struct slice name);
 // "client|setname". At least 64 bytes.
 const char *entry_name(const struct command *row, const struct command *parent, char *out);
 // Positions of keys: as command->get_keys. Works for every row.
-int command_keys(const struct command *row, const struct slice *argv, int argc, int *positions, int max);
+int command_keys(
+    const struct command *row, const struct slice *argv, int argc, int *positions, int max);
 
 // stats.c
 void stats_count_call(struct commands *c, struct entry *e, uint64_t usec, bool failed);
@@ -63,7 +68,8 @@ bool stats_count_error_at(struct commands *c, const struct reply *reply, size_t 
 uint64_t stats_clock(struct commands *c); // microseconds since the last call or tick
 
 // dispatch.c: runs one command of a transaction inside EXEC's call.
-int dispatch_inner(struct call *outer, struct entry *e, const struct slice *argv, int argc, int index);
+int dispatch_inner(
+    struct call *outer, struct entry *e, const struct slice *argv, int argc, int index);
 
 // multi.c
 struct multi {

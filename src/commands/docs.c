@@ -1,8 +1,9 @@
 // docs: a row's texts as COMMAND INFO and COMMAND DOCS show them.
 //
-// The texts are in three small languages (docs.h). Each has one reader, a cursor that goes through the text and calls out what it finds; the same
-// reader serves the reply and the check that tests run over every row, so a row that passes the check cannot surprise a client.
-// The texts are ours: a mistake in one is found by the tests, and a reader that meets one stops there.
+// The texts are in three small languages (docs.h). Each has one reader, a cursor that goes through
+// the text and calls out what it finds; the same reader serves the reply and the check that tests
+// run over every row, so a row that passes the check cannot surprise a client. The texts are ours:
+// a mistake in one is found by the tests, and a reader that meets one stops there.
 #include "commands/docs.h"
 
 #include <ctype.h>
@@ -66,9 +67,12 @@ static const struct {
     {"scripting", 0},
 };
 
-enum { FLAG_COUNT = sizeof flag_names / sizeof *flag_names, CATEGORY_COUNT = sizeof categories / sizeof *categories };
+enum {
+    FLAG_COUNT = sizeof flag_names / sizeof *flag_names,
+    CATEGORY_COUNT = sizeof categories / sizeof *categories
+};
 
-// --- Words --------------------------------------------------------------------------------------------------------------------------
+// --- Words ---------------------------------------------------------------------------------------
 
 // Takes the next word off *text: bytes up to one of the separators. Empty at the end.
 static struct slice next_word(const char **text, const char *separators)
@@ -128,7 +132,7 @@ bool docs_in_category(const struct command *row, const char *category, size_t le
     return false;
 }
 
-// --- Key specs ----------------------------------------------------------------------------------------------------------------------
+// --- Key specs -----------------------------------------------------------------------------------
 
 struct key_spec {
     struct slice flags, notes; // notes may be empty
@@ -284,7 +288,7 @@ void docs_reply_key_flags(struct reply *r, const struct command *row, int number
     reply_set(r, 0);
 }
 
-// --- COMMAND INFO -------------------------------------------------------------------------------------------------------------------
+// --- COMMAND INFO --------------------------------------------------------------------------------
 
 static void reply_flags(struct reply *r, uint32_t flags)
 {
@@ -345,7 +349,7 @@ void docs_reply_info(struct reply *r, const struct command *row, const struct co
         docs_reply_info(r, &row->subcommands[i], row);
 }
 
-// --- Arguments ----------------------------------------------------------------------------------------------------------------------
+// --- Arguments -----------------------------------------------------------------------------------
 
 struct argument {
     struct slice name, token, since, deprecated;
@@ -412,17 +416,20 @@ static bool skip_inside(const char **p)
     return true;
 }
 
-// The length of an argument's name: up to the colon that a type follows, which leaves "ip:port" whole.
+// The length of an argument's name: up to the colon that a type follows, which leaves "ip:port"
+// whole.
 static size_t name_length(const char *p)
 {
     const char *end = p + strcspn(p, " ()");
     for (const char *at = p; at < end; at++)
-        if (*at == ':' && strchr("sidkptxob", at[1]) != NULL && at[1] != '\0' && strchr(" ()#=@~?*+", at[2]) != NULL)
+        if (*at == ':' && strchr("sidkptxob", at[1]) != NULL && at[1] != '\0' &&
+            strchr(" ()#=@~?*+", at[2]) != NULL)
             return (size_t)(at - p);
     return (size_t)(end - p);
 }
 
-// Takes the next argument off *text: 1, or 0 at the end or the closing parenthesis, or -1 if it is malformed.
+// Takes the next argument off *text: 1, or 0 at the end or the closing parenthesis, or -1 if it is
+// malformed.
 static int next_argument(const char **text, struct argument *a)
 {
     const char *p = *text + strspn(*text, " ");
@@ -453,8 +460,8 @@ static const char *type_name(char letter)
     static const struct {
         char letter;
         const char *name;
-    } types[] = {{'s', "string"}, {'i', "integer"}, {'d', "double"}, {'k', "key"}, {'p', "pattern"}, {'t', "unix-time"},
-        {'x', "pure-token"}, {'o', "oneof"}, {'b', "block"}};
+    } types[] = {{'s', "string"}, {'i', "integer"}, {'d', "double"}, {'k', "key"}, {'p', "pattern"},
+        {'t', "unix-time"}, {'x', "pure-token"}, {'o', "oneof"}, {'b', "block"}};
     size_t i = 0;
     while (types[i].letter != letter)
         i++;
@@ -488,8 +495,8 @@ static void reply_arguments(struct reply *r, const char *text)
     reply_array(r, count);
     while (next_argument(&text, &a) > 0) {
         bool flags = a.optional || a.multiple || a.multiple_token;
-        reply_map(r, 2 + (a.key_spec >= 0) + a.has_token + (a.since.len > 0) + (a.deprecated.len > 0) + flags +
-                         (a.inside != NULL));
+        reply_map(r, 2 + (a.key_spec >= 0) + a.has_token + (a.since.len > 0) +
+                         (a.deprecated.len > 0) + flags + (a.inside != NULL));
         reply_text_entry(r, "name", a.name);
         reply_text_entry(r, "type", slice_cstr(type_name(a.type)));
         if (a.key_spec >= 0)
@@ -509,7 +516,7 @@ static void reply_arguments(struct reply *r, const char *text)
     }
 }
 
-// --- COMMAND DOCS -------------------------------------------------------------------------------------------------------------------
+// --- COMMAND DOCS --------------------------------------------------------------------------------
 
 static void reply_history(struct reply *r, const char *history)
 {
@@ -541,8 +548,8 @@ void docs_reply_docs(struct reply *r, const struct command *row, const struct co
     int subs = count_subcommands(row);
     reply_bulk_cstr(r, entry_name(row, parent, name));
     bool inner = (row->flags & CMD_PROTECTED) != 0; // for those who work on the server
-    reply_map(r, 3 + (row->complexity != NULL) + inner + (row->replaced_by != NULL ? 3 : 0) + (row->history != NULL) +
-                     (row->arguments != NULL) + (subs > 0));
+    reply_map(r, 3 + (row->complexity != NULL) + inner + (row->replaced_by != NULL ? 3 : 0) +
+                     (row->history != NULL) + (row->arguments != NULL) + (subs > 0));
     reply_text_entry(r, "summary", slice_cstr(row->summary));
     reply_text_entry(r, "since", slice_cstr(row->since));
     reply_text_entry(r, "group", slice_cstr(row->group));
@@ -569,7 +576,7 @@ void docs_reply_docs(struct reply *r, const struct command *row, const struct co
     }
 }
 
-// --- The check ----------------------------------------------------------------------------------------------------------------------
+// --- The check -----------------------------------------------------------------------------------
 
 static const char *check_arguments(const char *text, int specs)
 {
@@ -614,7 +621,8 @@ const char *docs_check(const struct command *row)
     wrong = row->arguments != NULL ? check_arguments(row->arguments, specs) : NULL;
     if (wrong == NULL)
         wrong = check_categories(row->acl);
-    for (const struct command *sub = row->subcommands; wrong == NULL && sub != NULL && sub->name != NULL; sub++)
+    for (const struct command *sub = row->subcommands;
+         wrong == NULL && sub != NULL && sub->name != NULL; sub++)
         wrong = docs_check(sub);
     return wrong;
 }

@@ -1,14 +1,19 @@
 // docs: the small languages of a command's row, and what COMMAND says of it.
 //
 // specs: where the keys are. Specs are separated by " | "; each is "FLAGS BEGIN FIND [(NOTES)]":
-//   FLAGS  Redis' names with commas: "RO,access", "RW,access,update,variable_flags", "OW,update", "RM,delete"
-//   BEGIN  iN: argument N.  kWORD,N: behind WORD, searched from argument N (negative: backwards).  u: unknown
+//   FLAGS  Redis' names with commas: "RO,access", "RW,access,update,variable_flags", "OW,update",
+//          "RM,delete"
+//   BEGIN  iN: argument N.  kWORD,N: behind WORD, searched from argument N (negative: backwards).
+//          u: unknown
 //   FIND   rLAST,STEP,LIMIT: a range.  nIDX,FIRST,STEP: a number of keys and then they.  u: unknown
 //   GET: "RO,access i1 r0,1,0"     COPY: "RO,access i1 r0,1,0 | OW,update i2 r0,1,0"
 //
-// arguments: the tree that redis-cli shows as hints. An argument is NAME:TYPE and then, in any order, what applies:
-//   TYPE   s string, i integer, d double, k key, p pattern, t unix-time, x pure-token, o oneof, b block
-//   #N     the key spec it belongs to          =TOKEN   the word before it ('TOKEN' where it has spaces or signs)
+// arguments: the tree that redis-cli shows as hints. An argument is NAME:TYPE and then, in any
+// order, what applies:
+//   TYPE   s string, i integer, d double, k key, p pattern, t unix-time, x pure-token, o oneof, b
+//          block
+//   #N     the key spec it belongs to          =TOKEN   the word before it ('TOKEN' where it has
+//          spaces or signs)
 //   @V     since version V                     ~V       deprecated since V
 //   ?      optional    *  multiple    +  multiple, the token each time
 //   (...)  the arguments inside a oneof or block
@@ -26,7 +31,8 @@ enum { KEYS_MAX_SPECS = 4 };
 void docs_reply_info(struct reply *r, const struct command *row, const struct command *parent);
 // The two values of COMMAND DOCS for one row: its name and the map.
 void docs_reply_docs(struct reply *r, const struct command *row, const struct command *parent);
-// Whether the row is in an ACL category, without the @. docs_acl_known: whether there is such a category.
+// Whether the row is in an ACL category, without the @. docs_acl_known: whether there is such a
+// category.
 bool docs_in_category(const struct command *row, const char *category, size_t len);
 bool docs_category_known(const char *category, size_t len);
 // Flags of the keys of spec number i, as a set reply ("RO access"); for GETKEYSANDFLAGS.

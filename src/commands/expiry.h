@@ -9,7 +9,8 @@ struct expire_unit {
     bool relative; // to now
 };
 
-// A time to live that must lie ahead in time or, absolute, be positive. False with the error replied.
+// A time to live that must lie ahead in time or, absolute, be positive. False with the error
+// replied.
 bool expiry_parse(struct call *call, struct slice arg, struct expire_unit unit, int64_t *expire_ms);
 
 #endif

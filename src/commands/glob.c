@@ -1,10 +1,12 @@
-// glob: pattern matching in linear space and, for patterns with one star, linear time. Only the last star is ever tried again: if what
-// stands behind it can be matched at all, then with the text that the earlier stars left over. So there is no recursion for a client to drive
-// deep, and the worst case is pattern length times text length.
+// glob: pattern matching in linear space and, for patterns with one star, linear time. Only the
+// last star is ever tried again: if what stands behind it can be matched at all, then with the text
+// that the earlier stars left over. So there is no recursion for a client to drive deep, and the
+// worst case is pattern length times text length.
 //
-// Where Redis is lenient so are we: a class without its bracket runs to the end of the pattern, a backslash at the end is a backslash, a
-// range may be written backwards. And an empty text is matched by the empty pattern only: that "*" means all keys, the empty one too, is
-// known to the callers (glob_is_all), while "**" leaves it out.
+// Where Redis is lenient so are we: a class without its bracket runs to the end of the pattern, a
+// backslash at the end is a backslash, a range may be written backwards. And an empty text is
+// matched by the empty pattern only: that "*" means all keys, the empty one too, is known to the
+// callers (glob_is_all), while "**" leaves it out.
 #include "commands/glob.h"
 
 static uint8_t fold(uint8_t c, bool ignore_case)
@@ -13,7 +15,8 @@ static uint8_t fold(uint8_t c, bool ignore_case)
 }
 
 // Matches c against the class whose '[' is at p[-1]; *behind is set to what follows the class.
-static bool class_matches(const uint8_t *p, const uint8_t *end, uint8_t c, bool ignore_case, const uint8_t **behind)
+static bool class_matches(
+    const uint8_t *p, const uint8_t *end, uint8_t c, bool ignore_case, const uint8_t **behind)
 {
     bool negated = p < end && *p == '^', found = false;
     c = fold(c, ignore_case);
@@ -37,7 +40,8 @@ static bool class_matches(const uint8_t *p, const uint8_t *end, uint8_t c, bool 
 }
 
 // Matches one byte against the pattern's next element, which is no star.
-static bool element_matches(const uint8_t **pattern, const uint8_t *end, uint8_t c, bool ignore_case)
+static bool element_matches(
+    const uint8_t **pattern, const uint8_t *end, uint8_t c, bool ignore_case)
 {
     const uint8_t *p = *pattern;
     if (*p == '?') {
@@ -54,10 +58,12 @@ static bool element_matches(const uint8_t **pattern, const uint8_t *end, uint8_t
 
 bool glob_match(struct slice pattern, struct slice text, bool ignore_case)
 {
-    const uint8_t *p = pattern.data, *p_end = p + pattern.len, *t = text.data, *t_end = t + text.len;
+    const uint8_t *p = pattern.data, *p_end = p + pattern.len, *t = text.data,
+                  *t_end = t + text.len;
     if (text.len == 0)
         return pattern.len == 0;
-    const uint8_t *star = NULL, *resume = NULL; // behind the last star, and the text it is tried from next
+    // behind the last star, and the text it is tried from next
+    const uint8_t *star = NULL, *resume = NULL;
     while (t < t_end) {
         if (p < p_end && *p == '*') {
             star = ++p;

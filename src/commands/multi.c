@@ -1,13 +1,16 @@
-// multi: the queue of a transaction. A queued command is one block of memory: the slices of its arguments and behind them their bytes,
-// so that EXEC hands it to a handler as it would a command off the wire. Checks that need no data were made before queueing; one that
-// failed makes the queue dirty, and then nothing more is kept, since EXEC will refuse.
+// multi: the queue of a transaction. A queued command is one block of memory: the slices of its
+// arguments and behind them their bytes, so that EXEC hands it to a handler as it would a command
+// off the wire. Checks that need no data were made before queueing; one that failed makes the queue
+// dirty, and then nothing more is kept, since EXEC will refuse.
 #include "base/alloc.h"
 #include "commands/dispatch.h"
 
 void session_init(struct commands *c, struct session *s, uint64_t id)
 {
-    const char *password = c->options.requirepass != NULL ? c->options.requirepass(c->options.server) : NULL;
-    *s = (struct session){.id = id, .proto = 2, .authenticated = password == NULL || *password == '\0'};
+    const char *password =
+        c->options.requirepass != NULL ? c->options.requirepass(c->options.server) : NULL;
+    *s = (struct session){
+        .id = id, .proto = 2, .authenticated = password == NULL || *password == '\0'};
     list_init(&s->watched);
 }
 

@@ -13,7 +13,8 @@ bool number_parse_uint(struct slice s, uint64_t *out);
 bool number_parse_long_double(struct slice s, long double *out);
 // At least 21 bytes. Returns the length.
 size_t number_format_int(char *out, int64_t value);
-// As INCRBYFLOAT prints: %.17Lf without trailing zeros. At least NUMBER_TEXT_MAX bytes. Returns the length.
+// As INCRBYFLOAT prints: %.17Lf without trailing zeros. At least NUMBER_TEXT_MAX bytes. Returns the
+// length.
 size_t number_format_long_double(char *out, long double value);
 
 #endif

@@ -1,7 +1,8 @@
 #include "commands/command.h"
 
-// session: texts that a client tells about itself. They are shown to people in lists of space-separated fields, so anything that could
-// break a line or forge a field is refused, by HELLO SETNAME, CLIENT SETNAME and CLIENT SETINFO alike.
+// session: texts that a client tells about itself. They are shown to people in lists of
+// space-separated fields, so anything that could break a line or forge a field is refused, by HELLO
+// SETNAME, CLIENT SETNAME and CLIENT SETINFO alike.
 
 #include "base/alloc.h"
 

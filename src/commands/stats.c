@@ -1,6 +1,8 @@
-// stats: what INFO commandstats and errorstats tell. Calls are measured with one clock read each: within a loop turn the end of one command is
-// the start of the next, so parsing is counted to the command it belongs to. Errors are counted by the code a reply begins with, from
-// the reply itself, so that no handler has to say so; their number of kinds is bounded, because a reply may begin with what a client sent.
+// stats: what INFO commandstats and errorstats tell. Calls are measured with one clock read each:
+// within a loop turn the end of one command is the start of the next, so parsing is counted to the
+// command it belongs to. Errors are counted by the code a reply begins with, from the reply itself,
+// so that no handler has to say so; their number of kinds is bounded, because a reply may begin
+// with what a client sent.
 #include "commands/dispatch.h"
 
 void commands_tick(struct commands *c)
@@ -54,8 +56,8 @@ bool stats_count_error_at(struct commands *c, const struct reply *reply, size_t 
     return true;
 }
 
-static void visit_entry(
-    const struct entry *e, void (*visit)(void *arg, const char *name, const struct command_stats *s), void *arg)
+static void visit_entry(const struct entry *e,
+    void (*visit)(void *arg, const char *name, const struct command_stats *s), void *arg)
 {
     char name[64];
     if (e->stats.calls > 0 || e->stats.rejected > 0 || e->stats.failed > 0)
@@ -64,8 +66,8 @@ static void visit_entry(
         visit_entry(&e->subs[i], visit, arg);
 }
 
-void commands_each_stat(
-    const struct commands *c, void (*visit)(void *arg, const char *name, const struct command_stats *s), void *arg)
+void commands_each_stat(const struct commands *c,
+    void (*visit)(void *arg, const char *name, const struct command_stats *s), void *arg)
 {
     for (uint32_t i = 0; i < c->entry_count; i++)
         visit_entry(c->entries[i], visit, arg);

@@ -1,14 +1,17 @@
-// stream: a reply that is produced piece by piece over many loop turns, for read-only commands that walk much data (KEYS now; SMEMBERS, HGETALL,
-// LRANGE, SORT ... later). It reads a snapshot through iterators of its own, gives the loop back after about a millisecond, pauses while
-// the socket is full, and is cut after a time without progress. Inside EXEC commands do not stream, they run in one go.
+// stream: a reply that is produced piece by piece over many loop turns, for read-only commands that
+// walk much data (KEYS now; SMEMBERS, HGETALL, LRANGE, SORT ... later). It reads a snapshot through
+// iterators of its own, gives the loop back after about a millisecond, pauses while the socket is
+// full, and is cut after a time without progress. Inside EXEC commands do not stream, they run in
+// one go.
 #ifndef VARVE_COMMANDS_STREAM_H
 #define VARVE_COMMANDS_STREAM_H
 
 #include "resp/reply.h"
 
 struct stream {
-    // Writes more of the reply until about deadline_us (env's monotonic clock) or max_bytes of output: OK: more to come, call again;
-    // END: complete; WAIT: call wait() and go on when it fires; a failure: the reply cannot be completed, the connection closes.
+    // Writes more of the reply until about deadline_us (env's monotonic clock) or max_bytes of
+    // output: OK: more to come, call again; END: complete; WAIT: call wait() and go on when it
+    // fires; a failure: the reply cannot be completed, the connection closes.
     int (*step)(struct stream *s, struct reply *reply, uint64_t deadline_us, size_t max_bytes);
     void (*wait)(struct stream *s, void (*ready_cb)(void *arg), void *arg);
     void (*close)(struct stream *s); // at any time; frees

@@ -1,8 +1,11 @@
-// stream_keys: KEYS without stopping the world. An array's length stands before its elements, and nobody knows how many keys match, so there are
-// two passes over one snapshot: the first counts, and keeps what it finds as long as that is little; when it kept everything, that is the
-// reply. Otherwise the second pass finds the same keys again and writes them out. Memory stays bounded whatever matches.
+// stream_keys: KEYS without stopping the world. An array's length stands before its elements, and
+// nobody knows how many keys match, so there are two passes over one snapshot: the first counts,
+// and keeps what it finds as long as that is little; when it kept everything, that is the reply.
+// Otherwise the second pass finds the same keys again and writes them out. Memory stays bounded
+// whatever matches.
 //
-// Both passes see the same, because the snapshot does not change and "expired" means expired by the time of the command.
+// Both passes see the same, because the snapshot does not change and "expired" means expired by the
+// time of the command.
 #include "commands/stream_keys.h"
 
 #include "base/alloc.h"
@@ -129,7 +132,8 @@ struct stream *stream_keys_new(struct call *call, struct slice pattern, struct s
     struct engine *engine = keyspace_engine(call->keys->ks);
     struct engine_stats stats;
     engine_get_stats(engine, &stats);
-    k->stream = (struct stream){.step = step, .wait = wait_for_data, .close = close_stream, .seq = stats.last_seq};
+    k->stream = (struct stream){
+        .step = step, .wait = wait_for_data, .close = close_stream, .seq = stats.last_seq};
     k->env = call->commands->options.env;
     k->keyspace = call->keys->ks;
     k->snapshot = snapshot_new(engine);

@@ -5,7 +5,8 @@
 #include "commands/command.h"
 #include "commands/stream.h"
 
-// The keys of the call's database that match; prefix is what the pattern begins with literally. Copies both.
+// The keys of the call's database that match; prefix is what the pattern begins with literally.
+// Copies both.
 struct stream *stream_keys_new(struct call *call, struct slice pattern, struct slice prefix);
 
 #endif

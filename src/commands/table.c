@@ -1,5 +1,6 @@
-// table: from a name to its row. Names are looked up for every command, so the table is open addressing with few probes, and the hash reads
-// the name once, folding case as it goes. Rows are registered before the first command runs and stay for good.
+// table: from a name to its row. Names are looked up for every command, so the table is open
+// addressing with few probes, and the hash reads the name once, folding case as it goes. Rows are
+// registered before the first command runs and stay for good.
 //
 // A container's subcommands are few and are searched one by one.
 #include <strings.h>
@@ -10,7 +11,8 @@
 
 enum { FIRST_SLOTS = 1024 }; // more than three times the commands of Redis 7.0
 
-// Bit 5 is what tells upper from lower case; it also merges some other characters, which costs a comparison at worst.
+// Bit 5 is what tells upper from lower case; it also merges some other characters, which costs a
+// comparison at worst.
 static uint32_t hash_name(struct slice name)
 {
     uint32_t h = 2166136261u;
@@ -44,7 +46,8 @@ struct entry *entry_sub(const struct entry *container, struct slice name)
     return NULL;
 }
 
-struct entry *table_lookup(const struct commands *c, const struct slice *argv, int argc, struct entry **container)
+struct entry *table_lookup(
+    const struct commands *c, const struct slice *argv, int argc, struct entry **container)
 {
     struct entry *e = table_find(c, argv[0]);
     *container = NULL;
@@ -106,7 +109,8 @@ const char *entry_name(const struct command *row, const struct command *parent, 
     return out;
 }
 
-int command_keys(const struct command *row, const struct slice *argv, int argc, int *positions, int max)
+int command_keys(
+    const struct command *row, const struct slice *argv, int argc, int *positions, int max)
 {
     if (row->get_keys != NULL)
         return row->get_keys(argv, argc, positions, max);

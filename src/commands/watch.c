@@ -1,13 +1,16 @@
-// watch: optimistic locking for transactions. A session that watches a key is told (watch_dirty) when the key may have changed; EXEC
-// then refuses. The rules are those of Redis 7.0:
+// watch: optimistic locking for transactions. A session that watches a key is told (watch_dirty)
+// when the key may have changed; EXEC then refuses. The rules are those of Redis 7.0:
 // - any write of the key counts, by anybody, the session itself included, and whatever the value;
-// - a key that was alive at WATCH and has expired by EXEC has changed, although nobody wrote: EXEC asks for that itself, from the expiry that
+// - a key that was alive at WATCH and has expired by EXEC has changed, although nobody wrote: EXEC
+//   asks for that itself, from the expiry that
 //   WATCH saw (had anybody changed it in between, the session would be dirty already);
-// - a key that had expired by WATCH but was still stored is as good as absent: its removal is no change, once.
+// - a key that had expired by WATCH but was still stored is as good as absent: its removal is no
+//   change, once.
 //
-// A commit asks only while anything is watched at all. Its writes are matched before it, because the batch is gone afterwards, and marked after
-// it, because it may fail: in between no session can go away. A batch that swaps databases is matched under the mapping before and
-// after, which may mark a session too many and never too few.
+// A commit asks only while anything is watched at all. Its writes are matched before it, because
+// the batch is gone afterwards, and marked after it, because it may fail: in between no session can
+// go away. A batch that swaps databases is matched under the mapping before and after, which may
+// mark a session too many and never too few.
 #include "commands/watch.h"
 
 #include "base/alloc.h"
@@ -62,7 +65,8 @@ bool watch_has(const struct watches *w, const struct session *s, int db, struct 
     return false;
 }
 
-void watch_add(struct watches *w, struct session *s, int db, struct slice key, const struct watch_state *state)
+void watch_add(
+    struct watches *w, struct session *s, int db, struct slice key, const struct watch_state *state)
 {
     if (watch_has(w, s, db, key))
         return;
@@ -102,7 +106,8 @@ bool watch_any_expired(const struct session *s, int64_t now_ms)
     return false;
 }
 
-static void collect_key(struct watches *w, int db, struct slice key, bool removal, struct buf *touched)
+static void collect_key(
+    struct watches *w, int db, struct slice key, bool removal, struct buf *touched)
 {
     struct list *chain = bucket(w, db, key);
     for (struct list *l = chain->next; l != chain; l = l->next) {
@@ -157,8 +162,8 @@ void watch_apply(struct buf *touched)
     buf_clear(touched);
 }
 
-void watch_each(
-    struct watches *w, int db, void (*visit)(void *arg, struct slice key, const struct watch_state *state), void *arg)
+void watch_each(struct watches *w, int db,
+    void (*visit)(void *arg, struct slice key, const struct watch_state *state), void *arg)
 {
     for (int i = 0; w->count > 0 && i < WATCH_BUCKETS; i++)
         for (struct list *l = w->buckets[i].next; l != &w->buckets[i]; l = l->next) {

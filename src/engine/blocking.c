@@ -1,8 +1,9 @@
-// The engine without a loop, for tools, benchmarks and tests: each call ends the turn and drives exec until it has its answer. Never from
-// inside a callback, because exec_drive is not.
+// The engine without a loop, for tools, benchmarks and tests: each call ends the turn and drives
+// exec until it has its answer. Never from inside a callback, because exec_drive is not.
 //
-// A commit that says WAIT has changed nothing and keeps its staged writes, so it is simply made again; a read that says WAIT is repeated
-// after what it missed has arrived, and each attempt gets further, so the loops end.
+// A commit that says WAIT has changed nothing and keeps its staged writes, so it is simply made
+// again; a read that says WAIT is repeated after what it missed has arrived, and each attempt gets
+// further, so the loops end.
 #include "base/ensure.h"
 #include "engine/engine_impl.h"
 

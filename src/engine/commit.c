@@ -1,20 +1,28 @@
-// A commit in order: is there room (memtable, log)? then nothing can fail any more. For each entry: what lies beneath it (counts.h), flags into
-// the batch, into the memtable. Then the batch, flags and all, goes to the log's group, so that replay need not find out again.
+// A commit in order: is there room (memtable, log)? then nothing can fail any more. For each entry:
+// what lies beneath it (counts.h), flags into the batch, into the memtable. Then the batch, flags
+// and all, goes to the log's group, so that replay need not find out again.
 //
-// Room. When the memtable is full, or the log segment has grown to several times its size by overwrites in place, the memtable is frozen and
-// the log rotated: before the batch, so that a memtable's records lie in its segments and nowhere else. If that is not possible (too many
-// are frozen, the next segment is not ready), the memtable may grow by a quarter; then the commit answers WAIT, the txn waits in
-// room_waiters, and is called back when a flush has ended. Pacing (pace.c) sees to it that this is rare.
+// Room. When the memtable is full, or the log segment has grown to several times its size by
+// overwrites in place, the memtable is frozen and the log rotated: before the batch, so that a
+// memtable's records lie in its segments and nowhere else. If that is not possible (too many are
+// frozen, the next segment is not ready), the memtable may grow by a quarter; then the commit
+// answers WAIT, the txn waits in room_waiters, and is called back when a flush has ended. Pacing
+// (pace.c) sees to it that this is rare.
 //
-// Certainty. "Certainly live" and "certainly dead" must stay true whatever flush and compaction do; the cases are in beneath(). Looking costs a
-// probe of each memtable's index, and where that is not the answer, one of the filter of each table that could hold the key; filters that are not
-// in memory are a doubt, never a read that anybody waits for. A database without tables pays for the memtables only; keys that nobody counts pay nothing.
+// Certainty. "Certainly live" and "certainly dead" must stay true whatever flush and compaction do;
+// the cases are in beneath(). Looking costs a probe of each memtable's index, and where that is not
+// the answer, one of the filter of each table that could hold the key; filters that are not in
+// memory are a doubt, never a read that anybody waits for. A database without tables pays for the
+// memtables only; keys that nobody counts pay nothing.
 //
-// Undo. Records are visible when they are applied, and durable later. Until then a group of undo notes per turn (and memtable) can take them
-// back. When the log fails, everything above the durable seq goes: memtables, counts, pins, last_seq; and the engine has failed, so
-// nothing is flushed any more. In a healthy life a group is a buffer that is cleared when its seq is durable, and used again.
+// Undo. Records are visible when they are applied, and durable later. Until then a group of undo
+// notes per turn (and memtable) can take them back. When the log fails, everything above the
+// durable seq goes: memtables, counts, pins, last_seq; and the engine has failed, so nothing is
+// flushed any more. In a healthy life a group is a buffer that is cleared when its seq is durable,
+// and used again.
 //
-// What can fail: nothing in the middle. READ_ONLY, TOO_LARGE, NO_SPACE and WAIT are answered before anything has changed.
+// What can fail: nothing in the middle. READ_ONLY, TOO_LARGE, NO_SPACE and WAIT are answered before
+// anything has changed.
 #include "base/alloc.h"
 #include "base/ensure.h"
 #include "base/hash.h"
@@ -27,7 +35,7 @@ enum {
 
 #define BATCH_BYTES_MAX (2ull << 30)
 
-// --- What lies beneath -----------------------------------------------------------------------------------------------------------------
+// --- What lies beneath ---------------------------------------------------------------------------
 
 // Records up to this seq may be needed by a snapshot or a view.
 static uint64_t keep_seq_of(const struct engine *e)
@@ -57,7 +65,8 @@ static bool may_be_in(const struct engine *e, struct table *t, struct slice key,
     if (version_dropped(e->version, key, t->seq_max))
         return false;
     if (t->filter_block == NULL && e->filters_fit)
-        fetcher_want_filter(e->fetcher, t); // for the commits to come, if not for this one; nobody waits
+        // for the commits to come, if not for this one; nobody waits
+        fetcher_want_filter(e->fetcher, t);
     int answer = table_may_contain(t, hash);
     return answer != 0;
 }
@@ -83,8 +92,8 @@ static uint8_t beneath_memtables(const struct engine *e, struct slice key, uint6
     return RECORD_FRESH;
 }
 
-// The flags of a record of key that is committed now. Newest first; a drop in a memtable covers all that is older than the memtable, and
-// what of it is older than the drop.
+// The flags of a record of key that is committed now. Newest first; a drop in a memtable covers all
+// that is older than the memtable, and what of it is older than the drop.
 static uint8_t beneath(const struct engine *e, struct slice key, uint64_t hash, uint64_t keep_seq)
 {
     const struct memtables *m = &e->memtables;
@@ -102,10 +111,11 @@ static uint8_t beneath(const struct engine *e, struct slice key, uint64_t hash, 
 
 static struct slice counted_prefix_of(const struct engine *e, struct slice key)
 {
-    return slice_of(key.data, e->options.counted_prefix != NULL ? e->options.counted_prefix(key) : 0);
+    return slice_of(
+        key.data, e->options.counted_prefix != NULL ? e->options.counted_prefix(key) : 0);
 }
 
-// --- Room -------------------------------------------------------------------------------------------------------------------------------
+// --- Room ----------------------------------------------------------------------------------------
 
 unsigned commit_frozen_max(const struct engine *e)
 {
@@ -134,7 +144,8 @@ int commit_freeze(struct engine *e)
 
 static bool is_over(const struct engine *e, uint64_t limit, uint64_t bytes)
 {
-    return memtable_last_seq(e->memtables.active) != 0 && memtable_bytes(e->memtables.active) + bytes > limit;
+    return memtable_last_seq(e->memtables.active) != 0 &&
+           memtable_bytes(e->memtables.active) + bytes > limit;
 }
 
 // Whether the active memtable takes so many bytes more, now that it could not be frozen.
@@ -147,7 +158,8 @@ static bool has_slack(const struct engine *e, uint64_t bytes)
 static int make_room(struct engine *e, const struct batch *b)
 {
     uint64_t limit = e->options.write_buffer_size;
-    bool full = is_over(e, limit, b->user_bytes) || wal_segment_bytes(e->wal) > SEGMENT_FACTOR * limit;
+    bool full =
+        is_over(e, limit, b->user_bytes) || wal_segment_bytes(e->wal) > SEGMENT_FACTOR * limit;
     if (full && commit_freeze(e) != OK && !has_slack(e, b->user_bytes))
         return e->no_space ? NO_SPACE : WAIT;
     return wal_reserve(e->wal, b->bytes.len);
@@ -155,7 +167,8 @@ static int make_room(struct engine *e, const struct batch *b)
 
 static bool room_is_likely(const struct engine *e)
 {
-    return e->failed.status != OK || e->no_space || e->memtables.frozen_count < commit_frozen_max(e) || has_slack(e, 0);
+    return e->failed.status != OK || e->no_space ||
+           e->memtables.frozen_count < commit_frozen_max(e) || has_slack(e, 0);
 }
 
 void commit_wake_room(struct engine *e)
@@ -186,7 +199,7 @@ static void room_timer_fired(struct exec_timer *timer)
     commit_wake_room(LIST_ENTRY(timer, struct engine, commit.room_timer));
 }
 
-// --- Undo -------------------------------------------------------------------------------------------------------------------------------
+// --- Undo ----------------------------------------------------------------------------------------
 
 static struct buf *open_group(struct engine *e)
 {
@@ -283,10 +296,10 @@ void commit_release(struct engine *e)
     free(c->groups);
 }
 
-// --- Commit -----------------------------------------------------------------------------------------------------------------------------
+// --- Commit --------------------------------------------------------------------------------------
 
-static void apply_entry(
-    struct engine *e, struct batch *b, uint32_t i, uint64_t seq, uint64_t keep_seq, struct buf *undo)
+static void apply_entry(struct engine *e, struct batch *b, uint32_t i, uint64_t seq,
+    uint64_t keep_seq, struct buf *undo)
 {
     struct entry entry;
     batch_at(b, i, &entry);
@@ -294,7 +307,8 @@ static void apply_entry(
     uint64_t hash = 0;
     if (entry_kind(&entry) != RECORD_DROP) {
         hash = hash64(entry.key);
-        uint8_t flags = counted_prefix_of(e, entry.key).len > 0 ? beneath(e, entry.key, hash, keep_seq) : 0;
+        uint8_t flags =
+            counted_prefix_of(e, entry.key).len > 0 ? beneath(e, entry.key, hash, keep_seq) : 0;
         if (flags != 0)
             batch_flag(b, i, flags);
         entry.tag |= flags;
@@ -341,9 +355,10 @@ int txn_commit(struct txn *txn)
     return OK;
 }
 
-// The newest entry of a key decides, with what lies beneath the batch: the entries between settle with each other.
-void commit_staged_count(
-    struct engine *e, struct batch *batch, struct slice prefix, int64_t *live, int64_t *in_doubt, bool *forgotten)
+// The newest entry of a key decides, with what lies beneath the batch: the entries between settle
+// with each other.
+void commit_staged_count(struct engine *e, struct batch *batch, struct slice prefix, int64_t *live,
+    int64_t *in_doubt, bool *forgotten)
 {
     uint64_t keep_seq = keep_seq_of(e);
     uint32_t from = 0;
@@ -357,18 +372,21 @@ void commit_staged_count(
     }
     for (uint32_t i = from; i < batch->count; i++) {
         batch_at(batch, i, &entry);
-        if (entry_kind(&entry) == RECORD_DROP || !slice_equal(counted_prefix_of(e, entry.key), prefix))
+        if (entry_kind(&entry) == RECORD_DROP ||
+            !slice_equal(counted_prefix_of(e, entry.key), prefix))
             continue;
         if (batch_get(batch, entry.key, &newest) != OK || newest.seq != i)
             continue;
-        uint8_t flags = *forgotten ? RECORD_FRESH : beneath(e, entry.key, hash64(entry.key), keep_seq);
+        uint8_t flags =
+            *forgotten ? RECORD_FRESH : beneath(e, entry.key, hash64(entry.key), keep_seq);
         *live += count_contribution(entry.tag | flags);
         *in_doubt += (flags & RECORD_IN_DOUBT) != 0;
     }
 }
 
-// "Certainly live" was found out in the memtables of that time. Where the older record is in another memtable now, or in a table, it may
-// have an expiry and go on its own: such a record is in doubt.
+// "Certainly live" was found out in the memtables of that time. Where the older record is in
+// another memtable now, or in a table, it may have an expiry and go on its own: such a record is in
+// doubt.
 static bool is_certain_again(const struct engine *e, const struct entry *entry, uint64_t hash)
 {
     const struct memtables *m = &e->memtables;
@@ -388,13 +406,14 @@ void commit_replay(struct engine *e, const struct entry *entry)
     if (entry_kind(entry) != RECORD_DROP) {
         hash = hash64(entry->key);
         bool certainly_live = (entry->tag & (RECORD_FRESH | RECORD_IN_DOUBT)) == 0;
-        if (certainly_live && counted_prefix_of(e, entry->key).len > 0 && !is_certain_again(e, entry, hash))
+        if (certainly_live && counted_prefix_of(e, entry->key).len > 0 &&
+            !is_certain_again(e, entry, hash))
             replayed.tag |= RECORD_IN_DOUBT;
     }
     memtable_apply(e->memtables.active, &replayed, hash, 0, NULL, NULL);
 }
 
-// --- Expiry -----------------------------------------------------------------------------------------------------------------------------
+// --- Expiry --------------------------------------------------------------------------------------
 
 // Whether a memtable newer than frozen[i] says something about key.
 static bool is_hidden(const struct engine *e, unsigned i, struct slice key, uint64_t seq)
@@ -404,7 +423,8 @@ static bool is_hidden(const struct engine *e, unsigned i, struct slice key, uint
     struct entry newer;
     for (unsigned j = i + 1; j <= m->frozen_count; j++) {
         const struct memtable *table = j == m->frozen_count ? m->active : m->frozen[j];
-        if (memtable_get(table, key, hash, SEQ_MAX, &newer) == OK || memtable_dropped(table, key, seq))
+        if (memtable_get(table, key, hash, SEQ_MAX, &newer) == OK ||
+            memtable_dropped(table, key, seq))
             return true;
     }
     return false;

@@ -1,27 +1,33 @@
-// Carries plans out, one at a time. A move or a deletion is only an edit. A merge is a job that does a bounded step (STEP_BYTES of input
-// or STEP_US) and is submitted again from its `done`, so that nothing else in its lane or on the disk waits long for it; between steps
-// a timer holds it back to the rate limit.
+// Carries plans out, one at a time. A move or a deletion is only an edit. A merge is a job that
+// does a bounded step (STEP_BYTES of input or STEP_US) and is submitted again from its `done`, so
+// that nothing else in its lane or on the disk waits long for it; between steps a timer holds it
+// back to the rate limit.
 //
-//   loop   pick; the inputs are marked; a version is held, which keeps the inputs' files and all that the job looks at alive
+//   loop   pick; the inputs are marked; a version is held, which keeps the inputs' files and all
+//          that the job looks at alive
 //   job    inputs -> merge -> rewriter -> outputs, step by step
 //   loop   one edit: inputs out, outputs in, corrections of the counts; published; next pick
 //
-// When there is nothing to pick, a timer may be set, never a poll: for the moment when a table has much expired, or, if tables hold records
-// in doubt, for a moment of quiet (IDLE_MS without a commit).
+// When there is nothing to pick, a timer may be set, never a poll: for the moment when a table has
+// much expired, or, if tables hold records in doubt, for a moment of quiet (IDLE_MS without a
+// commit).
 //
-// What can fail. NO_SPACE: outputs are removed, a timer tries again; deletions of files by others may have made room. CORRUPT: the damaged
-// table, named by the error, stays marked, so that it is not picked again until the engine is opened anew; the operator is told; all
-// else goes on. IO while reading or writing tables: told, and tried again later. A failed edit is the manifest's affair (engine.c).
+// What can fail. NO_SPACE: outputs are removed, a timer tries again; deletions of files by others
+// may have made room. CORRUPT: the damaged table, named by the error, stays marked, so that it is
+// not picked again until the engine is opened anew; the operator is told; all else goes on. IO
+// while reading or writing tables: told, and tried again later. A failed edit is the manifest's
+// affair (engine.c).
 //
-// compaction_wait() is a flush and then rounds of picker_pick_all(); who asks while a round is under way waits for the next.
+// compaction_wait() is a flush and then rounds of picker_pick_all(); who asks while a round is
+// under way waits for the next.
 #include <inttypes.h>
 
 #include "base/alloc.h"
 #include "base/ensure.h"
 #include "engine/compaction/compaction.h"
+#include "engine/compaction/outputs.h"
 #include "engine/engine_impl.h"
 #include "engine/record/merge.h"
-#include "engine/compaction/outputs.h"
 
 enum {
     STEP_BYTES = 1024 * 1024,
@@ -31,8 +37,9 @@ enum {
     RETRY_MS = 1000,
     IDLE_MS = 2000,
     EXPIRY_MS_MAX = 24 * 3600 * 1000,
-    COMPRESSED_FROM = 2, // the first level with compressed blocks: what lies above is rewritten soon
-    LEVEL0_URGENT = 2,   // times the limit: level 0 comes before a round goes on
+    // the first level with compressed blocks: what lies above is rewritten soon
+    COMPRESSED_FROM = 2,
+    LEVEL0_URGENT = 2, // times the limit: level 0 comes before a round goes on
     PATH_SIZE = 4096,
 };
 
@@ -76,7 +83,7 @@ struct compaction_state {
     uint64_t since_number, since_seq;
 };
 
-// --- The job ----------------------------------------------------------------------------------------------------------------------
+// --- The job -------------------------------------------------------------------------------------
 
 static bool holds_key_below(void *arg, struct slice key)
 {
@@ -128,7 +135,8 @@ static void job_setup(struct compaction_state *c)
                 .level = c->plan.output_level,
                 .block_size = e->options.block_size,
                 .bloom_bits_per_key = e->options.bloom_bits_per_key,
-                .compression = c->plan.output_level >= COMPRESSED_FROM ? e->options.compression : COMPRESSION_NONE,
+                .compression = c->plan.output_level >= COMPRESSED_FROM ? e->options.compression
+                                                                       : COMPRESSION_NONE,
                 .compression_level = e->options.compression_level,
             },
         .file_size = e->options.target_file_size,
@@ -158,7 +166,8 @@ static int step(struct compaction_state *c)
         status = rewriter_add(c->rewriter, &c->cursor->entry);
         if (status == OK)
             status = c->cursor->ops->next(c->cursor);
-        if (bytes >= STEP_BYTES || (++entries % STEP_CHECK == 0 && env_now_us(c->engine->env) >= until))
+        if (bytes >= STEP_BYTES ||
+            (++entries % STEP_CHECK == 0 && env_now_us(c->engine->env) >= until))
             break;
     }
     if (status != END)
@@ -191,7 +200,7 @@ static void job_teardown(struct compaction_state *c)
     c->rewriter = NULL;
 }
 
-// --- The end of a plan --------------------------------------------------------------------------------------------------------------
+// --- The end of a plan ---------------------------------------------------------------------------
 
 static void mark_inputs(struct compaction_state *c, bool busy)
 {
@@ -257,10 +266,12 @@ static void plan_failed(struct compaction_state *c, int status, const struct err
     if (e->failed.status != OK) {
         mark_inputs(c, false); // said already
     } else if (status == CORRUPT) {
-        log_line(e->logger, LOG_WARNING, "compaction: %s; this table is not compacted any more", cause->text);
+        log_line(e->logger, LOG_WARNING, "compaction: %s; this table is not compacted any more",
+            cause->text);
         mark_damaged(c);
     } else {
-        log_line(e->logger, LOG_WARNING, "compaction: %s; trying again in %d ms", cause->text, RETRY_MS);
+        log_line(
+            e->logger, LOG_WARNING, "compaction: %s; trying again in %d ms", cause->text, RETRY_MS);
         mark_inputs(c, false);
     }
     end_plan(c);
@@ -300,7 +311,8 @@ static void submit_edit(struct compaction_state *c)
     struct plan *p = &c->plan;
     for (int side = 0; side < 2; side++)
         for (uint32_t i = 0; i < p->input_count[side]; i++)
-            version_edit_remove(&c->edit, side == 0 ? p->level : p->output_level, p->inputs[side][i]->number);
+            version_edit_remove(
+                &c->edit, side == 0 ? p->level : p->output_level, p->inputs[side][i]->number);
     if (p->kind == PLAN_MOVE)
         for (uint32_t i = 0; i < p->input_count[0]; i++)
             version_edit_add(&c->edit, p->output_level, p->inputs[0][i]);
@@ -313,11 +325,12 @@ static void submit_edit(struct compaction_state *c)
         }
         counts_add_all(&c->edit.counts, rewriter_counts(c->rewriter));
     }
-    c->op = (struct edit_op){.edit = &c->edit, .base_seq = c->version->last_seq, .done_cb = published, .arg = c};
+    c->op = (struct edit_op){
+        .edit = &c->edit, .base_seq = c->version->last_seq, .done_cb = published, .arg = c};
     engine_submit_edit(c->engine, &c->op);
 }
 
-// --- Steps --------------------------------------------------------------------------------------------------------------------------
+// --- Steps ---------------------------------------------------------------------------------------
 
 static void submit_step(struct compaction_state *c)
 {
@@ -381,7 +394,7 @@ static void begin_plan(struct compaction_state *c)
     submit_step(c);
 }
 
-// --- When ---------------------------------------------------------------------------------------------------------------------------
+// --- When ----------------------------------------------------------------------------------------
 
 static bool tables_in_doubt(const struct version *v)
 {
@@ -398,7 +411,8 @@ static void wait_for_more(struct compaction_state *c, bool was_idle)
     struct engine *e = c->engine;
     int64_t now = env_now_ms(e->env), expiry = picker_next_expiry(e->version, now);
     bool wanted = expiry != INT64_MAX;
-    uint64_t delay = wanted && expiry - now < EXPIRY_MS_MAX ? (uint64_t)(expiry - now) : EXPIRY_MS_MAX;
+    uint64_t delay =
+        wanted && expiry - now < EXPIRY_MS_MAX ? (uint64_t)(expiry - now) : EXPIRY_MS_MAX;
     if (!was_idle && tables_in_doubt(e->version)) {
         wanted = true;
         delay = delay < IDLE_MS ? delay : IDLE_MS;
@@ -413,7 +427,8 @@ static bool compresses(const struct engine *e, unsigned level)
     return level >= COMPRESSED_FROM && e->options.compression != COMPRESSION_NONE;
 }
 
-// Moved as they are, tables of the uncompressed levels would keep their blocks plain for as long as nothing overlaps them.
+// Moved as they are, tables of the uncompressed levels would keep their blocks plain for as long as
+// nothing overlaps them.
 static void compress_on_the_way(const struct engine *e, struct plan *p)
 {
     if (p->kind == PLAN_MOVE && compresses(e, p->output_level) && !compresses(e, p->level))
@@ -486,7 +501,7 @@ static void timer_fired(struct exec_timer *timer)
     compaction_maybe(c->engine);
 }
 
-// --- Everything once ------------------------------------------------------------------------------------------------------------------
+// --- Everything once -----------------------------------------------------------------------------
 
 static void flushed(void *arg, int status)
 {

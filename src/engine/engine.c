@@ -1,14 +1,18 @@
-// The engine's life: options, opening, the end of a turn, closing. Everything else that engine.h promises lives in a module of its
-// own: txn.c, iter.c, commit.c, snapshot.c, pace.c, flush.c, compaction_job.c, publish.c, recovery.c, stats.c, blocking.c.
+// The engine's life: options, opening, the end of a turn, closing. Everything else that engine.h
+// promises lives in a module of its own: txn.c, iter.c, commit.c, snapshot.c, pace.c, flush.c,
+// compaction_job.c, publish.c, recovery.c, stats.c, blocking.c.
 //
-// Opening. The lock comes first, so that nobody changes what we read. recovery_run() then reads everything, judges it, and only when all is
-// known to be good changes the first byte. What it builds (version, memtables, log, manifest) is torn down here if it fails half-way.
+// Opening. The lock comes first, so that nobody changes what we read. recovery_run() then reads
+// everything, judges it, and only when all is known to be good changes the first byte. What it
+// builds (version, memtables, log, manifest) is torn down here if it fails half-way.
 //
-// Closing is the reverse: first everybody who starts work is stopped and what is under way awaited, then the log made durable, then
-// memory is freed from the top of the dependencies down: memtables and the version (whose tables leave the fetcher), fetcher, cache.
+// Closing is the reverse: first everybody who starts work is stopped and what is under way awaited,
+// then the log made durable, then memory is freed from the top of the dependencies down: memtables
+// and the version (whose tables leave the fetcher), fetcher, cache.
 //
-// Memory. The budget is split: memtables get at most three eighths (each is an eighth, or what the option says, and never more), the cache one
-// half; the rest is for pins, jobs' buffers and the heap's slack.
+// Memory. The budget is split: memtables get at most three eighths (each is an eighth, or what the
+// option says, and never more), the cache one half; the rest is for pins, jobs' buffers and the
+// heap's slack.
 #include "engine/engine.h"
 
 #include <stdio.h>
@@ -48,7 +52,7 @@ static void fill_defaults(struct engine_options *o)
         o->max_open_files = 256;
 }
 
-// --- Opening ----------------------------------------------------------------------------------------------------------------------
+// --- Opening -------------------------------------------------------------------------------------
 
 // The directory that holds dir.
 static void parent_of(char out[PATH_SIZE], const char *dir)
@@ -80,7 +84,8 @@ static int make_and_lock(struct engine *e, struct error *err)
         if (status != OK)
             return status;
         parent_of(parent, e->dir);
-        e->env->ops->sync_dir(e->env, parent, NULL); // best effort: the parent may not be ours to open
+        // best effort: the parent may not be ours to open
+        e->env->ops->sync_dir(e->env, parent, NULL);
     }
     return e->env->ops->lock(e->env, path, &e->lock, err);
 }
@@ -113,7 +118,8 @@ static struct engine *engine_new(const struct engine_options *options)
     list_init(&e->held_back);
     list_init(&e->edits.waiting);
     e->cache = cache_new(e->options.memory_budget / ENGINE_CACHE_SHARE);
-    e->fetcher = fetcher_new(e->env, e->exec, e->dir, e->cache, e->options.max_open_files, ENGINE_BLOCK_MAX, &e->stats);
+    e->fetcher = fetcher_new(
+        e->env, e->exec, e->dir, e->cache, e->options.max_open_files, ENGINE_BLOCK_MAX, &e->stats);
     commit_init(e);
     space_init(e);
     flush_init(e);
@@ -198,7 +204,7 @@ int engine_close(struct engine *e, struct error *err)
     return status;
 }
 
-// --- A turn -----------------------------------------------------------------------------------------------------------------------
+// --- A turn --------------------------------------------------------------------------------------
 
 void engine_turn_end(struct engine *e)
 {
@@ -211,7 +217,8 @@ uint64_t engine_durable_seq(const struct engine *e)
     return wal_durable_seq(e->wal);
 }
 
-// A failure outside of the log stops new commits; those that are on their way to the disk still arrive, and are waited for.
+// A failure outside of the log stops new commits; those that are on their way to the disk still
+// arrive, and are waited for.
 int engine_write_status(const struct engine *e, struct error *err)
 {
     int status = wal_status(e->wal, err);
@@ -251,7 +258,8 @@ void engine_set_memory_budget(struct engine *e, uint64_t bytes)
     engine_trim_clean(e);
 }
 
-void engine_each_count(const struct engine *e, void (*visit)(void *arg, struct slice prefix), void *arg)
+void engine_each_count(
+    const struct engine *e, void (*visit)(void *arg, struct slice prefix), void *arg)
 {
     for (uint32_t i = 0; i < e->counts.cap; i++) {
         const struct count *c = &e->counts.slots[i];
@@ -284,11 +292,12 @@ uint64_t engine_new_file_number(struct engine *e)
     return e->next_file++;
 }
 
-// --- Snapshots and views ------------------------------------------------------------------------------------------------------------
+// --- Snapshots and views -------------------------------------------------------------------------
 
 uint64_t engine_oldest_snapshot(const struct engine *e)
 {
-    return list_empty(&e->snapshots) ? SEQ_MAX : LIST_ENTRY(e->snapshots.next, struct snapshot, link)->seq;
+    return list_empty(&e->snapshots) ? SEQ_MAX
+                                     : LIST_ENTRY(e->snapshots.next, struct snapshot, link)->seq;
 }
 
 uint64_t *engine_snapshots(const struct engine *e, uint32_t *count)

@@ -1,11 +1,15 @@
-// The engine: ordered bytes -> bytes, durable. The one public header of this folder; env.h and exec.h are what it needs from outside.
+// The engine: ordered bytes -> bytes, durable. The one public header of this folder; env.h and
+// exec.h are what it needs from outside.
 //
-// Thread: everything here is called on the loop, and every callback fires on the loop, never inside the call that asked for it.
+// Thread: everything here is called on the loop, and every callback fires on the loop, never inside
+// the call that asked for it.
 //
-// The shape of use: a `txn` is one command's reads and staged writes. Calls answer at once. WAIT means "not in memory": the caller gives
-// up the attempt (txn_begin again), asks txn_wait() for a call back, and then runs the whole command again from its start. What an earlier
-// attempt fetched stays pinned, so each attempt gets further. Nothing a txn stages is visible to others before txn_commit() == OK;
-// from then on it is visible to all, and durable when engine_durable_seq() has reached txn_seq().
+// The shape of use: a `txn` is one command's reads and staged writes. Calls answer at once. WAIT
+// means "not in memory": the caller gives up the attempt (txn_begin again), asks txn_wait() for a
+// call back, and then runs the whole command again from its start. What an earlier attempt fetched
+// stays pinned, so each attempt gets further. Nothing a txn stages is visible to others before
+// txn_commit() == OK; from then on it is visible to all, and durable when engine_durable_seq() has
+// reached txn_seq().
 #ifndef VARVE_ENGINE_ENGINE_H
 #define VARVE_ENGINE_ENGINE_H
 
@@ -17,7 +21,8 @@
 
 enum {
     ENGINE_KEY_MAX =
-        64 * 1024 + 64, // bytes of a key as the engine sees it: the user's 64 KiB and the layer above's prefix
+        // bytes of a key as the engine sees it: the user's 64 KiB and the layer above's prefix
+    64 * 1024 + 64,
     ENGINE_LEVELS = 7,
 };
 
@@ -35,99 +40,120 @@ struct engine_options {
     struct exec *exec;
     struct logger *logger; // may be NULL
 
-    uint64_t memory_budget;     // bytes for memtables, cache, indexes, filters, pins; 0: 256 MiB
-    uint64_t write_buffer_size; // bytes of a memtable at which it is frozen; 0: an eighth of the budget, at most 64 MiB
-    uint64_t target_file_size;  // bytes of a table; 0: follows the budget, 2 to 32 MiB
-    unsigned level0_file_limit; // tables in level 0 at which compaction begins; 0: 4
-    uint32_t block_size;        // bytes of an uncompressed data block; 0: 4096
+    uint64_t memory_budget; // bytes for memtables, cache, indexes, filters, pins; 0: 256 MiB
+    // bytes of a memtable at which it is frozen; 0: an eighth of the budget, at most 64 MiB
+    uint64_t write_buffer_size;
+    uint64_t target_file_size;      // bytes of a table; 0: follows the budget, 2 to 32 MiB
+    unsigned level0_file_limit;     // tables in level 0 at which compaction begins; 0: 4
+    uint32_t block_size;            // bytes of an uncompressed data block; 0: 4096
     unsigned bloom_bits_per_key;    // 0: 10
     enum compression compression;   // of level 2 and below
     int compression_level;          // zstd's; 0: 1
     uint64_t compaction_rate_limit; // bytes a second written by compaction; 0: none
     unsigned max_open_files;        // 0: 256
-    bool no_clean_rows;             // do not keep flushed memtables for reads: to measure and test the tables
+    // do not keep flushed memtables for reads: to measure and test the tables
+    bool no_clean_rows;
     enum fsync_policy fsync;
 
-    // Length of the counted prefix of a key, 0 if the key is not counted: see txn_count. Pure; called from jobs too.
+    // Length of the counted prefix of a key, 0 if the key is not counted: see txn_count. Pure;
+    // called from jobs too.
     size_t (*counted_prefix)(struct slice key);
 
-    // Something that replies may wait for has changed outside of engine_turn_end(): durable seq, write failure, room for writers.
+    // Something that replies may wait for has changed outside of engine_turn_end(): durable seq,
+    // write failure, room for writers.
     void (*on_progress)(void *arg);
     void *on_progress_arg;
 };
 
-// Opens or creates a database. Blocking; reads the manifest and the log's tail. On failure nothing on disk was changed if the reason
-// lies in what was found there: CORRUPT, MISSING, NEWER_FORMAT, LOCKED; err says file and offset.
+// Opens or creates a database. Blocking; reads the manifest and the log's tail. On failure nothing
+// on disk was changed if the reason lies in what was found there: CORRUPT, MISSING, NEWER_FORMAT,
+// LOCKED; err says file and offset.
 int engine_open(const struct engine_options *options, struct engine **out, struct error *err);
-// Waits for what is under way, makes the log durable, and frees. All txns, iterators and snapshots are closed before. The memtable
-// stays in the log. Returns the status of the last sync.
+// Waits for what is under way, makes the log durable, and frees. All txns, iterators and snapshots
+// are closed before. The memtable stays in the log. Returns the status of the last sync.
 int engine_close(struct engine *engine, struct error *err);
 
 // Takes effect for commits from now on.
 void engine_set_fsync(struct engine *engine, enum fsync_policy policy);
 void engine_set_compaction_rate_limit(struct engine *engine, uint64_t bytes_per_second);
-// The cache follows at once, the memtables' size when it has to shrink; what was derived from the budget at opening stays otherwise.
+// The cache follows at once, the memtables' size when it has to shrink; what was derived from the
+// budget at opening stays otherwise.
 void engine_set_memory_budget(struct engine *engine, uint64_t bytes);
 
-// The end of a loop turn: writes what was committed in it to the log as one group (or submits it to the log lane).
+// The end of a loop turn: writes what was committed in it to the log as one group (or submits it to
+// the log lane).
 void engine_turn_end(struct engine *engine);
 // All commits with a seq up to this one are as durable as the policy asks.
 uint64_t engine_durable_seq(const struct engine *engine);
-// OK, or the failure after which the engine takes no more writes; commits above the durable seq are then lost and invisible. (A failure outside
-// of the log is told once all commits before it are durable; txn_commit says READ_ONLY at once.)
+// OK, or the failure after which the engine takes no more writes; commits above the durable seq are
+// then lost and invisible. (A failure outside of the log is told once all commits before it are
+// durable; txn_commit says READ_ONLY at once.)
 int engine_write_status(const struct engine *engine, struct error *err);
-// Microseconds for which the author of the commit just made should not be read from: pacing in proportion to the debt. 0: none.
+// Microseconds for which the author of the commit just made should not be read from: pacing in
+// proportion to the debt. 0: none.
 uint64_t engine_pace_us(const struct engine *engine);
 
-// --- Transactions -----------------------------------------------------------------------------------------------------------------
+// --- Transactions --------------------------------------------------------------------------------
 
 struct row {
     struct slice value; // borrowed until the txn's next txn_begin, txn_commit or txn_free
     uint64_t seq;       // 0 for what this txn staged itself
-    int64_t expire_ms;  // absolute; 0: never. The engine does not hide what has expired, compaction may drop it
+    // absolute; 0: never. The engine does not hide what has expired, compaction may drop it
+    int64_t expire_ms;
 };
 
 struct txn *txn_new(struct engine *engine);
 void txn_free(struct txn *txn);
 // A new attempt: forgets staged writes and noted misses, keeps pins.
 void txn_begin(struct txn *txn);
-// The command is over: as txn_begin, and gives up the pins. No allocation for a txn that never waited.
+// The command is over: as txn_begin, and gives up the pins. No allocation for a txn that never
+// waited.
 void txn_reset(struct txn *txn);
 
-// OK, NOT_FOUND, WAIT (the miss is noted; go on to other keys to fetch them together), or a failure: CORRUPT, IO.
+// OK, NOT_FOUND, WAIT (the miss is noted; go on to other keys to fetch them together), or a
+// failure: CORRUPT, IO.
 int txn_get(struct txn *txn, struct slice key, struct row *out);
-// Stages a write. The bytes are copied. `value` may be given in two pieces (value2 may be empty). Order matters as in a log.
-void txn_put(struct txn *txn, struct slice key, struct slice value, struct slice value2, int64_t expire_ms);
+// Stages a write. The bytes are copied. `value` may be given in two pieces (value2 may be empty).
+// Order matters as in a log.
+void txn_put(
+    struct txn *txn, struct slice key, struct slice value, struct slice value2, int64_t expire_ms);
 void txn_delete(struct txn *txn, struct slice key);
-// Promises that nobody will read keys that start with prefix again, older than this txn. Constant time; readers may still see them. A
-// counted prefix is dropped as a whole (prefix is no longer than it), which makes its count zero.
+// Promises that nobody will read keys that start with prefix again, older than this txn. Constant
+// time; readers may still see them. A counted prefix is dropped as a whole (prefix is no longer
+// than it), which makes its count zero.
 void txn_drop_prefix(struct txn *txn, struct slice prefix);
 bool txn_has_writes(const struct txn *txn);
-// Takes back what was staged since `mark` (from txn_mark): for a command that fails in the middle of a transaction.
+// Takes back what was staged since `mark` (from txn_mark): for a command that fails in the middle
+// of a transaction.
 size_t txn_mark(const struct txn *txn);
 void txn_rewind(struct txn *txn, size_t mark);
 // Calls visit for every staged write, in order. kind is a enum record_kind of format.h.
 void txn_each(struct txn *txn, void (*visit)(void *arg, int kind, struct slice key), void *arg);
 
-// Live keys below a counted prefix (exactly that one), staged writes included; O(1) and staged. Never WAIT. in_doubt may be NULL.
+// Live keys below a counted prefix (exactly that one), staged writes included; O(1) and staged.
+// Never WAIT. in_doubt may be NULL.
 void txn_count(struct txn *txn, struct slice prefix, int64_t *count, int64_t *in_doubt);
 
 // Every counted prefix that has live keys or keys in doubt, in no order. visit makes no changes.
-void engine_each_count(const struct engine *engine, void (*visit)(void *arg, struct slice prefix), void *arg);
+void engine_each_count(
+    const struct engine *engine, void (*visit)(void *arg, struct slice prefix), void *arg);
 
-// Applies all staged writes at once. OK; WAIT: no room for it now, wait and run again; NO_SPACE: the disk is full or about to be (what only
-// deletes or drops is accepted for longer); READ_ONLY: an earlier log write failed; TOO_LARGE. On all but OK nothing has changed.
+// Applies all staged writes at once. OK; WAIT: no room for it now, wait and run again; NO_SPACE:
+// the disk is full or about to be (what only deletes or drops is accepted for longer); READ_ONLY:
+// an earlier log write failed; TOO_LARGE. On all but OK nothing has changed.
 int txn_commit(struct txn *txn);
-// The newest seq among what this attempt has read, counted or written: the reply waits until it is durable.
+// The newest seq among what this attempt has read, counted or written: the reply waits until it is
+// durable.
 uint64_t txn_seq(const struct txn *txn);
 
-// Asks for a call back when what the last attempt missed has arrived (or failed: the next attempt gets the failure). One at a time a
-// txn; txn_free cancels.
+// Asks for a call back when what the last attempt missed has arrived (or failed: the next attempt
+// gets the failure). One at a time a txn; txn_free cancels.
 void txn_wait(struct txn *txn, void (*ready_cb)(struct txn *txn, void *arg), void *arg);
-// Begins to fetch what reading key would miss, waiting for nothing: for commands queued behind a parked one. Bounded; may do nothing.
+// Begins to fetch what reading key would miss, waiting for nothing: for commands queued behind a
+// parked one. Bounded; may do nothing.
 void engine_prefetch(struct engine *engine, struct slice key);
 
-// --- Snapshots and iterators --------------------------------------------------------------------------------------------------------
+// --- Snapshots and iterators ---------------------------------------------------------------------
 
 struct snapshot *snapshot_new(struct engine *engine);
 void snapshot_free(struct engine *engine, struct snapshot *snapshot);
@@ -138,30 +164,35 @@ struct iter_options {
     struct snapshot *snapshot; // NULL: the state at opening. With a txn: and its staged writes
 };
 
-// A view that does not change. With a txn, its attempts share one view of the tables, misses are noted in it (txn_wait), and the
-// iterator ends before txn_begin. Without, it lives on its own (iter_wait).
+// A view that does not change. With a txn, its attempts share one view of the tables, misses are
+// noted in it (txn_wait), and the iterator ends before txn_begin. Without, it lives on its own
+// (iter_wait).
 struct iter *iter_open(struct engine *engine, struct txn *txn, const struct iter_options *options);
 void iter_close(struct iter *it);
-// Positioning: OK, END, WAIT or a failure. After WAIT the same call is made again (it goes on where it was).
-int iter_seek(struct iter *it, struct slice key);        // first key >= key
-int iter_seek_before(struct iter *it, struct slice key); // last key < key; empty key: the last of all
+// Positioning: OK, END, WAIT or a failure. After WAIT the same call is made again (it goes on where
+// it was).
+int iter_seek(struct iter *it, struct slice key); // first key >= key
+// last key < key; empty key: the last of all
+int iter_seek_before(struct iter *it, struct slice key);
 int iter_next(struct iter *it);
 int iter_prev(struct iter *it);
 // Valid after OK, until the next positioning.
 struct slice iter_key(const struct iter *it);
 struct row iter_row(const struct iter *it);
-// For iterators without a txn: fires when what the last call missed has arrived. iter_close cancels.
+// For iterators without a txn: fires when what the last call missed has arrived. iter_close
+// cancels.
 void iter_wait(struct iter *it, void (*ready_cb)(struct iter *it, void *arg), void *arg);
 
-// --- Expiry -------------------------------------------------------------------------------------------------------------------------
+// --- Expiry --------------------------------------------------------------------------------------
 
-// The in-memory record that expires first, if it has expired by now_ms: OK and its key (borrowed until the next commit), else
-// NOT_FOUND. The caller deletes it by a txn, which takes it off.
+// The in-memory record that expires first, if it has expired by now_ms: OK and its key (borrowed
+// until the next commit), else NOT_FOUND. The caller deletes it by a txn, which takes it off.
 int engine_next_expired(struct engine *engine, int64_t now_ms, struct slice *key);
 
-// --- Maintenance --------------------------------------------------------------------------------------------------------------------
+// --- Maintenance ---------------------------------------------------------------------------------
 
-// Freezes the memtable, flushes all that is frozen, then calls back with the status. Any number may wait.
+// Freezes the memtable, flushes all that is frozen, then calls back with the status. Any number may
+// wait.
 void engine_flush(struct engine *engine, void (*done_cb)(void *arg, int status), void *arg);
 // Flushes, then compacts everything once down to the lowest level in use.
 void engine_compact(struct engine *engine, void (*done_cb)(void *arg, int status), void *arg);
@@ -170,14 +201,16 @@ void engine_compact(struct engine *engine, void (*done_cb)(void *arg, int status
 struct engine_stats;
 void engine_get_stats(const struct engine *engine, struct engine_stats *out);
 
-// --- Without a loop: each call drives exec until it has its answer -----------------------------------------------------------------
+// --- Without a loop: each call drives exec until it has its answer -------------------------------
 
 int engine_blocking_commit(struct engine *engine, struct txn *txn); // durable on return
 int engine_blocking_get(struct engine *engine, struct txn *txn, struct slice key, struct row *out);
 int engine_blocking_flush(struct engine *engine);
 int engine_blocking_compact(struct engine *engine);
-// Repeats an iterator call until it is not WAIT. step: one of the positioning functions with a key, key ignored by next and prev.
+// Repeats an iterator call until it is not WAIT. step: one of the positioning functions with a key,
+// key ignored by next and prev.
 enum iter_step { ITER_SEEK, ITER_SEEK_BEFORE, ITER_NEXT, ITER_PREV };
-int engine_blocking_step(struct engine *engine, struct iter *it, enum iter_step step, struct slice key);
+int engine_blocking_step(
+    struct engine *engine, struct iter *it, enum iter_step step, struct slice key);
 
 #endif

@@ -1,21 +1,23 @@
-// The engine's private state, one struct a concern. Included by engine.c and the modules that make up engine.h's functions (txn, iter, commit,
-// flush, compaction_job, snapshot, recovery, stats); by nothing outside this folder. All of it is the loop's.
+// The engine's private state, one struct a concern. Included by engine.c and the modules that make
+// up engine.h's functions (txn, iter, commit, flush, compaction_job, snapshot, recovery, stats); by
+// nothing outside this folder. All of it is the loop's.
 #ifndef VARVE_ENGINE_ENGINE_IMPL_H
 #define VARVE_ENGINE_ENGINE_IMPL_H
 
 #include "base/list.h"
-#include "engine/record/batch.h"
-#include "engine/memtable/clean.h"
-#include "engine/engine.h"
-#include "engine/table/fetch.h"
-#include "engine/version/manifest.h"
-#include "engine/memtable/memtable.h"
 #include "engine/compaction/picker.h"
-#include "engine/table/pins.h"
-#include "engine/stats.h"
+#include "engine/engine.h"
 #include "engine/log/wal.h"
+#include "engine/memtable/clean.h"
+#include "engine/memtable/memtable.h"
+#include "engine/record/batch.h"
+#include "engine/stats.h"
+#include "engine/table/fetch.h"
+#include "engine/table/pins.h"
+#include "engine/version/manifest.h"
 
-enum { ENGINE_BLOCK_MAX = 1 << 30 }; // bytes of an uncompressed block: what a damaged length can make us allocate
+// bytes of an uncompressed block: what a damaged length can make us allocate
+enum { ENGINE_BLOCK_MAX = 1 << 30 };
 
 enum { ENGINE_CACHE_SHARE = 2 }; // the cache gets this part of the budget
 
@@ -92,7 +94,8 @@ struct engine {
     struct fetcher *fetcher;
     struct pins pins;
     struct list snapshots; // ascending seq
-    struct list views;     // ascending seq: what views or snapshots need is not overwritten in place
+    // ascending seq: what views or snapshots need is not overwritten in place
+    struct list views;
     struct list parked;    // txns that have waited for reads, in the order in which they began to
     struct list held_back; // those of them that have to let older ones finish first
     struct commit_state commit;
@@ -102,8 +105,11 @@ struct engine {
     struct edit_queue edits;
     struct space_state space;
     unsigned unlinks; // files that the files lane is unlinking
-    bool filters_fit; // all filters together take at most half of the cache: those that are missing are worth reading
-    bool no_space;    // the last flush met a full disk and will try again: without room a commit is NO_SPACE, not WAIT
+    // all filters together take at most half of the cache: those that are missing are worth reading
+    bool filters_fit;
+    // the last flush met a full disk and will try again: without room a commit is NO_SPACE, not
+    // WAIT
+    bool no_space;
     struct exec_timer failed_timer; // tells of it outside the call in which it happened
     struct error failed;            // status != OK: read-only until opened again
     struct engine_stats stats;
@@ -155,16 +161,21 @@ struct txn {
 
 // engine.c (owner of the struct)
 uint64_t engine_new_file_number(struct engine *e);
-// Lets clean memtables go until they fit what active and frozen ones leave of the memtables' part of the budget.
+// Lets clean memtables go until they fit what active and frozen ones leave of the memtables' part
+// of the budget.
 void engine_trim_clean(struct engine *e);
-// Makes an edit durable and publishes the version it results in: e->version is replaced, done_cb(arg, OK) is called (a flush takes its
-// memtable away there), then counts and debt are computed anew, waiters for room are woken, and flush and compaction are asked whether
-// there is work. NO_SPACE: nothing has happened, it may be submitted again. The caller owns op and its edit until done_cb.
+// Makes an edit durable and publishes the version it results in: e->version is replaced,
+// done_cb(arg, OK) is called (a flush takes its memtable away there), then counts and debt are
+// computed anew, waiters for room are woken, and flush and compaction are asked whether there is
+// work. NO_SPACE: nothing has happened, it may be submitted again. The caller owns op and its edit
+// until done_cb.
 struct edit_op {
     struct list link;
     struct version_edit *edit;
     uint64_t
-        base_seq; // count deltas below drops newer than this are void: those drops came while the edit was being made
+        // count deltas below drops newer than this are void: those drops came while the edit was
+        // being made
+        base_seq;
     void (*done_cb)(void *arg, int status);
     void *arg;
 };
@@ -175,13 +186,16 @@ struct picker_options engine_picker_options(const struct engine *e);
 uint64_t *engine_snapshots(const struct engine *e, uint32_t *count);
 void engine_unref_version(struct engine *e, struct version *v);
 void engine_unlink(struct engine *e, uint64_t table_number); // by the files lane
-// After the version has changed: what the builders of new tables left in memory goes into the cache, for the next commits and reads want it;
-// and e->filters_fit.
+// After the version has changed: what the builders of new tables left in memory goes into the
+// cache, for the next commits and reads want it; and e->filters_fit.
 void engine_adopt_tables(struct engine *e);
-void engine_recount(struct engine *e);                         // e->counts from version and memtables
-void engine_fail(struct engine *e, const struct error *cause); // read-only from now on; on_progress fires later
-uint64_t engine_oldest_snapshot(const struct engine *e);       // SEQ_MAX if none
-struct view *view_new(struct engine *e, uint64_t seq);         // enters engine->views in order of seq
+// e->counts from version and memtables
+void engine_recount(struct engine *e);
+// read-only from now on; on_progress fires later
+void engine_fail(struct engine *e, const struct error *cause);
+uint64_t engine_oldest_snapshot(const struct engine *e); // SEQ_MAX if none
+// enters engine->views in order of seq
+struct view *view_new(struct engine *e, uint64_t seq);
 void view_unref(struct engine *e, struct view *v);
 
 // txn.c
@@ -197,19 +211,23 @@ void commit_init(struct engine *e);
 void commit_release(struct engine *e);
 // The body of engine_turn_end: hands the turn's group to the log, and what commit_on_progress does.
 void commit_turn_end(struct engine *e);
-// The durable seq or the log's status has changed (wal_options.on_progress): forgets undo, or takes back what was not made durable and
-// fails the engine; asks for flushes that waited for their memtable to be durable; wakes those who wait for room.
+// The durable seq or the log's status has changed (wal_options.on_progress): forgets undo, or takes
+// back what was not made durable and fails the engine; asks for flushes that waited for their
+// memtable to be durable; wakes those who wait for room.
 void commit_on_progress(struct engine *e);
-// What committing the batch now would add to the counts of prefix: for txn_count. *forgotten: a staged drop covers the prefix, the
-// present count is not to be added.
-void commit_staged_count(
-    struct engine *e, struct batch *batch, struct slice prefix, int64_t *live, int64_t *in_doubt, bool *forgotten);
-// Freezes the active memtable and begins a new one: OK (also if it is empty); WAIT: as many as may are frozen, or no segment is ready.
+// What committing the batch now would add to the counts of prefix: for txn_count. *forgotten: a
+// staged drop covers the prefix, the present count is not to be added.
+void commit_staged_count(struct engine *e, struct batch *batch, struct slice prefix, int64_t *live,
+    int64_t *in_doubt, bool *forgotten);
+// Freezes the active memtable and begins a new one: OK (also if it is empty); WAIT: as many as may
+// are frozen, or no segment is ready.
 int commit_freeze(struct engine *e);
-// How many memtables may be frozen: with the active one they stay within three eighths of the budget.
+// How many memtables may be frozen: with the active one they stay within three eighths of the
+// budget.
 unsigned commit_frozen_max(const struct engine *e);
 void commit_wake_room(struct engine *e); // calls back the txns that wait for room, if there is some
-// Applies one replayed entry, whose tag already says what its commit found out, to the active memtable; engine->counts is not kept.
+// Applies one replayed entry, whose tag already says what its commit found out, to the active
+// memtable; engine->counts is not kept.
 void commit_replay(struct engine *e, const struct entry *entry);
 
 // pace.c
@@ -218,28 +236,37 @@ void pace_on_commit(struct engine *e, uint64_t bytes);
 
 // space.c
 void space_init(struct engine *e);
-void space_stop(struct engine *e);    // drives exec until it does nothing any more
-void space_check(struct engine *e);   // looks, soon: space has been taken or given
-void space_on_drop(struct engine *e); // a drop was committed: its memtable is not to stay unflushed for long
+void space_stop(struct engine *e);  // drives exec until it does nothing any more
+void space_check(struct engine *e); // looks, soon: space has been taken or given
+// a drop was committed: its memtable is not to stay unflushed for long
+void space_on_drop(struct engine *e);
 bool space_allows(
-    const struct engine *e, const struct batch *b); // false: the disk is about to be full, and b would take more of it
+    // false: the disk is about to be full, and b would take more of it
+    const struct engine *e, const struct batch *b);
 
 // flush.c
 void flush_init(struct engine *e);
-void flush_stop(struct engine *e);    // begins none any more, cancels waiters, drives exec until none is under way
+// begins none any more, cancels waiters, drives exec until none is under way
+void flush_stop(struct engine *e);
 void flush_release(struct engine *e); // after stop
-// Begins one if none is under way and a memtable is frozen whose last seq is durable (what is not may have to be taken back).
+// Begins one if none is under way and a memtable is frozen whose last seq is durable (what is not
+// may have to be taken back).
 void flush_maybe(struct engine *e);
-void flush_wait(struct engine *e, void (*done_cb)(void *arg, int status), void *arg); // engine_flush
-// Recovery: writes a memtable's tables on this thread and adds what they change to the edit (tables, last_seq, drops, counts).
-int flush_blocking(struct engine *e, struct memtable *m, struct version_edit *edit, struct error *err);
+// engine_flush
+void flush_wait(struct engine *e, void (*done_cb)(void *arg, int status), void *arg);
+// Recovery: writes a memtable's tables on this thread and adds what they change to the edit
+// (tables, last_seq, drops, counts).
+int flush_blocking(
+    struct engine *e, struct memtable *m, struct version_edit *edit, struct error *err);
 
 // compaction_job.c
 void compaction_init(struct engine *e);
-void compaction_stop(struct engine *e); // as flush_stop, which comes before; a merge is given up at its next step
+// as flush_stop, which comes before; a merge is given up at its next step
+void compaction_stop(struct engine *e);
 void compaction_release(struct engine *e);
 void compaction_maybe(struct engine *e);
-void compaction_wait(struct engine *e, void (*done_cb)(void *arg, int status), void *arg); // engine_compact
+// engine_compact
+void compaction_wait(struct engine *e, void (*done_cb)(void *arg, int status), void *arg);
 
 // recovery.c: everything between the lock and a ready engine.
 int recovery_run(struct engine *e, struct error *err);

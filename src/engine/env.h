@@ -1,11 +1,14 @@
-// env: the engine's outside world: files, clocks, entropy. `os/` implements it with system calls, `tests/sim` in memory with crashes and
-// faults. Law 6: nothing in the engine reaches the world past this header and exec.h.
+// env: the engine's outside world: files, clocks, entropy. `os/` implements it with system calls,
+// `tests/sim` in memory with crashes and faults. Law 6: nothing in the engine reaches the world
+// past this header and exec.h.
 //
-// Threads: every function may be called from any thread unless it says "loop". Functions marked "blocking" are for jobs, and for
-// engine_open() and engine_close(), which run before the loop turns and after it has stopped.
+// Threads: every function may be called from any thread unless it says "loop". Functions marked
+// "blocking" are for jobs, and for engine_open() and engine_close(), which run before the loop
+// turns and after it has stopped.
 //
-// Errors: IO, NO_SPACE (ENOSPC, EDQUOT), NOT_FOUND (positive: no such file) and LOCKED; err (may be NULL) names the path. Calls that the kernel
-// cuts short are continued inside; EINTR is retried inside. A failed sync is never retried by anyone.
+// Errors: IO, NO_SPACE (ENOSPC, EDQUOT), NOT_FOUND (positive: no such file) and LOCKED; err (may be
+// NULL) names the path. Calls that the kernel cuts short are continued inside; EINTR is retried
+// inside. A failed sync is never retried by anyone.
 #ifndef VARVE_ENGINE_ENV_H
 #define VARVE_ENGINE_ENV_H
 
@@ -31,32 +34,42 @@ struct dir_entry {
 
 struct env_ops {
     // Files. All blocking, except that read_nowait never sleeps.
-    int (*open)(struct env *env, const char *path, enum file_mode mode, struct file **out, struct error *err);
+    int (*open)(struct env *env, const char *path, enum file_mode mode, struct file **out,
+        struct error *err);
     void (*close)(struct env *env, struct file *file);
     // Reads up to len bytes at offset; *got is less than len only at the end of the file.
-    int (*read)(
-        struct env *env, struct file *file, uint64_t offset, void *data, size_t len, size_t *got, struct error *err);
-    // Loop. Reads exactly len bytes if they are in memory (preadv2 with RWF_NOWAIT): OK, else WAIT, also where the system cannot tell.
+    int (*read)(struct env *env, struct file *file, uint64_t offset, void *data, size_t len,
+        size_t *got, struct error *err);
+    // Loop. Reads exactly len bytes if they are in memory (preadv2 with RWF_NOWAIT): OK, else WAIT,
+    // also where the system cannot tell.
     int (*read_nowait)(struct env *env, struct file *file, uint64_t offset, void *data, size_t len);
-    // Writes all pieces at offset, one behind the other. On failure any part of them may have been written.
-    int (*write)(struct env *env, struct file *file, uint64_t offset, const struct slice *pieces, size_t count,
-        struct error *err);
+    // Writes all pieces at offset, one behind the other. On failure any part of them may have been
+    // written.
+    int (*write)(struct env *env, struct file *file, uint64_t offset, const struct slice *pieces,
+        size_t count, struct error *err);
     // fdatasync: contents, and the size where it grew.
     int (*sync)(struct env *env, struct file *file, struct error *err);
-    // Reserves disk blocks for [0, size), which read as zeros, and sets the size to it. NO_SPACE if there is none.
+    // Reserves disk blocks for [0, size), which read as zeros, and sets the size to it. NO_SPACE if
+    // there is none.
     int (*allocate)(struct env *env, struct file *file, uint64_t size, struct error *err);
     int (*truncate)(struct env *env, struct file *file, uint64_t size, struct error *err);
     int (*size)(struct env *env, struct file *file, uint64_t *out, struct error *err);
 
-    // Names. All blocking. A change of names is durable after sync_dir of the directory that holds them.
-    int (*rename)(struct env *env, const char *from, const char *to, struct error *err); // replaces `to`
-    int (*unlink)(struct env *env, const char *path, struct error *err);                 // NOT_FOUND is an answer
-    int (*link)(struct env *env, const char *from, const char *to, struct error *err);   // hard link
-    int (*mkdir)(struct env *env, const char *path, struct error *err);                  // OK if it exists
+    // Names. All blocking. A change of names is durable after sync_dir of the directory that holds
+    // them. replaces `to`
+    int (*rename)(struct env *env, const char *from, const char *to, struct error *err);
+    // NOT_FOUND is an answer
+    int (*unlink)(struct env *env, const char *path, struct error *err);
+    // hard link
+    int (*link)(struct env *env, const char *from, const char *to, struct error *err);
+    // OK if it exists
+    int (*mkdir)(struct env *env, const char *path, struct error *err);
     int (*sync_dir)(struct env *env, const char *path, struct error *err);
     // Regular files of a directory, without order. *out is one heap block, for free().
-    int (*list)(struct env *env, const char *path, struct dir_entry **out, size_t *count, struct error *err);
-    // An exclusive lock on a file, created if need be, held until unlock or the end of the process. LOCKED if another holds it.
+    int (*list)(struct env *env, const char *path, struct dir_entry **out, size_t *count,
+        struct error *err);
+    // An exclusive lock on a file, created if need be, held until unlock or the end of the process.
+    // LOCKED if another holds it.
     int (*lock)(struct env *env, const char *path, struct file **out, struct error *err);
     void (*unlock)(struct env *env, struct file *lock);
     // Bytes an unprivileged writer can still take on the file system of path.
@@ -73,7 +86,8 @@ struct env {
     const struct env_ops *ops;
 };
 
-static inline int env_open(struct env *e, const char *path, enum file_mode m, struct file **out, struct error *err)
+static inline int env_open(
+    struct env *e, const char *path, enum file_mode m, struct file **out, struct error *err)
 {
     return e->ops->open(e, path, m, out, err);
 }
@@ -94,9 +108,11 @@ static inline uint64_t env_now_us(struct env *e)
 }
 
 // Reads exactly len bytes or fails: a shorter file is CORRUPT. Blocking.
-int env_read_exactly(
-    struct env *e, struct file *f, const char *path, uint64_t offset, void *data, size_t len, struct error *err);
-// Reads a whole file of at most max bytes. *out is one heap block. NOT_FOUND is an answer. Blocking.
-int env_read_file(struct env *e, const char *path, size_t max, uint8_t **out, size_t *len, struct error *err);
+int env_read_exactly(struct env *e, struct file *f, const char *path, uint64_t offset, void *data,
+    size_t len, struct error *err);
+// Reads a whole file of at most max bytes. *out is one heap block. NOT_FOUND is an answer.
+// Blocking.
+int env_read_file(
+    struct env *e, const char *path, size_t max, uint8_t **out, size_t *len, struct error *err);
 
 #endif

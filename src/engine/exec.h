@@ -1,12 +1,15 @@
-// exec: who runs the engine's jobs. Loop only: every function here is called on the loop, every `done` fires on the loop, only `run`
-// runs elsewhere. `os/` implements it over libuv's threadpool, `tests/sim` in one thread under a seed.
+// exec: who runs the engine's jobs. Loop only: every function here is called on the loop, every
+// `done` fires on the loop, only `run` runs elsewhere. `os/` implements it over libuv's threadpool,
+// `tests/sim` in one thread under a seed.
 //
-// Lanes. libuv's pool is one queue, first in first out: a burst of cold reads would make an fsync wait. exec keeps one queue a lane, and
-// gives the pool a job only when the job's lane has a free slot; the slots of all lanes sum to the pool's size. Within a lane jobs start
-// in the order of submission. A long job does a bounded step and submits itself again from `done`.
+// Lanes. libuv's pool is one queue, first in first out: a burst of cold reads would make an fsync
+// wait. exec keeps one queue a lane, and gives the pool a job only when the job's lane has a free
+// slot; the slots of all lanes sum to the pool's size. Within a lane jobs start in the order of
+// submission. A long job does a bounded step and submits itself again from `done`.
 //
-// A job is embedded by its owner and belongs to exec from exec_submit() until `done`. `done` fires exactly once, never inside
-// exec_submit(), also when exec is shutting down (every submitted job is run).
+// A job is embedded by its owner and belongs to exec from exec_submit() until `done`. `done` fires
+// exactly once, never inside exec_submit(), also when exec is shutting down (every submitted job is
+// run).
 #ifndef VARVE_ENGINE_EXEC_H
 #define VARVE_ENGINE_EXEC_H
 
@@ -25,12 +28,14 @@ enum exec_lane {
 struct exec;
 
 struct job {
-    void (*run)(struct job *job);  // a pool thread: sees only immutable inputs and what the job owns
+    // a pool thread: sees only immutable inputs and what the job owns
+    void (*run)(struct job *job);
     void (*done)(struct job *job); // the loop
     void *impl[4];                 // exec's own
 };
 
-// One-shot timer, loop. Zeroed before first use; `fire` runs on the loop, never inside exec_timer_start().
+// One-shot timer, loop. Zeroed before first use; `fire` runs on the loop, never inside
+// exec_timer_start().
 struct exec_timer {
     void (*fire)(struct exec_timer *timer);
     void *impl[4];
@@ -42,8 +47,8 @@ struct exec_ops {
     void (*timer_start)(struct exec *exec, struct exec_timer *timer, uint64_t delay_ms);
     // After it returns the timer does not fire and its memory may go.
     void (*timer_stop)(struct exec *exec, struct exec_timer *timer);
-    // Blocks until at least one `done` or `fire` has run; false if nothing is under way. For engine_close() and for programs
-    // without a loop of their own; never from inside a callback.
+    // Blocks until at least one `done` or `fire` has run; false if nothing is under way. For
+    // engine_close() and for programs without a loop of their own; never from inside a callback.
     bool (*drive)(struct exec *exec);
 };
 

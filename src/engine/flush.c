@@ -1,29 +1,35 @@
-// A flush turns the oldest frozen memtable into tables of level 0. One at a time, so they install in the order of their memtables, and
-// replay after a crash can start where the last one ended.
+// A flush turns the oldest frozen memtable into tables of level 0. One at a time, so they install
+// in the order of their memtables, and replay after a crash can start where the last one ended.
 //
-// A flush begins only when everything in its memtable is durable by the policy: a table must never hold a record that the log has lost,
-// and a failed log write takes back what nobody was told of (commit.c).
+// A flush begins only when everything in its memtable is durable by the policy: a table must never
+// hold a record that the log has lost, and a failed log write takes back what nobody was told of
+// (commit.c).
 //
 //   loop   capture: snapshots, drops of this memtable, the version beneath, the time, file numbers
 //   job    sorted records -> rewriter -> tables, synced, then their directory
-//   loop   one edit: tables, last_seq, log_start (the next memtable's first segment), drops, counts; through the edit queue
-//   loop   published: the memtable is a clean one (clean.h), the log before log_start goes, writers that waited for room are woken
+//   loop   one edit: tables, last_seq, log_start (the next memtable's first segment), drops,
+//          counts; through the edit queue
+//   loop   published: the memtable is a clean one (clean.h), the log before log_start goes, writers
+//          that waited for room are woken
 //
-// If everything in the memtable was dropped or superseded the edit brings no table, but all the rest.
+// If everything in the memtable was dropped or superseded the edit brings no table, but all the
+// rest.
 //
-// What can fail. NO_SPACE: the outputs are removed, and a timer tries again; meanwhile e->no_space tells commits that waiting for room
-// would be waiting for a person. Anything else (the disk is ill) makes the engine read-only. The memtable stays readable either way, and its
-// records stay in the log.
+// What can fail. NO_SPACE: the outputs are removed, and a timer tries again; meanwhile e->no_space
+// tells commits that waiting for room would be waiting for a person. Anything else (the disk is
+// ill) makes the engine read-only. The memtable stays readable either way, and its records stay in
+// the log.
 //
-// flush_wait() wants everything up to the present in tables. The active memtable may not be freezable at once (too many frozen, no log
-// segment ready), so waiters are looked at after each flush, after each progress of the log, and by a timer.
+// flush_wait() wants everything up to the present in tables. The active memtable may not be
+// freezable at once (too many frozen, no log segment ready), so waiters are looked at after each
+// flush, after each progress of the log, and by a timer.
 #include <inttypes.h>
 
 #include "base/alloc.h"
 #include "base/ensure.h"
 #include "engine/compaction/compaction.h"
-#include "engine/engine_impl.h"
 #include "engine/compaction/outputs.h"
+#include "engine/engine_impl.h"
 
 enum {
     RETRY_MS = 1000,  // after a full disk
@@ -66,7 +72,7 @@ struct flush_state {
     struct list waiters;
 };
 
-// --- The task ---------------------------------------------------------------------------------------------------------------------
+// --- The task ------------------------------------------------------------------------------------
 
 static bool version_holds_key(void *arg, struct slice key)
 {
@@ -160,7 +166,8 @@ static void task_edit(const struct flush_task *t, struct version_edit *edit)
     }
     edit->last_seq = last_seq;
     for (uint32_t i = 0; i < t->drops.count; i++) {
-        // An earlier memtable of the same edit (recovery) has its counts below this prefix forgotten too.
+        // An earlier memtable of the same edit (recovery) has its counts below this prefix
+        // forgotten too.
         counts_forget(&edit->counts, t->drops.items[i].prefix);
         drop_set_add(&edit->drops, t->drops.items[i].prefix, t->drops.items[i].seq);
     }
@@ -180,7 +187,8 @@ static void task_release(struct flush_task *t, struct engine *e)
     *t = (struct flush_task){0};
 }
 
-int flush_blocking(struct engine *e, struct memtable *m, struct version_edit *edit, struct error *err)
+int flush_blocking(
+    struct engine *e, struct memtable *m, struct version_edit *edit, struct error *err)
 {
     struct flush_task task;
     task_init(&task, e, m);
@@ -194,7 +202,7 @@ int flush_blocking(struct engine *e, struct memtable *m, struct version_edit *ed
     return status;
 }
 
-// --- Waiters ----------------------------------------------------------------------------------------------------------------------
+// --- Waiters -------------------------------------------------------------------------------------
 
 static void wake(struct flush_state *f, struct flush_waiter *w, int status)
 {
@@ -239,7 +247,8 @@ static void serve_waiters(struct flush_state *f)
     uint64_t frozen = e->version->last_seq;
     if (e->memtables.frozen_count > 0)
         frozen = memtable_last_seq(e->memtables.frozen[e->memtables.frozen_count - 1]);
-    if (frozen < wanted && memtable_last_seq(e->memtables.active) != 0 && commit_freeze(e) == WAIT && !f->retrying)
+    if (frozen < wanted && memtable_last_seq(e->memtables.active) != 0 &&
+        commit_freeze(e) == WAIT && !f->retrying)
         exec_timer_start(e->exec, &f->timer, KICK_MS);
 }
 
@@ -259,7 +268,7 @@ static void timer_fired(struct exec_timer *timer)
     flush_maybe(f->engine);
 }
 
-// --- The loop's part --------------------------------------------------------------------------------------------------------------
+// --- The loop's part -----------------------------------------------------------------------------
 
 // It is read as a clean one from now on.
 static void retire_oldest(struct engine *e, struct memtable *flushed)
@@ -284,7 +293,8 @@ static void try_later(struct flush_state *f)
 {
     struct engine *e = f->engine;
     if (!e->no_space)
-        log_line(e->logger, LOG_WARNING, "flush: no space left on the disk; trying again every %d ms", RETRY_MS);
+        log_line(e->logger, LOG_WARNING,
+            "flush: no space left on the disk; trying again every %d ms", RETRY_MS);
     e->no_space = true;
     f->retrying = true;
     if (!f->closing)
@@ -328,7 +338,8 @@ static void job_done(struct job *job)
     if (f->task.status == OK) {
         task_edit(&f->task, &f->edit);
         f->edit.log_start = log_start_after_oldest(&e->memtables);
-        f->op = (struct edit_op){.edit = &f->edit, .base_seq = SEQ_MAX, .done_cb = published, .arg = f};
+        f->op =
+            (struct edit_op){.edit = &f->edit, .base_seq = SEQ_MAX, .done_cb = published, .arg = f};
         engine_submit_edit(e, &f->op);
         return;
     }

@@ -1,21 +1,25 @@
 // iter: what is visible of a view, key by key, in both directions.
 //
-// Below is one merging cursor over staged writes, memtables and tables; it shows every record. Visible is the newest record of a key that is
-// not newer than the view, if it is a PUT.
+// Below is one merging cursor over staged writes, memtables and tables; it shows every record.
+// Visible is the newest record of a key that is not newer than the view, if it is a PUT.
 //
-// Forward, that is the first suitable record of a key; the rest of the key is passed over. The cursor stays on the record that is shown,
-// which is borrowed. Backward, the records of a key come oldest first, so each suitable one is copied, and the last copy is what counts
-// when the cursor has moved off the key: it then stands one key ahead of what is shown.
+// Forward, that is the first suitable record of a key; the rest of the key is passed over. The
+// cursor stays on the record that is shown, which is borrowed. Backward, the records of a key come
+// oldest first, so each suitable one is copied, and the last copy is what counts when the cursor
+// has moved off the key: it then stands one key ahead of what is shown.
 //
-// Waiting. Any movement of the cursor may answer WAIT. `move` is the movement that is due; it is repeated when the call is made again.
-// Everything else of the state (the key to pass over, the copy) is in the iterator. An iterator of its own (no txn) also gives up after
-// SKIP_MAX records that showed nothing: many tombstones in a row must not hold the loop.
+// Waiting. Any movement of the cursor may answer WAIT. `move` is the movement that is due; it is
+// repeated when the call is made again. Everything else of the state (the key to pass over, the
+// copy) is in the iterator. An iterator of its own (no txn) also gives up after SKIP_MAX records
+// that showed nothing: many tombstones in a row must not hold the loop.
 //
-// With a txn, attempts share the tables, so that what one attempt fetched is of use to the next, but not the moment: each attempt sees
-// everything that has been committed. The view of the next attempt has the version of the first, and the memtables of now, and those that were
-// flushed in between; if one was made and flushed in between it is a wholly new view.
+// With a txn, attempts share the tables, so that what one attempt fetched is of use to the next,
+// but not the moment: each attempt sees everything that has been committed. The view of the next
+// attempt has the version of the first, and the memtables of now, and those that were flushed in
+// between; if one was made and flushed in between it is a wholly new view.
 //
-// Staged writes have a number instead of a sequence number. `lift_cursor` shows them as newer than everything.
+// Staged writes have a number instead of a sequence number. `lift_cursor` shows them as newer than
+// everything.
 
 #include "base/alloc.h"
 #include "base/ensure.h"
@@ -40,7 +44,8 @@ struct iter {
     enum call pending; // what answered WAIT
     struct buf target; // of a seek
     uint64_t target_seq;
-    struct buf passed; // forward: the key whose other records are passed over. Backward: the key of `copy`
+    // forward: the key whose other records are passed over. Backward: the key of `copy`
+    struct buf passed;
     bool has_passed;
     struct buf value; // backward: of the record that is, or may be, shown
     bool has_copy;
@@ -52,7 +57,7 @@ struct iter {
     void *ready_arg;
 };
 
-// --- Staged writes --------------------------------------------------------------------------------------------------------------------
+// --- Staged writes -------------------------------------------------------------------------------
 
 struct lift_cursor {
     struct cursor base;
@@ -124,7 +129,7 @@ static struct cursor *lift_cursor(struct cursor *b)
     return &c->base;
 }
 
-// --- Opening --------------------------------------------------------------------------------------------------------------------------
+// --- Opening -------------------------------------------------------------------------------------
 
 static bool has_memtable(const struct view *v, const struct memtable *m)
 {
@@ -203,7 +208,9 @@ static void add_tables(struct children *c, struct iter *it, struct block_source 
             add_child(c, table_cursor(source, t, &it->err));
     }
     for (unsigned l = 1; l < ENGINE_LEVELS; l++) {
-        uint32_t from = it->lower.len > 0 && levels[l].count > 0 ? version_find(&levels[l], buf_slice(&it->lower)) : 0;
+        uint32_t from = it->lower.len > 0 && levels[l].count > 0
+                            ? version_find(&levels[l], buf_slice(&it->lower))
+                            : 0;
         uint32_t to = levels[l].count;
         if (it->upper.len > 0 && to > 0) {
             to = version_find(&levels[l], buf_slice(&it->upper));
@@ -250,7 +257,7 @@ void iter_close(struct iter *it)
     free(it);
 }
 
-// --- Moving -----------------------------------------------------------------------------------------------------------------------------
+// --- Moving --------------------------------------------------------------------------------------
 
 static bool is_visible(const struct iter *it, const struct entry *e)
 {
@@ -287,7 +294,8 @@ static enum verdict judge_forward(struct iter *it, bool at_end)
     return MORE;
 }
 
-// Going backward: `passed`, `value` and `shown` are the newest suitable record so far of the key that the cursor is on or has just left.
+// Going backward: `passed`, `value` and `shown` are the newest suitable record so far of the key
+// that the cursor is on or has just left.
 static enum verdict judge_backward(struct iter *it, bool at_end)
 {
     const struct entry *e = &it->cursor->entry;
@@ -359,7 +367,8 @@ static int run(struct iter *it, enum call call)
             return failed(it, status);
         it->move = MOVE_NONE;
         it->ended = status == END;
-        switch (it->backward ? judge_backward(it, status == END) : judge_forward(it, status == END)) {
+        switch (
+            it->backward ? judge_backward(it, status == END) : judge_forward(it, status == END)) {
         case SHOW:
             return OK;
         case STOP:

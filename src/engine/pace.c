@@ -1,17 +1,23 @@
-// Writes are faster than the rewriting that they cause. If nothing slows them down, level 0 and the memtables fill up until everything has to stop
-// and wait: a cliff. Pacing slows writers early, a little, and in proportion, so that the debt settles where writes and compaction are in
-// balance, and nobody ever stands still.
+// Writes are faster than the rewriting that they cause. If nothing slows them down, level 0 and the
+// memtables fill up until everything has to stop and wait: a cliff. Pacing slows writers early, a
+// little, and in proportion, so that the debt settles where writes and compaction are in balance,
+// and nobody ever stands still.
 //
-//   pressure p  the larger of  (debt - SOFT) / (HARD - SOFT)          bytes that compaction is behind (picker_debt)
-//                              memory beyond two write buffers / what may come on top until a commit must wait
+//   pressure p  the larger of
+//                 (debt - SOFT) / (HARD - SOFT)                debt: bytes that compaction is behind
+//                 (memory - two write buffers) / what may come on top until a commit must wait
 //               bounded to 0..1. Below the soft bounds p is 0, and a commit costs one comparison.
-//   rate r      bytes of users' data that flush and compaction have digested in a microsecond of their work
-//   price       a commit of n bytes takes n * 2 p / r microseconds of a time line that all writers share
-//   delay       how far that line is ahead of the clock: what the author of the commit waits before he is read from again
+//   rate r      bytes of users' data that flush and compaction have digested in a microsecond of
+//               their work
+//   price       a commit of n bytes takes n * 2 p / r microseconds of a time line that all writers
+//               share
+//   delay       how far that line is ahead of the clock: what the author of the commit waits before
+//               he is read from again
 //
-// At p = 1/2 writers are held to r, what compaction can digest; below they are faster and the debt grows, above slower and it shrinks: it
-// settles around the middle, without oscillating between stop and go. Writers are held to the rate together, since the line is shared.
-// SOFT is well above what the debt is between two compactions of level 0 that keep up.
+// At p = 1/2 writers are held to r, what compaction can digest; below they are faster and the debt
+// grows, above slower and it shrinks: it settles around the middle, without oscillating between
+// stop and go. Writers are held to the rate together, since the line is shared. SOFT is well above
+// what the debt is between two compactions of level 0 that keep up.
 #include "engine/engine_impl.h"
 
 enum {
@@ -20,8 +26,9 @@ enum {
     DELAY_MAX_US = 500000,
 };
 
-#define RATE_AT_FIRST 16.0           // bytes a microsecond
-#define RATE_SAMPLE (64.0 * 1048576) // bytes after which the measured rate outweighs the first guess
+#define RATE_AT_FIRST 16.0 // bytes a microsecond
+// bytes after which the measured rate outweighs the first guess
+#define RATE_SAMPLE (64.0 * 1048576)
 
 static double bounded(double p)
 {
@@ -30,7 +37,8 @@ static double bounded(double p)
 
 static double measured_rate(const struct engine *e)
 {
-    double bytes = (double)e->stats.flush_bytes, busy_us = (double)(e->stats.flush_us + e->stats.compaction_us);
+    double bytes = (double)e->stats.flush_bytes,
+           busy_us = (double)(e->stats.flush_us + e->stats.compaction_us);
     return (bytes + RATE_SAMPLE) / (busy_us + RATE_SAMPLE / RATE_AT_FIRST);
 }
 
@@ -40,7 +48,8 @@ void pace_update(struct engine *e)
     struct picker_options options = engine_picker_options(e);
     double buffer = (double)e->options.write_buffer_size;
     p->debt = picker_debt(e->version, &options);
-    p->pressure = bounded(((double)p->debt - SOFT_BUFFERS * buffer) / ((HARD_BUFFERS - SOFT_BUFFERS) * buffer));
+    p->pressure = bounded(
+        ((double)p->debt - SOFT_BUFFERS * buffer) / ((HARD_BUFFERS - SOFT_BUFFERS) * buffer));
     p->bytes_per_us = measured_rate(e);
     p->frozen_bytes = 0;
     for (unsigned i = 0; i < e->memtables.frozen_count; i++)
@@ -50,10 +59,12 @@ void pace_update(struct engine *e)
 static double memory_pressure(const struct engine *e)
 {
     double buffer = (double)e->options.write_buffer_size;
-    double beyond = (double)(e->pace.frozen_bytes + memtable_bytes(e->memtables.active)) - 2 * buffer;
+    double beyond =
+        (double)(e->pace.frozen_bytes + memtable_bytes(e->memtables.active)) - 2 * buffer;
     if (beyond <= 0)
         return 0;
-    double room = (commit_frozen_max(e) + 1.25 - 2) * buffer; // commit.c lets the active one grow by a quarter
+    // commit.c lets the active one grow by a quarter
+    double room = (commit_frozen_max(e) + 1.25 - 2) * buffer;
     return bounded(beyond / room);
 }
 

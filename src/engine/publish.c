@@ -1,20 +1,24 @@
-// How one version follows another. Flush and compaction make edits at their own pace; here they become durable and visible one at a time:
+// How one version follows another. Flush and compaction make edits at their own pace; here they
+// become durable and visible one at a time:
 //
 //   queued     in order of submission
-//   running    applied to the present version (which tells whether it fits), and written to the manifest with what it results in
-//   published  e->version is replaced, tables that left it are marked obsolete, the submitter is told, and everything that depends
-//              on the version is brought up to date
+//   running    applied to the present version (which tells whether it fits), and written to the
+//              manifest with what it results in
+//   published  e->version is replaced, tables that left it are marked obsolete, the submitter is
+//              told, and everything that depends on the version is brought up to date
 //
-// Because an edit is applied only when it is next, it always meets the version it follows, and the manifest's history is the history of
-// e->version. Edits commute in what they do to tables: they name tables, and only their maker removes what it added.
+// Because an edit is applied only when it is next, it always meets the version it follows, and the
+// manifest's history is the history of e->version. Edits commute in what they do to tables: they
+// name tables, and only their maker removes what it added.
 //
-// Counts. A compaction brings corrections to counts. If a drop was published while it ran, the count below the drop's prefix has been
-// forgotten, and corrections of it would be wrong: they are left out. (Such a drop is still in the version: the inputs, which lie beneath it,
-// keep it there.)
+// Counts. A compaction brings corrections to counts. If a drop was published while it ran, the
+// count below the drop's prefix has been forgotten, and corrections of it would be wrong: they are
+// left out. (Such a drop is still in the version: the inputs, which lie beneath it, keep it there.)
 //
-// What can fail. NO_SPACE in the manifest: nothing has happened, the submitter tries again. Anything else: we do not know what the disk
-// holds, so the engine becomes read-only and no file is removed any more; the next opening finds out. An edit that does not fit is a bug of
-// ours, or memory gone bad: also read-only.
+// What can fail. NO_SPACE in the manifest: nothing has happened, the submitter tries again.
+// Anything else: we do not know what the disk holds, so the engine becomes read-only and no file is
+// removed any more; the next opening finds out. An edit that does not fit is a bug of ours, or
+// memory gone bad: also read-only.
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -24,7 +28,7 @@
 
 enum { PATH_SIZE = 4096 };
 
-// --- Files that go ------------------------------------------------------------------------------------------------------------------
+// --- Files that go -------------------------------------------------------------------------------
 
 struct unlink_job {
     struct job job;
@@ -71,7 +75,7 @@ void engine_unref_version(struct engine *e, struct version *v)
     version_unref(v, table_gone, e);
 }
 
-// --- What follows from a version ------------------------------------------------------------------------------------------------------
+// --- What follows from a version -----------------------------------------------------------------
 
 static void add_memtable_counts(struct counts *c, const struct memtable *m)
 {
@@ -117,7 +121,7 @@ struct picker_options engine_picker_options(const struct engine *e)
     };
 }
 
-// --- The queue ------------------------------------------------------------------------------------------------------------------------
+// --- The queue -----------------------------------------------------------------------------------
 
 static bool adds(const struct version_edit *edit, uint64_t number)
 {
@@ -132,7 +136,8 @@ static void mark_obsolete(const struct version *v, const struct version_edit *ed
     for (uint32_t i = 0; i < edit->removed_count; i++) {
         const struct level *l = &v->levels[edit->removed[i].level];
         for (uint32_t j = 0; j < l->count; j++)
-            if (l->tables[j]->number == edit->removed[i].number && !adds(edit, l->tables[j]->number))
+            if (l->tables[j]->number == edit->removed[i].number &&
+                !adds(edit, l->tables[j]->number))
                 l->tables[j]->obsolete = true;
     }
 }
@@ -173,7 +178,8 @@ static void appended(void *arg, int status, const struct error *err)
     run_next(e);
 }
 
-static void forget_void_counts(struct version_edit *edit, const struct version *v, uint64_t base_seq)
+static void forget_void_counts(
+    struct version_edit *edit, const struct version *v, uint64_t base_seq)
 {
     for (uint32_t i = 0; i < v->drops.count; i++)
         if (v->drops.items[i].seq > base_seq)

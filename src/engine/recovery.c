@@ -1,24 +1,32 @@
-// From a directory to a ready engine, in two halves. The first only reads: whatever is damaged, missing, or of a newer format is found here,
-// and then nothing on disk has changed. The second half builds, and what it does to the disk is void until CURRENT is switched:
+// From a directory to a ready engine, in two halves. The first only reads: whatever is damaged,
+// missing, or of a newer format is found here, and then nothing on disk has changed. The second
+// half builds, and what it does to the disk is void until CURRENT is switched:
 //
-//   judge    CURRENT, manifest -> version; every table is there with its size; every log segment, record by record: where the log ends
-//   replay   records after the version's last_seq -> memtables; what is more than may wait is flushed into tables
-//   begin    a new log segment, then a new manifest with the version (tables from replay, log_start, where the log was cut): the switch
-//   clean    files that belong to nobody now: tables in no version, segments that do not count, old manifests, *.tmp
+//   judge    CURRENT, manifest -> version; every table is there with its size; every log segment,
+//            record by record: where the log ends
+//   replay   records after the version's last_seq -> memtables; what is more than may wait is
+//            flushed into tables
+//   begin    a new log segment, then a new manifest with the version (tables from replay,
+//            log_start, where the log was cut): the switch
+//   clean    files that belong to nobody now: tables in no version, segments that do not count, old
+//            manifests, *.tmp
 //
-// A crash before the switch leaves the old state plus files that belong to nobody; after it, the new state. So a second crash anywhere
-// in recovery is harmless.
+// A crash before the switch leaves the old state plus files that belong to nobody; after it, the
+// new state. So a second crash anywhere in recovery is harmless.
 //
 // Where the log ends. Records carry consecutive sequence numbers through all segments. The log ends
 //   - at a bad record that no later one proves to have been synced (segment.h), or
-//   - where the numbers jump, because an older segment's end never reached the disk: unless a later record proves that it had,
-// and then all behind it, later segments included, was never acknowledged as synced and is discarded. That place is remembered in the
-// version (log_ends) as long as the segment is needed: new segments follow it with the same sequence numbers that the discarded ones had.
+//   - where the numbers jump, because an older segment's end never reached the disk: unless a later
+//     record proves that it had,
+// and then all behind it, later segments included, was never acknowledged as synced and is
+// discarded. That place is remembered in the version (log_ends) as long as the segment is needed:
+// new segments follow it with the same sequence numbers that the discarded ones had.
 //
-// A segment whose header is bad and that has no record was being created when the power went; with a record it is damage.
+// A segment whose header is bad and that has no record was being created when the power went; with
+// a record it is damage.
 //
-// The first segment that the version names exists whenever a manifest names it (it was created and its name synced before), so its absence is
-// MISSING and not an empty log.
+// The first segment that the version names exists whenever a manifest names it (it was created and
+// its name synced before), so its absence is MISSING and not an empty log.
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -29,7 +37,8 @@
 
 enum { PATH_SIZE = 4096 };
 
-#define NUMBER_MAX (UINT64_MAX >> 1) // no file of ours has such a number, and the counter must not wrap
+// no file of ours has such a number, and the counter must not wrap
+#define NUMBER_MAX (UINT64_MAX >> 1)
 
 enum file_kind { FILE_OTHER, FILE_TABLE, FILE_LOG, FILE_MANIFEST, FILE_TMP };
 
@@ -56,7 +65,7 @@ struct recovery {
     uint64_t last_seq;
 };
 
-// --- What is there ----------------------------------------------------------------------------------------------------------------
+// --- What is there -------------------------------------------------------------------------------
 
 // NUMBER.suffix or prefixNUMBER, in canonical decimal.
 static bool parse_name(const char *name, const char *prefix, const char *suffix, uint64_t *number)
@@ -113,10 +122,13 @@ static int list_files(struct recovery *r, struct error *err)
     return OK;
 }
 
-static const struct found_file *find_file(const struct recovery *r, enum file_kind kind, uint64_t number)
+static const struct found_file *find_file(
+    const struct recovery *r, enum file_kind kind, uint64_t number)
 {
     struct found_file wanted = {.kind = kind, .number = number};
-    return r->file_count == 0 ? NULL : bsearch(&wanted, r->files, r->file_count, sizeof wanted, compare_files);
+    return r->file_count == 0
+               ? NULL
+               : bsearch(&wanted, r->files, r->file_count, sizeof wanted, compare_files);
 }
 
 static void segment_path(char out[PATH_SIZE], const struct engine *e, uint64_t number)
@@ -124,7 +136,7 @@ static void segment_path(char out[PATH_SIZE], const struct engine *e, uint64_t n
     snprintf(out, PATH_SIZE, "%s/%" PRIu64 ".log", e->dir, number);
 }
 
-// --- Judging: tables ----------------------------------------------------------------------------------------------------------------
+// --- Judging: tables -----------------------------------------------------------------------------
 
 static int check_tables(const struct recovery *r, struct error *err)
 {
@@ -136,16 +148,18 @@ static int check_tables(const struct recovery *r, struct error *err)
             const struct found_file *f = find_file(r, FILE_TABLE, t->number);
             table_path(path, sizeof path, r->e->dir, t->number);
             if (f == NULL)
-                return error_set(err, MISSING, path, 0, 0, "the manifest names this table, but it is not there");
+                return error_set(
+                    err, MISSING, path, 0, 0, "the manifest names this table, but it is not there");
             if (f->size != t->size)
                 return error_set(err, CORRUPT, path, f->size < t->size ? f->size : t->size, 0,
-                    "the table has %" PRIu64 " bytes, the manifest says %" PRIu64, f->size, t->size);
+                    "the table has %" PRIu64 " bytes, the manifest says %" PRIu64, f->size,
+                    t->size);
         }
     }
     return OK;
 }
 
-// --- Judging: the log ---------------------------------------------------------------------------------------------------------------
+// --- Judging: the log ----------------------------------------------------------------------------
 
 // Segments between a cut and where the log was taken up again do not count.
 static bool is_void(const struct version *v, uint64_t number)
@@ -171,26 +185,29 @@ static void find_segments(struct recovery *r)
     for (size_t i = 0; i < r->file_count; i++) {
         const struct found_file *f = &r->files[i];
         if (f->kind == FILE_LOG && f->number >= v->log_start && !is_void(v, f->number))
-            r->segments[r->segment_count++] =
-                (struct log_segment){.number = f->number, .size = f->size, .limit = end_of(v, f->number)};
+            r->segments[r->segment_count++] = (struct log_segment){
+                .number = f->number, .size = f->size, .limit = end_of(v, f->number)};
     }
 }
 
 // A segment whose header does not hold: OK if it has no records either.
-static int judge_bad_header(
-    const struct recovery *r, const char *path, uint64_t number, int status, const struct error *err)
+static int judge_bad_header(const struct recovery *r, const char *path, uint64_t number, int status,
+    const struct error *err)
 {
-    struct segment_reader raw = {.number = number, .limit = UINT64_MAX, .offset = SEGMENT_HEADER_SIZE};
+    struct segment_reader raw = {
+        .number = number, .limit = UINT64_MAX, .offset = SEGMENT_HEADER_SIZE};
     struct segment_record record;
     bool torn;
-    if (status != CORRUPT || env_read_file(r->e->env, path, SIZE_MAX - 1, &raw.data, &raw.len, NULL) != OK)
+    if (status != CORRUPT ||
+        env_read_file(r->e->env, path, SIZE_MAX - 1, &raw.data, &raw.len, NULL) != OK)
         return status;
     bool used = segment_next(&raw, path, &record, &torn, NULL) != END || segment_has_proof(&raw);
     segment_close(&raw);
     return used ? status : OK;
 }
 
-static int open_segment(struct recovery *r, struct log_segment *s, struct segment_reader *reader, struct error *err)
+static int open_segment(
+    struct recovery *r, struct log_segment *s, struct segment_reader *reader, struct error *err)
 {
     char path[PATH_SIZE];
     segment_path(path, r->e, s->number);
@@ -207,7 +224,8 @@ static int open_segment(struct recovery *r, struct log_segment *s, struct segmen
             *err = cause;
         return status;
     }
-    return status == NOT_FOUND ? error_set(err, MISSING, path, 0, 0, "the segment has just gone") : status;
+    return status == NOT_FOUND ? error_set(err, MISSING, path, 0, 0, "the segment has just gone")
+                               : status;
 }
 
 // Whether a segment from number i on proves that everything before it was synced.
@@ -225,8 +243,10 @@ static int later_proof(struct recovery *r, size_t i, bool *proof, struct error *
     return OK;
 }
 
-// The log ends in segment i at offset: all behind it goes, unless something there proves that it was complete.
-static int cut_log(struct recovery *r, size_t i, uint64_t offset, size_t proof_from, struct error *err)
+// The log ends in segment i at offset: all behind it goes, unless something there proves that it
+// was complete.
+static int cut_log(
+    struct recovery *r, size_t i, uint64_t offset, size_t proof_from, struct error *err)
 {
     bool proof;
     int status = later_proof(r, proof_from, &proof, err);
@@ -236,7 +256,8 @@ static int cut_log(struct recovery *r, size_t i, uint64_t offset, size_t proof_f
         char path[PATH_SIZE];
         segment_path(path, r->e, r->segments[i].number);
         return error_set(err, CORRUPT, path, offset, 0,
-            "records after %" PRIu64 " are missing or damaged, and were complete before later ones were written",
+            "records after %" PRIu64
+            " are missing or damaged, and were complete before later ones were written",
             r->last_seq);
     }
     r->segments[i].limit = offset;
@@ -258,15 +279,18 @@ static uint64_t batch_entries(struct slice payload)
     return p == NULL ? 0 : count;
 }
 
-static int record_error(const struct recovery *r, size_t i, uint64_t offset, struct error *err, const char *what)
+static int record_error(
+    const struct recovery *r, size_t i, uint64_t offset, struct error *err, const char *what)
 {
     char path[PATH_SIZE];
     segment_path(path, r->e, r->segments[i].number);
-    return error_set(err, CORRUPT, path, offset, 0, "%s after sequence number %" PRIu64, what, r->last_seq);
+    return error_set(
+        err, CORRUPT, path, offset, 0, "%s after sequence number %" PRIu64, what, r->last_seq);
 }
 
 // END: the log has been cut here.
-static int judge_record(struct recovery *r, size_t i, const struct segment_record *record, struct error *err)
+static int judge_record(
+    struct recovery *r, size_t i, const struct segment_record *record, struct error *err)
 {
     uint64_t count = batch_entries(record->payload);
     if (count == 0)
@@ -313,7 +337,8 @@ static int judge_log(struct recovery *r, struct error *err)
     r->last_seq = r->e->version->last_seq;
     segment_path(path, r->e, r->e->version->log_start);
     if (!r->fresh && find_file(r, FILE_LOG, r->e->version->log_start) == NULL)
-        return error_set(err, MISSING, path, 0, 0, "the manifest names this log segment, but it is not there");
+        return error_set(
+            err, MISSING, path, 0, 0, "the manifest names this log segment, but it is not there");
     int status = OK;
     for (size_t i = 0; status == OK && i < r->segment_count; i++)
         status = judge_segment(r, i, err);
@@ -344,7 +369,7 @@ static int judge(struct recovery *r, struct error *err)
     return status == OK ? judge_log(r, err) : status;
 }
 
-// --- Replay ---------------------------------------------------------------------------------------------------------------------------
+// --- Replay --------------------------------------------------------------------------------------
 
 // The oldest frozen memtable becomes tables of e->version, which only memory knows of yet.
 static int flush_oldest(struct engine *e, struct error *err)
@@ -377,7 +402,8 @@ static int freeze(struct engine *e, uint64_t segment, struct error *err)
     return m->frozen_count == FROZEN_MAX ? flush_oldest(e, err) : OK;
 }
 
-static int replay_record(struct recovery *r, const struct segment_record *record, uint64_t segment, struct error *err)
+static int replay_record(
+    struct recovery *r, const struct segment_record *record, uint64_t segment, struct error *err)
 {
     struct engine *e = r->e;
     const uint8_t *p = record->payload.data, *end = p + record->payload.len;
@@ -422,7 +448,7 @@ static int replay_segment(struct recovery *r, struct log_segment *s, struct erro
     return status == END ? OK : status;
 }
 
-// --- Beginning ------------------------------------------------------------------------------------------------------------------------
+// --- Beginning -----------------------------------------------------------------------------------
 
 static uint64_t new_number(void *arg)
 {
@@ -469,7 +495,8 @@ static int settle_version(struct recovery *r, struct error *err)
     edit.log_start = memtable_first_segment(m->frozen_count > 0 ? m->frozen[0] : m->active);
     if (r->cut) {
         const struct log_segment *last = &r->segments[r->segment_count - 1];
-        version_edit_add_log_end(&edit, (struct log_end){last->number, last->limit, wal_segment_number(e->wal)});
+        version_edit_add_log_end(
+            &edit, (struct log_end){last->number, last->limit, wal_segment_number(e->wal)});
     }
     int status = version_apply(e->version, &edit, &next, err);
     version_edit_release(&edit);
@@ -498,10 +525,11 @@ static int build(struct recovery *r, struct error *err)
     if (status != OK)
         return status;
     uint64_t number = engine_new_file_number(e);
-    return manifest_create(e->env, e->exec, e->dir, e->version, number, e->next_file, &e->manifest, err);
+    return manifest_create(
+        e->env, e->exec, e->dir, e->version, number, e->next_file, &e->manifest, err);
 }
 
-// --- Cleaning -------------------------------------------------------------------------------------------------------------------------
+// --- Cleaning ------------------------------------------------------------------------------------
 
 static bool in_version(const struct version *v, uint64_t number)
 {
@@ -543,7 +571,8 @@ static void clean(const struct recovery *r)
         if (!is_orphan(r, &r->files[i]))
             continue;
         snprintf(path, sizeof path, "%s/%s", r->e->dir, r->files[i].name);
-        r->e->env->ops->unlink(r->e->env, path, NULL); // what stays is found again at the next opening
+        // what stays is found again at the next opening
+        r->e->env->ops->unlink(r->e->env, path, NULL);
     }
 }
 
@@ -559,7 +588,8 @@ int recovery_run(struct engine *e, struct error *err)
         clean(&r);
     if (status == OK && r.cut)
         log_line(e->logger, LOG_NOTICE,
-            "the log ended in an unfinished record; %" PRIu64 " is the last sequence number", e->last_seq);
+            "the log ended in an unfinished record; %" PRIu64 " is the last sequence number",
+            e->last_seq);
     for (size_t i = 0; i < r.file_count; i++)
         free(r.files[i].name);
     free(r.files);

@@ -1,6 +1,7 @@
-// A snapshot is a seq that flush and compaction keep the records of, and that commits do not overwrite in place. It holds no references:
-// what it needs survives because everyone who drops records looks at the list of snapshots first. The list is in order of seq since seqs
-// only grow. Releasing one may make tables worth compacting.
+// A snapshot is a seq that flush and compaction keep the records of, and that commits do not
+// overwrite in place. It holds no references: what it needs survives because everyone who drops
+// records looks at the list of snapshots first. The list is in order of seq since seqs only grow.
+// Releasing one may make tables worth compacting.
 #include "base/alloc.h"
 #include "engine/engine_impl.h"
 

@@ -1,15 +1,19 @@
-// A full disk must not be a trap. Were writes accepted to the last byte, deletions could not be logged any more and compaction could not write what
-// lets it remove files: nothing would ever come free again. So ordinary writes are refused while there is still some space (the headroom), and
-// what is left is for those that give space back: batches that only delete or drop, flushes, and compactions.
+// A full disk must not be a trap. Were writes accepted to the last byte, deletions could not be
+// logged any more and compaction could not write what lets it remove files: nothing would ever come
+// free again. So ordinary writes are refused while there is still some space (the headroom), and
+// what is left is for those that give space back: batches that only delete or drop, flushes, and
+// compactions.
 //
-//   looked at   when space has been taken or given: a memtable was frozen (a log segment), a version was published; while it is low,
-//               each RETRY_MS. By a job: the question may block. Other programs may fill the disk between two looks; then the log and
-//               the tables find out by themselves (NO_SPACE), and try again.
+//   looked at   when space has been taken or given: a memtable was frozen (a log segment), a
+//               version was published; while it is low, each RETRY_MS. By a job: the question may
+//               block. Other programs may fill the disk between two looks; then the log and the
+//               tables find out by themselves (NO_SPACE), and try again.
 //   low         free < headroom; until free >= headroom and a quarter, so that it does not flutter
 //   headroom    a log segment, a flush, and a few tables of a compaction
 //
-// Dropped prefixes give space back only when their drop has reached the version, which is after the flush of its memtable. A flushed database that
-// nobody writes to any more would keep its files: so a memtable with a drop in it is frozen after DROP_MS.
+// Dropped prefixes give space back only when their drop has reached the version, which is after the
+// flush of its memtable. A flushed database that nobody writes to any more would keep its files: so
+// a memtable with a drop in it is frozen after DROP_MS.
 #include "engine/engine_impl.h"
 
 enum {
@@ -21,7 +25,8 @@ enum {
 
 static uint64_t headroom(const struct engine *e)
 {
-    return HEADROOM_BUFFERS * e->options.write_buffer_size + HEADROOM_TABLES * e->options.target_file_size;
+    return HEADROOM_BUFFERS * e->options.write_buffer_size +
+           HEADROOM_TABLES * e->options.target_file_size;
 }
 
 static void job_run(struct job *job)

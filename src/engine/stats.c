@@ -1,5 +1,5 @@
-// engine_get_stats: the counters that modules keep as they go, and what is asked for at the moment. Cheap enough for every INFO; nothing here
-// walks data, only lists of tables.
+// engine_get_stats: the counters that modules keep as they go, and what is asked for at the moment.
+// Cheap enough for every INFO; nothing here walks data, only lists of tables.
 #include "engine/engine_impl.h"
 
 static void level_stats(const struct version *v, struct engine_stats *out)

@@ -1,4 +1,5 @@
-// What the engine counts, for INFO and the benchmarks. Public: part of engine.h's contract. All since opening unless said otherwise.
+// What the engine counts, for INFO and the benchmarks. Public: part of engine.h's contract. All
+// since opening unless said otherwise.
 #ifndef VARVE_ENGINE_STATS_H
 #define VARVE_ENGINE_STATS_H
 

@@ -1,20 +1,25 @@
-// txn: one command's reads and staged writes. What commits it is in commit.c, what iterates in iter.c.
+// txn: one command's reads and staged writes. What commits it is in commit.c, what iterates in
+// iter.c.
 //
-// A read asks, in this order: the txn's own staged writes; the memtables, newest first, with the flushed ones that are still kept
-// (clean.h); the rows that parked commands hold (pins); the tables, level by level. The first that knows the key has the newest record of it. A
-// read that needs a block which is not in memory notes it and answers WAIT; the command gives up, waits, and runs again from its start.
+// A read asks, in this order: the txn's own staged writes; the memtables, newest first, with the
+// flushed ones that are still kept (clean.h); the rows that parked commands hold (pins); the
+// tables, level by level. The first that knows the key has the newest record of it. A read that
+// needs a block which is not in memory notes it and answers WAIT; the command gives up, waits, and
+// runs again from its start.
 //
-// Progress. From the second attempt on (`waited`), what the tables say of a key, or that they say nothing, is held as a row: newer commits keep
-// it current, and no eviction or compaction takes it away. So each attempt finds what all before it have fetched, and at least one
-// thing more. Blocks are held only until their rows are; what a read that has to wait again has used on its way stays (fetch.h).
-// A txn that never waits holds no rows and allocates nothing here.
+// Progress. From the second attempt on (`waited`), what the tables say of a key, or that they say
+// nothing, is held as a row: newer commits keep it current, and no eviction or compaction takes it
+// away. So each attempt finds what all before it have fetched, and at least one thing more. Blocks
+// are held only until their rows are; what a read that has to wait again has used on its way stays
+// (fetch.h). A txn that never waits holds no rows and allocates nothing here.
 //
-// Bounds. Rows are held within a share of the budget. Over the soft limit only the oldest parked command goes on collecting; younger ones
-// that hold many rows (over the hard limit: any) give them back and start over when it is their turn. If the oldest comes to the hard
-// limit, it gets NO_MEMORY.
+// Bounds. Rows are held within a share of the budget. Over the soft limit only the oldest parked
+// command goes on collecting; younger ones that hold many rows (over the hard limit: any) give them
+// back and start over when it is their turn. If the oldest comes to the hard limit, it gets
+// NO_MEMORY.
 //
-// Row values borrow from blocks, memtables and pins, which all live until the next commit or longer; blocks are pinned for that. Staged
-// values are copied, because staging more moves them.
+// Row values borrow from blocks, memtables and pins, which all live until the next commit or
+// longer; blocks are pinned for that. Staged values are copied, because staging more moves them.
 
 #include "base/alloc.h"
 #include "base/ensure.h"
@@ -45,7 +50,7 @@ struct txn *txn_new(struct engine *engine)
     return t;
 }
 
-// --- What rows borrow from ----------------------------------------------------------------------------------------------------------
+// --- What rows borrow from -----------------------------------------------------------------------
 
 static struct block_ref *borrowed_at(struct txn_borrowed *b, uint32_t i)
 {
@@ -92,7 +97,7 @@ static void give_back(struct txn *t)
     }
 }
 
-// --- Reading ------------------------------------------------------------------------------------------------------------------------
+// --- Reading -------------------------------------------------------------------------------------
 
 static int answer(struct txn *t, const struct entry *e, struct row *out)
 {
@@ -104,7 +109,8 @@ static int answer(struct txn *t, const struct entry *e, struct row *out)
 }
 
 // OK with an entry (PUT or DELETE), or NOT_FOUND.
-static int get_from_memtables(const struct engine *e, struct slice key, uint64_t hash, struct entry *out)
+static int get_from_memtables(
+    const struct engine *e, struct slice key, uint64_t hash, struct entry *out)
 {
     const struct memtables *m = &e->memtables;
     int status = memtable_get(m->active, key, hash, SEQ_MAX, out);
@@ -118,10 +124,10 @@ static bool has_meta(const struct table *t)
     return t->index_block != NULL && (t->filter.len == 0 || t->filter_block != NULL);
 }
 
-// One table of a read that goes down the levels. OK: found; NOT_FOUND: go on; WAIT: go on only to have what deeper tables lack fetched as
-// well (*waits), or stop.
-static int get_from_table(struct txn *t, struct table *table, struct slice key, uint64_t hash, bool *waits,
-    struct entry *out, struct block_ref *ref, struct error *err)
+// One table of a read that goes down the levels. OK: found; NOT_FOUND: go on; WAIT: go on only to
+// have what deeper tables lack fetched as well (*waits), or stop.
+static int get_from_table(struct txn *t, struct table *table, struct slice key, uint64_t hash,
+    bool *waits, struct entry *out, struct block_ref *ref, struct error *err)
 {
     struct block_source *source = &t->fetch.source;
     if (*waits) {
@@ -134,7 +140,8 @@ static int get_from_table(struct txn *t, struct table *table, struct slice key, 
     int status = table_get(source, table, key, hash, SEQ_MAX, out, ref, &t->engine->stats, err);
     if (status != WAIT || has_meta(table))
         return status;
-    *waits = true; // for filter or index: this table mostly has not the key, and those below may lack them, too
+    // for filter or index: this table mostly has not the key, and those below may lack them, too
+    *waits = true;
     return NOT_FOUND;
 }
 
@@ -163,10 +170,10 @@ static struct table *next_candidate(struct candidates *c)
     return NULL;
 }
 
-// Mostly all filters but the last say no, each after waiting for memory: so a few tables are looked up, and their filters asked for, before
-// the first is read.
-static int get_from_tables(
-    struct txn *t, struct slice key, uint64_t hash, struct entry *out, struct block_ref *ref, struct error *err)
+// Mostly all filters but the last say no, each after waiting for memory: so a few tables are looked
+// up, and their filters asked for, before the first is read.
+static int get_from_tables(struct txn *t, struct slice key, uint64_t hash, struct entry *out,
+    struct block_ref *ref, struct error *err)
 {
     struct candidates candidates = {t->engine->version, key, 0, 1};
     struct table *tables[TABLES_AHEAD];
@@ -206,8 +213,10 @@ static int may_hold(struct txn *t)
     return t->yields ? WAIT : OK;
 }
 
-// Holds what the tables say of key (entry NULL: nothing) for the attempts to come, and answers from there.
-static int hold_row(struct txn *t, struct slice key, uint64_t hash, const struct entry *entry, struct row *out)
+// Holds what the tables say of key (entry NULL: nothing) for the attempts to come, and answers from
+// there.
+static int hold_row(
+    struct txn *t, struct slice key, uint64_t hash, const struct entry *entry, struct row *out)
 {
     int status = may_hold(t);
     if (status != OK)
@@ -288,9 +297,10 @@ void engine_prefetch(struct engine *e, struct slice key)
     fetch_free(&t.fetch);
 }
 
-// --- Staging ------------------------------------------------------------------------------------------------------------------------
+// --- Staging -------------------------------------------------------------------------------------
 
-void txn_put(struct txn *t, struct slice key, struct slice value, struct slice value2, int64_t expire_ms)
+void txn_put(
+    struct txn *t, struct slice key, struct slice value, struct slice value2, int64_t expire_ms)
 {
     batch_put(&t->batch, key, value, value2, expire_ms);
 }
@@ -348,7 +358,7 @@ uint64_t txn_seq(const struct txn *t)
     return t->seq;
 }
 
-// --- Attempts and waiting -------------------------------------------------------------------------------------------------------------
+// --- Attempts and waiting ------------------------------------------------------------------------
 
 void txn_begin(struct txn *t)
 {
@@ -395,8 +405,8 @@ static void go_on(struct txn *t)
     fetch_start(&t->fetch, fetched);
 }
 
-// A command is over. Whoever is the oldest now must not be held back; and one more may try, while there is room. (Not all of them: they
-// would fill the room and give it back, again and again.)
+// A command is over. Whoever is the oldest now must not be held back; and one more may try, while
+// there is room. (Not all of them: they would fill the room and give it back, again and again.)
 static void let_go_on(struct engine *e)
 {
     if (list_empty(&e->held_back))
@@ -471,7 +481,8 @@ void txn_wait(struct txn *t, void (*ready_cb)(struct txn *txn, void *arg), void 
         list_push_back(&e->held_back, &t->held_back_link);
         return;
     }
-    // An iterator may also wait for a memtable to be put in order, which needs no reads: then this is a call back in the next turn.
+    // An iterator may also wait for a memtable to be put in order, which needs no reads: then this
+    // is a call back in the next turn.
     t->state = TXN_FETCHING;
     fetch_start(&t->fetch, fetched);
 }

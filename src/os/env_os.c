@@ -1,15 +1,20 @@
 // env.h by system calls.
 //
-// Every call is continued until it is complete or fails: interrupted calls are repeated, short reads and writes go on where they stopped.
-// errno becomes a status in one place (fail), where ENOSPC and EDQUOT are told from the rest, so that a full disk is never taken for a
-// broken one. fdatasync is called once: after a failure the kernel may have dropped the dirty pages, and a second call would lie.
+// Every call is continued until it is complete or fails: interrupted calls are repeated, short
+// reads and writes go on where they stopped. errno becomes a status in one place (fail), where
+// ENOSPC and EDQUOT are told from the rest, so that a full disk is never taken for a broken one.
+// fdatasync is called once: after a failure the kernel may have dropped the dirty pages, and a
+// second call would lie.
 //
 // What systems lack:
-//   RWF_NOWAIT   (Linux 4.14, not on every file system, not on macOS or BSD): read_nowait answers WAIT, remembered for each open file
+//   RWF_NOWAIT   (Linux 4.14, not on every file system, not on macOS or BSD): read_nowait answers
+//                WAIT, remembered for each open file
 //   fallocate    (not on every file system): the blocks are taken by writing zeros
 //   fdatasync    (macOS: does not reach the platter): F_FULLFSYNC
-//   fsync of a directory (some network file systems say EINVAL): taken as done, they have no other way
-// The lock is flock(), which excludes other open files of this process too, and goes with the process however it ends.
+//   fsync of a directory (some network file systems say EINVAL): taken as done, they have no other
+//     way
+// The lock is flock(), which excludes other open files of this process too, and goes with the
+// process however it ends.
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -53,7 +58,7 @@ static struct file *new_file(int fd, const char *path)
     return file;
 }
 
-// --- Files ------------------------------------------------------------------------------------------------------------------------------
+// --- Files ---------------------------------------------------------------------------------------
 
 static int open_fd(const char *path, int flags)
 {
@@ -64,7 +69,8 @@ static int open_fd(const char *path, int flags)
     return fd;
 }
 
-static int os_open(struct env *env, const char *path, enum file_mode mode, struct file **out, struct error *err)
+static int os_open(
+    struct env *env, const char *path, enum file_mode mode, struct file **out, struct error *err)
 {
     static const int flags[] = {
         [FILE_READ] = O_RDONLY,
@@ -87,8 +93,8 @@ static void os_close(struct env *env, struct file *file)
     free(file);
 }
 
-static int os_read(
-    struct env *env, struct file *file, uint64_t offset, void *data, size_t len, size_t *got, struct error *err)
+static int os_read(struct env *env, struct file *file, uint64_t offset, void *data, size_t len,
+    size_t *got, struct error *err)
 {
     size_t done = 0;
     unsigned delay_ms = __atomic_load_n(&read_delay_ms, __ATOMIC_RELAXED);
@@ -108,7 +114,8 @@ static int os_read(
     return OK;
 }
 
-static int os_read_nowait(struct env *env, struct file *file, uint64_t offset, void *data, size_t len)
+static int os_read_nowait(
+    struct env *env, struct file *file, uint64_t offset, void *data, size_t len)
 {
 #ifdef RWF_NOWAIT
     if (file->no_nowait || read_delay_ms > 0)
@@ -139,8 +146,8 @@ static int fill_iov(struct iovec *iov, const struct slice *pieces, size_t count,
     return n;
 }
 
-static int os_write(
-    struct env *env, struct file *file, uint64_t offset, const struct slice *pieces, size_t count, struct error *err)
+static int os_write(struct env *env, struct file *file, uint64_t offset, const struct slice *pieces,
+    size_t count, struct error *err)
 {
     struct iovec iov[PIECES_AT_ONCE];
     size_t done = 0; // of pieces[0] and on; whole pieces are passed by
@@ -188,7 +195,8 @@ static int allocate_by_writing(struct env *env, struct file *file, uint64_t size
         return status;
     void *zeros = xcalloc(1, ZEROS_AT_ONCE);
     while (status == OK && at < size) {
-        struct slice piece = slice_of(zeros, size - at < ZEROS_AT_ONCE ? (size_t)(size - at) : ZEROS_AT_ONCE);
+        struct slice piece =
+            slice_of(zeros, size - at < ZEROS_AT_ONCE ? (size_t)(size - at) : ZEROS_AT_ONCE);
         status = os_write(env, file, at, &piece, 1, err);
         at += piece.len;
     }
@@ -220,7 +228,7 @@ static int os_truncate(struct env *env, struct file *file, uint64_t size, struct
     return failed ? fail(err, file->path, size, "truncate") : OK;
 }
 
-// --- Names ------------------------------------------------------------------------------------------------------------------------------
+// --- Names ---------------------------------------------------------------------------------------
 
 static int os_rename(struct env *env, const char *from, const char *to, struct error *err)
 {
@@ -260,8 +268,8 @@ static int os_sync_dir(struct env *env, const char *path, struct error *err)
 }
 
 // Appends a directory entry if it is a regular file; one that vanished meanwhile is left out.
-static int add_entry(DIR *dir, const char *path, const char *name, struct dir_entry **list, size_t *count, size_t *cap,
-    struct error *err)
+static int add_entry(DIR *dir, const char *path, const char *name, struct dir_entry **list,
+    size_t *count, size_t *cap, struct error *err)
 {
     struct stat st;
     if (fstatat(dirfd(dir), name, &st, AT_SYMLINK_NOFOLLOW) != 0)
@@ -278,7 +286,8 @@ static int add_entry(DIR *dir, const char *path, const char *name, struct dir_en
     return OK;
 }
 
-static int os_list(struct env *env, const char *path, struct dir_entry **out, size_t *count, struct error *err)
+static int os_list(
+    struct env *env, const char *path, struct dir_entry **out, size_t *count, struct error *err)
 {
     DIR *dir = opendir(path);
     if (dir == NULL)
@@ -318,8 +327,9 @@ static int os_lock(struct env *env, const char *path, struct file **out, struct 
         *out = new_file(fd, path);
         return OK;
     }
-    int status = errno == EWOULDBLOCK ? error_set(err, LOCKED, path, 0, 0, "locked by another process")
-                                      : fail(err, path, 0, "lock");
+    int status = errno == EWOULDBLOCK
+                     ? error_set(err, LOCKED, path, 0, 0, "locked by another process")
+                     : fail(err, path, 0, "lock");
     close(fd);
     return status;
 }
@@ -333,7 +343,7 @@ static int os_free_space(struct env *env, const char *path, uint64_t *out, struc
     return OK;
 }
 
-// --- Clocks and entropy -----------------------------------------------------------------------------------------------------------------
+// --- Clocks and entropy --------------------------------------------------------------------------
 
 static int64_t os_now_ms(struct env *env)
 {

@@ -1,13 +1,15 @@
-// exec.h over libuv. libuv's threadpool is one queue, first in first out, for everybody: whoever fills it makes all others wait. So exec keeps
-// the queues, one a lane, and gives the pool at most as many jobs as it has threads: each job that is given finds a free thread, and a
-// lane's own slots are all it can ever wait for. That holds only while nothing else uses the pool.
+// exec.h over libuv. libuv's threadpool is one queue, first in first out, for everybody: whoever
+// fills it makes all others wait. So exec keeps the queues, one a lane, and gives the pool at most
+// as many jobs as it has threads: each job that is given finds a free thread, and a lane's own
+// slots are all it can ever wait for. That holds only while nothing else uses the pool.
 //
-// All of it belongs to the loop; libuv carries the jobs over and back, and there is nothing to lock. A slot is what libuv needs to know of
-// one running job. When a job returns, the next of its lane is given away before its `done` is called, so that the disk does not wait
-// for the loop.
+// All of it belongs to the loop; libuv carries the jobs over and back, and there is nothing to
+// lock. A slot is what libuv needs to know of one running job. When a job returns, the next of its
+// lane is given away before its `done` is called, so that the disk does not wait for the loop.
 //
-// A timer's memory may go as soon as it is stopped, a uv_timer_t's only after uv_close has called back. So exec owns the uv_timer_t's, lends
-// them to timers that run, and keeps the idle ones. An idle uv_timer_t is not active and holds no loop open.
+// A timer's memory may go as soon as it is stopped, a uv_timer_t's only after uv_close has called
+// back. So exec owns the uv_timer_t's, lends them to timers that run, and keeps the idle ones. An
+// idle uv_timer_t is not active and holds no loop open.
 //
 // Queues and loans live in `impl` of jobs and timers: submitting allocates nothing.
 #include <stdio.h>
@@ -56,7 +58,7 @@ static struct exec_os *exec_of(struct exec *exec)
     return (struct exec_os *)(void *)exec;
 }
 
-// --- Jobs -------------------------------------------------------------------------------------------------------------------------------
+// --- Jobs ----------------------------------------------------------------------------------------
 
 static void on_pool_thread(uv_work_t *work)
 {
@@ -107,7 +109,7 @@ static void os_submit(struct exec *exec, enum exec_lane lane_number, struct job 
     give_jobs(e, lane_number);
 }
 
-// --- Timers -----------------------------------------------------------------------------------------------------------------------------
+// --- Timers --------------------------------------------------------------------------------------
 
 static struct loan *take_loan(struct exec_os *e)
 {
@@ -160,12 +162,13 @@ static void os_timer_start(struct exec *exec, struct exec_timer *timer, uint64_t
     loan->timer = timer;
     timer->impl[0] = loan;
     e->timers++;
-    // libuv counts from the time it read at the start of the loop's turn, and before the first turn that may be long ago.
+    // libuv counts from the time it read at the start of the loop's turn, and before the first turn
+    // that may be long ago.
     uv_update_time(e->loop);
     uv_timer_start(&loan->uv, on_timer, delay_ms, 0);
 }
 
-// --- The whole --------------------------------------------------------------------------------------------------------------------------
+// --- The whole -----------------------------------------------------------------------------------
 
 static bool os_drive(struct exec *exec)
 {

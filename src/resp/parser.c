@@ -1,18 +1,22 @@
-// parser: the incremental half of RESP. A command comes in any number of pieces, and the connection calls with all it has of it each
-// time; so the parser's state is only positions relative to the command's first byte.
+// parser: the incremental half of RESP. A command comes in any number of pieces, and the connection
+// calls with all it has of it each time; so the parser's state is only positions relative to the
+// command's first byte.
 //
-// A command is either `*N` and N times `$LEN`, bytes, CR LF, or, when its first byte is not a star, a line of text (inline). Limits,
-// texts, and what is let pass are those of Redis 7.0: the two bytes behind an argument and the one behind a CR are skipped unread, a
-// count of zero or less is an empty command, an empty line too.
+// A command is either `*N` and N times `$LEN`, bytes, CR LF, or, when its first byte is not a star,
+// a line of text (inline). Limits, texts, and what is let pass are those of Redis 7.0: the two
+// bytes behind an argument and the one behind a CR are skipped unread, a count of zero or less is
+// an empty command, an empty line too.
 //
-// argv points into the input. A partial command's input may move between calls (it grows in the connection's buffer), so the address
-// it had is remembered and argv is moved along, which costs nothing in the common case: the command arrives whole.
+// argv points into the input. A partial command's input may move between calls (it grows in the
+// connection's buffer), so the address it had is remembered and argv is moved along, which costs
+// nothing in the common case: the command arrives whole.
 //
-// Nothing is scanned twice: `scanned` says how far a line end was looked for in vain, and arguments are skipped by their length.
-// Memory grows with arguments received, never with a count that was only announced.
+// Nothing is scanned twice: `scanned` says how far a line end was looked for in vain, and arguments
+// are skipped by their length. Memory grows with arguments received, never with a count that was
+// only announced.
 //
-// What can fail: only the input. The error text stays in p->error, and the connection cannot go on, for where the next command starts
-// is unknown.
+// What can fail: only the input. The error text stays in p->error, and the connection cannot go on,
+// for where the next command starts is unknown.
 
 #include "resp/parser.h"
 
@@ -146,7 +150,8 @@ static enum resp_result parse_inline(struct resp_parser *p, struct slice input, 
     return RESP_COMMAND;
 }
 
-// The common case of a line with a length: up to seven digits and CR LF, all there. Returns the bytes of the line, 0: look closer.
+// The common case of a line with a length: up to seven digits and CR LF, all there. Returns the
+// bytes of the line, 0: look closer.
 static size_t quick_number(const uint8_t *text, size_t left, int64_t *out)
 {
     int64_t value = 0;
@@ -160,7 +165,8 @@ static size_t quick_number(const uint8_t *text, size_t left, int64_t *out)
 }
 
 // The line `*N`. On success multibulk_left is N, at least 0.
-static enum resp_result parse_count(struct resp_parser *p, struct slice input, const struct resp_limits *limits)
+static enum resp_result parse_count(
+    struct resp_parser *p, struct slice input, const struct resp_limits *limits)
 {
     int64_t count;
     size_t len = quick_number(input.data + 1, input.len - 1, &count) + 1;
@@ -190,7 +196,8 @@ static enum resp_result fail_no_dollar(struct resp_parser *p, uint8_t got)
 }
 
 // The line `$LEN`. On success bulk_len is set.
-static enum resp_result parse_bulk_len(struct resp_parser *p, struct slice input, const struct resp_limits *limits)
+static enum resp_result parse_bulk_len(
+    struct resp_parser *p, struct slice input, const struct resp_limits *limits)
 {
     const uint8_t *at = input.data + p->position;
     size_t left = input.len - p->position;
@@ -242,15 +249,16 @@ static enum resp_result parse_multibulk(
     return RESP_COMMAND;
 }
 
-enum resp_result resp_parse(struct resp_parser *p, struct slice input, const struct resp_limits *limits, size_t *used)
+enum resp_result resp_parse(
+    struct resp_parser *p, struct slice input, const struct resp_limits *limits, size_t *used)
 {
     if (p->position == 0)
         p->argc = 0;
     if (input.len == 0)
         return RESP_MORE;
     rebase(p, input);
-    enum resp_result result =
-        input.data[0] == '*' ? parse_multibulk(p, input, limits, used) : parse_inline(p, input, used);
+    enum resp_result result = input.data[0] == '*' ? parse_multibulk(p, input, limits, used)
+                                                   : parse_inline(p, input, used);
     if (result == RESP_COMMAND) {
         p->position = 0;
         p->scanned = 0;

@@ -1,9 +1,12 @@
-// quote: the small language of arguments that Redis' users know from inline commands, redis.conf and redis-cli.
+// quote: the small language of arguments that Redis' users know from inline commands, redis.conf
+// and redis-cli.
 //
-// An argument is bare text, then possibly a quoted end: "double quoted" with escapes, or 'single quoted' without (but for \'). So
-// foo"bar baz" is one argument. A NUL byte ends the line, as in the C strings this language comes from.
+// An argument is bare text, then possibly a quoted end: "double quoted" with escapes, or 'single
+// quoted' without (but for \'). So foo"bar baz" is one argument. A NUL byte ends the line, as in
+// the C strings this language comes from.
 //
-// Unescaping only shrinks, so the text buffer is reserved once for the whole line and the slices into it stay valid while it is filled.
+// Unescaping only shrinks, so the text buffer is reserved once for the whole line and the slices
+// into it stay valid while it is filled.
 
 #include "resp/quote.h"
 
@@ -46,14 +49,15 @@ static uint8_t escaped(uint8_t c)
     }
 }
 
-// Both return the position behind the closing quote, or 0 for unbalanced quotes; `at` is behind the opening one.
+// Both return the position behind the closing quote, or 0 for unbalanced quotes; `at` is behind the
+// opening one.
 static size_t split_double(struct slice line, size_t at, struct buf *text)
 {
     while (at < line.len && line.data[at] != '"') {
         uint8_t c = line.data[at++];
         if (c == '\\' && at < line.len) {
-            bool hex = at + 2 < line.len && line.data[at] == 'x' && hex_digit(line.data[at + 1]) >= 0 &&
-                       hex_digit(line.data[at + 2]) >= 0;
+            bool hex = at + 2 < line.len && line.data[at] == 'x' &&
+                       hex_digit(line.data[at + 1]) >= 0 && hex_digit(line.data[at + 2]) >= 0;
             if (hex) {
                 c = (uint8_t)(hex_digit(line.data[at + 1]) << 4 | hex_digit(line.data[at + 2]));
                 at += 3;

@@ -1,5 +1,5 @@
-// reply: values as RESP2 or RESP3 bytes. Everything here only appends to a buf; a reply is complete when as many values were written as
-// its aggregates announced, which is the caller's business.
+// reply: values as RESP2 or RESP3 bytes. Everything here only appends to a buf; a reply is complete
+// when as many values were written as its aggregates announced, which is the caller's business.
 //
 // Numbers are the common case: they are written backwards into a small array, not through printf.
 

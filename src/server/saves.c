@@ -1,7 +1,9 @@
-// The engine calls back when a flush or a compaction is done, possibly as late as in engine_close(), when the server is gone. So each one
-// under way is a `task` on the heap that knows its server until saves_release() takes that away.
+// The engine calls back when a flush or a compaction is done, possibly as late as in
+// engine_close(), when the server is gone. So each one under way is a `task` on the heap that knows
+// its server until saves_release() takes that away.
 //
-// Tasks of a kind do not overlap: callers look at `running` first. Those who wait for a save are called when its task ends, in order.
+// Tasks of a kind do not overlap: callers look at `running` first. Those who wait for a save are
+// called when its task ends, in order.
 #include "server/saves.h"
 
 #include <stdlib.h>
@@ -47,7 +49,8 @@ static void on_done(void *arg, int status)
     if (status == OK) {
         state->last_ms = now_ms;
         state->last_seq = task->seq;
-        log_line(s->logger, LOG_NOTICE, "%s done in %lld ms", what, (long long)(now_ms - state->started_ms));
+        log_line(s->logger, LOG_NOTICE, "%s done in %lld ms", what,
+            (long long)(now_ms - state->started_ms));
     } else {
         log_line(s->logger, LOG_WARNING, "%s failed: %s", what, status_text(status));
     }

@@ -1,7 +1,9 @@
-// saves: flushes and compactions that a client has asked for, and how the last ones ended: SAVE, BGSAVE, BGREWRITEAOF. Loop only.
+// saves: flushes and compactions that a client has asked for, and how the last ones ended: SAVE,
+// BGSAVE, BGREWRITEAOF. Loop only.
 //
-// A save writes the memtable to a table, so that a restart has no log to read; writes are durable without it. A rewrite compacts everything once.
-// What is under way outlives the server where it must: its end then changes nothing.
+// A save writes the memtable to a table, so that a restart has no log to read; writes are durable
+// without it. A rewrite compacts everything once. What is under way outlives the server where it
+// must: its end then changes nothing.
 #ifndef VARVE_SERVER_SAVES_H
 #define VARVE_SERVER_SAVES_H
 

@@ -1,9 +1,11 @@
-// server: made, attached to an engine, and taken apart. The parts: listen.c accepts; conn*.c and park.c serve one connection each;
-// turn.c says what one iteration of the loop does; cron.c what happens by the clock; clients.c looks at all connections together;
-// config*.c, info.c and cmd_*.c are the commands that show and change the server itself.
+// server: made, attached to an engine, and taken apart. The parts: listen.c accepts; conn*.c and
+// park.c serve one connection each; turn.c says what one iteration of the loop does; cron.c what
+// happens by the clock; clients.c looks at all connections together; config*.c, info.c and cmd_*.c
+// are the commands that show and change the server itself.
 //
-// Everything runs on the loop's one thread. The order of the end: connections are closed, then the loop stops (server_stop); server_free
-// closes the handles, the txns and the commands; then keyspace and engine may go.
+// Everything runs on the loop's one thread. The order of the end: connections are closed, then the
+// loop stops (server_stop); server_free closes the handles, the txns and the commands; then
+// keyspace and engine may go.
 
 #include "server/server.h"
 
@@ -142,8 +144,8 @@ static void on_handle_closed(uv_handle_t *handle)
 static void close_handles(struct server *s)
 {
     struct server_handles *h = &s->handles;
-    uv_handle_t *all[] = {(uv_handle_t *)&h->check, (uv_handle_t *)&h->prepare, (uv_handle_t *)&h->idle,
-        (uv_handle_t *)&h->cron, (uv_handle_t *)&h->pace};
+    uv_handle_t *all[] = {(uv_handle_t *)&h->check, (uv_handle_t *)&h->prepare,
+        (uv_handle_t *)&h->idle, (uv_handle_t *)&h->cron, (uv_handle_t *)&h->pace};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
         s->handles_open++;
         uv_close(all[i], on_handle_closed);

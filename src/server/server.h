@@ -1,5 +1,6 @@
-// server: one process' server: what it is made of, what it counts, and what the rest of this folder may ask of it. Everything here
-// belongs to the loop. Connections are in conn.h; settings in settings.h; how a loop turn runs is told in server.c.
+// server: one process' server: what it is made of, what it counts, and what the rest of this folder
+// may ask of it. Everything here belongs to the loop. Connections are in conn.h; settings in
+// settings.h; how a loop turn runs is told in server.c.
 #ifndef VARVE_SERVER_SERVER_H
 #define VARVE_SERVER_SERVER_H
 
@@ -21,7 +22,8 @@ enum {
     TXN_SPARES = 64,
 };
 
-// Since the start or CONFIG RESETSTAT. Commands, hits and errors are counted by commands (commands_get_keyspace_stats).
+// Since the start or CONFIG RESETSTAT. Commands, hits and errors are counted by commands
+// (commands_get_keyspace_stats).
 struct server_counters {
     uint64_t connections_received;
     uint64_t connections_rejected; // maxclients
@@ -67,8 +69,10 @@ struct server_turn {
     struct txn *spare[TXN_SPARES];
     unsigned spares;
     uint64_t durable_seq; // as of the last turn end
-    uint64_t last_seq;    // the newest seq that a command has shown: a greater one is a commit of its own
-    bool work;            // something may have been committed or become durable since the last turn end
+    // the newest seq that a command has shown: a greater one is a commit of its own
+    uint64_t last_seq;
+    // something may have been committed or become durable since the last turn end
+    bool work;
     bool engine_failed;
     int64_t now_ms;
     uint64_t now_us;
@@ -139,7 +143,8 @@ struct server {
     int handles_open;
 };
 
-// What main has made; all of it outlives the server. The settings are read, and maxclients lowered if descriptors are short.
+// What main has made; all of it outlives the server. The settings are read, and maxclients lowered
+// if descriptors are short.
 struct server_parts {
     uv_loop_t *loop;
     struct config *config;
@@ -151,9 +156,11 @@ struct server_parts {
     const char *config_file;
 };
 
-// The server's memory and the loop's handles; then the engine is opened by the caller with server_on_progress, and handed in.
+// The server's memory and the loop's handles; then the engine is opened by the caller with
+// server_on_progress, and handed in.
 struct server *server_new(const struct server_parts *parts);
-// Closes what is still open, by turning the loop; frees commands and txns, so that keyspace and engine can go.
+// Closes what is still open, by turning the loop; frees commands and txns, so that keyspace and
+// engine can go.
 void server_free(struct server *s);
 // engine_options.on_progress; arg is the server.
 void server_on_progress(void *arg);
@@ -161,11 +168,12 @@ void server_on_progress(void *arg);
 void server_attach(struct server *s, struct engine *engine, struct keyspace *keyspace);
 // Binds and listens. One clear line in err.
 int server_listen(struct server *s, struct error *err);
-// Closes the listeners and binds anew by the settings (CONFIG SET port, bind). On failure nothing listens: put the settings back and call
-// again.
+// Closes the listeners and binds anew by the settings (CONFIG SET port, bind). On failure nothing
+// listens: put the settings back and call again.
 int server_listen_again(struct server *s, struct error *err);
-// Stops accepting, sends what is pending, closes all connections, and then stops the loop: uv_run returns to main, which calls server_free,
-// and closes the engine. Callable from a command, whose own reply is sent too.
+// Stops accepting, sends what is pending, closes all connections, and then stops the loop: uv_run
+// returns to main, which calls server_free, and closes the engine. Callable from a command, whose
+// own reply is sent too.
 void server_stop(struct server *s, int exit_status);
 // Raises RLIMIT_NOFILE for so many clients; returns how many are possible.
 int server_fit_descriptors(struct server *s, int maxclients);
@@ -175,7 +183,8 @@ uint64_t server_client_memory(const struct server *s);
 uint64_t rate_per_second(const struct rate *r);
 // CONFIG RESETSTAT.
 void server_reset_counters(struct server *s);
-// Is the connection behind this call from this machine (loopback or a Unix socket)? For ENABLE_LOCAL.
+// Is the connection behind this call from this machine (loopback or a Unix socket)? For
+// ENABLE_LOCAL.
 bool server_call_is_local(const struct call *call);
 
 // Rows of this folder, each in the file of its functions.

@@ -1,23 +1,27 @@
-// keyspace: databases as generations, keys as engine entries, expiry as something that a reader does not see.
+// keyspace: databases as generations, keys as engine entries, expiry as something that a reader
+// does not see.
 //
-// Problem: FLUSHDB and SWAPDB must cost nothing however large the database is, inside MULTI too, and a crash must find both or neither.
-// Idea: a database number maps to a generation that is part of every key. Emptying takes a generation that was never used and promises
-// the engine that nobody reads the old one (txn_drop_prefix); swapping exchanges two numbers. What changed is written as M entries in the
-// same batch. A generation below FIRST_GENERATION is its database's own from the start, so a new data directory needs no entries.
+// Problem: FLUSHDB and SWAPDB must cost nothing however large the database is, inside MULTI too,
+// and a crash must find both or neither. Idea: a database number maps to a generation that is part
+// of every key. Emptying takes a generation that was never used and promises the engine that nobody
+// reads the old one (txn_drop_prefix); swapping exchanges two numbers. What changed is written as M
+// entries in the same batch. A generation below FIRST_GENERATION is its database's own from the
+// start, so a new data directory needs no entries.
 //
 //   M 'd' db(8)  -> generation(8)    only for databases that were remapped
 //   M 'e'        -> databases from this one on were never remapped(8)
 //   M 'g'        -> next generation(8)
 //   M 'c'        -> cursors below this were reserved(8)
 //
-// Invariants: two databases never map to one generation; a generation that was written is never handed out again. The mapping
-// of an attempt is a copy that replaces the loop's own after its commit; an attempt that is repeated gets the same generations again, so
-// that it finds what it has fetched.
-// Expiry: a key is alive while now <= expire_ms, as in Redis. Whoever comes across an expired one stages its deletion, unless the engine
-// takes no writes: the reader is not to be failed for a courtesy.
-// Opening asks for single entries and for the engine's counts. It walks no range but where a count says that keys are in the way, for a walk
-// puts all that recovery left in memory in order first.
-// What can fail: reads WAIT or fail as the engine says; a value whose header is none of ours is CORRUPT.
+// Invariants: two databases never map to one generation; a generation that was written is never
+// handed out again. The mapping of an attempt is a copy that replaces the loop's own after its
+// commit; an attempt that is repeated gets the same generations again, so that it finds what it has
+// fetched. Expiry: a key is alive while now <= expire_ms, as in Redis. Whoever comes across an
+// expired one stages its deletion, unless the engine takes no writes: the reader is not to be
+// failed for a courtesy. Opening asks for single entries and for the engine's counts. It walks no
+// range but where a count says that keys are in the way, for a walk puts all that recovery left in
+// memory in order first. What can fail: reads WAIT or fail as the engine says; a value whose header
+// is none of ours is CORRUPT.
 #include "types/keyspace.h"
 
 #include "base/alloc.h"
@@ -27,8 +31,9 @@
 
 enum { KIND_STRING = 'K', KIND_HEAD = 'C', KIND_META = 'M' };
 
-// Cursors are doubles to some clients: below 2^53. A run reserves a block of them before it hands out the first; when that cannot be
-// written (a full disk), it draws from the upper half, which is never reserved.
+// Cursors are doubles to some clients: below 2^53. A run reserves a block of them before it hands
+// out the first; when that cannot be written (a full disk), it draws from the upper half, which is
+// never reserved.
 static const uint64_t CURSOR_BLOCK = 1ull << 32;
 static const uint64_t CURSOR_HALF = 1ull << 52;
 
@@ -49,7 +54,8 @@ struct slice keyspace_build_key(struct keyspace *ks, uint64_t gen, struct slice 
 
 size_t keyspace_counted_prefix(struct slice key)
 {
-    bool counted = key.len >= KEY_PREFIX_LEN && (key.data[0] == KIND_STRING || key.data[0] == KIND_HEAD);
+    bool counted =
+        key.len >= KEY_PREFIX_LEN && (key.data[0] == KIND_STRING || key.data[0] == KIND_HEAD);
     return counted ? KEY_PREFIX_LEN : 0;
 }
 
@@ -87,7 +93,7 @@ uint64_t keyspace_next_cursor(struct keyspace *ks)
     return ks->cursor++;
 }
 
-// --- Opening ------------------------------------------------------------------------------------------------------------------------
+// --- Opening -------------------------------------------------------------------------------------
 
 static size_t meta_key(uint8_t *out, char what, uint64_t db)
 {
@@ -108,8 +114,8 @@ static void stage_meta(struct txn *txn, char what, uint64_t db, uint64_t number)
 }
 
 // Leaves *number as it is where there is no such entry.
-static int read_number(
-    struct engine *engine, struct txn *txn, char what, uint64_t db, uint64_t *number, struct error *err)
+static int read_number(struct engine *engine, struct txn *txn, char what, uint64_t db,
+    uint64_t *number, struct error *err)
 {
     uint8_t key[META_KEY_MAX];
     size_t len = meta_key(key, what, db);
@@ -118,9 +124,11 @@ static int read_number(
     if (status == NOT_FOUND)
         return OK;
     if (status != OK)
-        return error_set(err, status, NULL, 0, 0, "cannot read the databases' mapping: %s", status_text(status));
+        return error_set(
+            err, status, NULL, 0, 0, "cannot read the databases' mapping: %s", status_text(status));
     if (row.value.len != 8)
-        return error_set(err, CORRUPT, NULL, 0, 0, "the databases' mapping has an entry of a wrong size");
+        return error_set(
+            err, CORRUPT, NULL, 0, 0, "the databases' mapping has an entry of a wrong size");
     *number = get_be64(row.value.data);
     return OK;
 }
@@ -148,7 +156,8 @@ static bool holds_keys(struct engine *engine, uint64_t gen, int *status)
         uint8_t lower[KEY_PREFIX_LEN], upper[KEY_PREFIX_LEN];
         put_prefix(lower, kinds[i], gen);
         put_prefix(upper, kinds[i], gen + 1);
-        struct iter_options options = {.lower = slice_of(lower, sizeof lower), .upper = slice_of(upper, sizeof upper)};
+        struct iter_options options = {
+            .lower = slice_of(lower, sizeof lower), .upper = slice_of(upper, sizeof upper)};
         struct iter *it = iter_open(engine, NULL, &options);
         *status = engine_blocking_step(engine, it, ITER_SEEK, options.lower);
         iter_close(it);
@@ -159,7 +168,8 @@ static bool holds_keys(struct engine *engine, uint64_t gen, int *status)
 }
 
 // Whether the engine holds a key below a generation; expired ones count.
-static int generation_in_use(struct engine *engine, struct txn *txn, uint64_t gen, bool *in_use, struct error *err)
+static int generation_in_use(
+    struct engine *engine, struct txn *txn, uint64_t gen, bool *in_use, struct error *err)
 {
     int64_t in_doubt;
     int status = OK;
@@ -167,21 +177,25 @@ static int generation_in_use(struct engine *engine, struct txn *txn, uint64_t ge
     if (*in_use)
         *in_use = holds_keys(engine, gen, &status);
     if (status < 0)
-        return error_set(err, status, NULL, 0, 0, "cannot look for keys of old databases: %s", status_text(status));
+        return error_set(err, status, NULL, 0, 0, "cannot look for keys of old databases: %s",
+            status_text(status));
     return OK;
 }
 
-static int refuse_if_in_use(struct keyspace *ks, struct txn *txn, uint64_t db, uint64_t gen, struct error *err)
+static int refuse_if_in_use(
+    struct keyspace *ks, struct txn *txn, uint64_t db, uint64_t gen, struct error *err)
 {
     bool in_use;
     int status = generation_in_use(ks->engine, txn, gen, &in_use, err);
     if (status == OK && in_use)
-        status = error_set(err, MISUSE, NULL, 0, 0, "there are keys in database %llu, but 'databases' is %d",
-            (unsigned long long)db, ks->databases);
+        status = error_set(err, MISUSE, NULL, 0, 0,
+            "there are keys in database %llu, but 'databases' is %d", (unsigned long long)db,
+            ks->databases);
     return status;
 }
 
-// Installs one M 'd' entry, if there is one, or, for a database beyond the configured number, makes sure that it is empty.
+// Installs one M 'd' entry, if there is one, or, for a database beyond the configured number, makes
+// sure that it is empty.
 static int load_mapping(struct keyspace *ks, struct txn *txn, uint64_t db, struct error *err)
 {
     uint64_t gen = NO_GENERATION;
@@ -204,7 +218,8 @@ static int load_mappings(struct keyspace *ks, struct txn *txn, struct error *err
     return status;
 }
 
-// Generations of databases beyond the configured number, as far as they never were remapped, below which something is counted.
+// Generations of databases beyond the configured number, as far as they never were remapped, below
+// which something is counted.
 struct beyond {
     uint64_t databases;
     uint64_t *gens;
@@ -221,8 +236,9 @@ static void note_beyond(void *arg, struct slice prefix)
     b->gens[b->count++] = gen;
 }
 
-// A database beyond the configured number that was never remapped still has its first generation. Those that were remapped are skipped:
-// their first generation was dropped, or belongs to another database now.
+// A database beyond the configured number that was never remapped still has its first generation.
+// Those that were remapped are skipped: their first generation was dropped, or belongs to another
+// database now.
 static int refuse_unmapped(struct keyspace *ks, struct txn *txn, struct error *err)
 {
     struct beyond beyond = {.databases = (uint64_t)ks->databases};
@@ -252,7 +268,8 @@ static int reserve_cursors(struct keyspace *ks, struct txn *txn, uint64_t reserv
     return OK;
 }
 
-int keyspace_open(struct engine *engine, int databases, uint64_t seed, struct keyspace **out, struct error *err)
+int keyspace_open(
+    struct engine *engine, int databases, uint64_t seed, struct keyspace **out, struct error *err)
 {
     struct keyspace *ks = xcalloc(1, sizeof *ks);
     struct txn *txn = txn_new(engine);
@@ -283,17 +300,22 @@ int keyspace_open(struct engine *engine, int databases, uint64_t seed, struct ke
     return OK;
 }
 
-// --- A view -------------------------------------------------------------------------------------------------------------------------
+// --- A view --------------------------------------------------------------------------------------
 
 static uint64_t generation(const struct keyspace_view *v, int db)
 {
     return v->staged_gens != NULL ? v->staged_gens[db] : v->ks->gens[db];
 }
 
-void keyspace_begin(struct keyspace_view *v, struct keyspace *ks, struct txn *txn, int db, int64_t now_ms)
+void keyspace_begin(
+    struct keyspace_view *v, struct keyspace *ks, struct txn *txn, int db, int64_t now_ms)
 {
-    *v = (struct keyspace_view){
-        .ks = ks, .txn = txn, .now_ms = now_ms, .db = db, .gen = ks->gens[db], .next_gen = ks->next_gen};
+    *v = (struct keyspace_view){.ks = ks,
+        .txn = txn,
+        .now_ms = now_ms,
+        .db = db,
+        .gen = ks->gens[db],
+        .next_gen = ks->next_gen};
 }
 
 void keyspace_installed(struct keyspace_view *v)
@@ -362,7 +384,8 @@ void keyspace_put(struct keyspace_view *v, struct slice key, const struct value 
         buf_append_slice(&v->ks->copy, bytes);
         bytes = buf_slice(&v->ks->copy);
     }
-    txn_put(v->txn, keyspace_build_key(v->ks, v->gen, key), slice_of(&header, 1), bytes, value->expire_ms);
+    txn_put(v->txn, keyspace_build_key(v->ks, v->gen, key), slice_of(&header, 1), bytes,
+        value->expire_ms);
     if (value->staged)
         buf_shrink(&v->ks->copy, COPY_KEPT);
 }
@@ -373,20 +396,22 @@ void keyspace_delete(struct keyspace_view *v, struct slice key, const struct val
     txn_delete(v->txn, keyspace_build_key(v->ks, v->gen, key));
 }
 
-void keyspace_expire(struct keyspace_view *v, struct slice key, const struct value *found, int64_t expire_ms)
+void keyspace_expire(
+    struct keyspace_view *v, struct slice key, const struct value *found, int64_t expire_ms)
 {
     struct value changed = *found;
     changed.expire_ms = expire_ms;
     keyspace_put(v, key, &changed);
 }
 
-void keyspace_rename(struct keyspace_view *v, struct slice from, struct slice to, const struct value *found)
+void keyspace_rename(
+    struct keyspace_view *v, struct slice from, struct slice to, const struct value *found)
 {
     keyspace_put(v, to, found);
     txn_delete(v->txn, keyspace_build_key(v->ks, v->gen, from));
 }
 
-// --- Databases as a whole -----------------------------------------------------------------------------------------------------------
+// --- Databases as a whole ------------------------------------------------------------------------
 
 int64_t keyspace_count(struct keyspace_view *v, int db, int64_t *in_doubt)
 {
@@ -406,7 +431,8 @@ static void map(struct keyspace_view *v, int db, uint64_t gen)
     }
     v->staged_gens[db] = gen;
     stage_meta(v->txn, 'd', (uint64_t)db, gen);
-    if ((uint64_t)db >= ks->mapped_end) // right even if the attempt is given up: the end is only a bound
+    // right even if the attempt is given up: the end is only a bound
+    if ((uint64_t)db >= ks->mapped_end)
         ks->mapped_end = (uint64_t)db + 1;
     stage_meta(v->txn, 'e', 0, ks->mapped_end);
     if (db == v->db)
@@ -443,7 +469,8 @@ struct slice keyspace_engine_key(struct keyspace *ks, int db, struct slice key)
     return keyspace_build_key(ks, ks->gens[db], key);
 }
 
-bool keyspace_user_key(const struct keyspace_view *v, bool after, struct slice engine_key, int *db, struct slice *key)
+bool keyspace_user_key(
+    const struct keyspace_view *v, bool after, struct slice engine_key, int *db, struct slice *key)
 {
     if (engine_key.len < KEY_PREFIX_LEN || engine_key.data[0] != KIND_STRING)
         return false;

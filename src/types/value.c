@@ -1,8 +1,10 @@
 // value: the header of what stands behind a key, and what OBJECT ENCODING says of it.
 //
-// Redis chooses a string's encoding when the command runs: a plain SET tries int, then embstr up to 44 bytes; APPEND and SETRANGE change
-// bytes in place and leave raw; INCRBYFLOAT stores text. The bytes are the same in all cases, so the header remembers only which of the
-// three ways it was, and the name is worked out when somebody asks. A header that is none of ours is damage: value_decode says so.
+// Redis chooses a string's encoding when the command runs: a plain SET tries int, then embstr up to
+// 44 bytes; APPEND and SETRANGE change bytes in place and leave raw; INCRBYFLOAT stores text. The
+// bytes are the same in all cases, so the header remembers only which of the three ways it was, and
+// the name is worked out when somebody asks. A header that is none of ours is damage: value_decode
+// says so.
 #include "types/value.h"
 
 enum { INTEGER_TEXT_MAX = 20, EMBSTR_MAX = 44 };

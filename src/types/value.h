@@ -1,5 +1,6 @@
-// value: what stands behind a key: one header byte, then the type's bytes. The header is the type in the low four bits and, in the high
-// four, what a string must remember of how it was made for OBJECT ENCODING to answer as Redis does.
+// value: what stands behind a key: one header byte, then the type's bytes. The header is the type
+// in the low four bits and, in the high four, what a string must remember of how it was made for
+// OBJECT ENCODING to answer as Redis does.
 #ifndef VARVE_TYPES_VALUE_H
 #define VARVE_TYPES_VALUE_H
 

@@ -1,14 +1,17 @@
 // walk: the keys of one database in order, for SCAN, KEYS and RANDOMKEY.
 //
-// A walk is an engine iterator between two bounds: the first possible key (the literal prefix of a pattern, or the place where a
-// cursor stands) and the first key behind the prefix. So a walk over `user:1*` touches what it returns and nothing else. Expired keys
-// are handed out marked, because whoever walks must be able to bound its work by what was looked at, not by what was found.
-// A view is one attempt's: only the kind K is walked; collections will be merged in here, each key at most once either way.
+// A walk is an engine iterator between two bounds: the first possible key (the literal prefix of a
+// pattern, or the place where a cursor stands) and the first key behind the prefix. So a walk over
+// `user:1*` touches what it returns and nothing else. Expired keys are handed out marked, because
+// whoever walks must be able to bound its work by what was looked at, not by what was found. A view
+// is one attempt's: only the kind K is walked; collections will be merged in here, each key at most
+// once either way.
 #include "base/alloc.h"
 #include "base/ensure.h"
 #include "types/keyspace_impl.h"
 
-// The first key behind all that begin with prefix: the last byte that can be raised is raised. A generation is never all 0xff.
+// The first key behind all that begin with prefix: the last byte that can be raised is raised. A
+// generation is never all 0xff.
 static size_t prefix_end(uint8_t *prefix, size_t len)
 {
     while (len > 0 && prefix[len - 1] == 0xff)
@@ -18,20 +21,23 @@ static size_t prefix_end(uint8_t *prefix, size_t len)
     return len;
 }
 
-static void open_bounded(struct walk *w, struct keyspace *ks, struct txn *txn, struct snapshot *snapshot, uint64_t gen,
-    struct slice prefix, struct slice from)
+static void open_bounded(struct walk *w, struct keyspace *ks, struct txn *txn,
+    struct snapshot *snapshot, uint64_t gen, struct slice prefix, struct slice from)
 {
-    struct slice start = keyspace_build_key(ks, gen, slice_compare(from, prefix) > 0 ? from : prefix);
+    struct slice start =
+        keyspace_build_key(ks, gen, slice_compare(from, prefix) > 0 ? from : prefix);
     w->from_len = start.len;
-    w->from = xmalloc(start.len > KEY_PREFIX_LEN + prefix.len ? start.len : KEY_PREFIX_LEN + prefix.len);
+    w->from =
+        xmalloc(start.len > KEY_PREFIX_LEN + prefix.len ? start.len : KEY_PREFIX_LEN + prefix.len);
     memcpy(w->from, start.data, start.len);
     size_t upper_len = prefix_end(ks->scratch, keyspace_build_key(ks, gen, prefix).len);
     if (slice_compare(slice_of(w->from, w->from_len), slice_of(ks->scratch, upper_len)) > 0) {
         w->from_len = upper_len; // a place behind the prefix: nothing is left
         memcpy(w->from, ks->scratch, upper_len);
     }
-    struct iter_options options = {
-        .lower = slice_of(w->from, w->from_len), .upper = slice_of(ks->scratch, upper_len), .snapshot = snapshot};
+    struct iter_options options = {.lower = slice_of(w->from, w->from_len),
+        .upper = slice_of(ks->scratch, upper_len),
+        .snapshot = snapshot};
     w->it = iter_open(ks->engine, txn, &options);
     w->started = false;
 }
@@ -42,8 +48,8 @@ void walk_open(struct walk *w, struct keyspace_view *v, struct slice prefix, str
     open_bounded(w, v->ks, v->txn, NULL, v->gen, prefix, from);
 }
 
-void walk_open_snapshot(
-    struct walk *w, struct keyspace *ks, struct snapshot *snapshot, int db, int64_t now_ms, struct slice prefix)
+void walk_open_snapshot(struct walk *w, struct keyspace *ks, struct snapshot *snapshot, int db,
+    int64_t now_ms, struct slice prefix)
 {
     w->now_ms = now_ms;
     open_bounded(w, ks, NULL, snapshot, ks->gens[db], prefix, prefix);
@@ -78,7 +84,8 @@ int walk_next(struct walk *w, struct walk_key *out)
     return current(w, status, out);
 }
 
-// The engine's key for a key of the walk, on the heap: positioning may be repeated after the scratch space was used.
+// The engine's key for a key of the walk, on the heap: positioning may be repeated after the
+// scratch space was used.
 static struct slice engine_key(const struct walk *w, struct slice key)
 {
     uint8_t *target = xmalloc(KEY_PREFIX_LEN + key.len);

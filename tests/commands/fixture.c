@@ -112,10 +112,10 @@ void fixture_execute(struct fixture *f, struct session *s, const struct slice *a
     for (f->attempts = 0; status == WAIT; f->attempts++) {
         size_t before = f->reply.len;
         txn_begin(f->txn);
-        status =
-            commands_execute(f->commands, s, f->txn, argv, argc, f->now_ms, seed, f->attempts == 0, &reply, &stream);
-        ENSURE(
-            status == OK || (status == WAIT && f->reply.len == before && stream == NULL && f->attempts < ATTEMPTS_MAX));
+        status = commands_execute(
+            f->commands, s, f->txn, argv, argc, f->now_ms, seed, f->attempts == 0, &reply, &stream);
+        ENSURE(status == OK || (status == WAIT && f->reply.len == before && stream == NULL &&
+                                   f->attempts < ATTEMPTS_MAX));
     }
     txn_reset(f->txn);
     if (stream != NULL)

@@ -28,9 +28,11 @@ void fixture_open(struct fixture *f);
 void fixture_close(struct fixture *f);
 // Closes commands and keyspace and opens them again over the same engine: a restart.
 void fixture_restart(struct fixture *f);
-// Runs one command to its end, through all its waits and a stream, and appends the reply to f->reply.
+// Runs one command to its end, through all its waits and a stream, and appends the reply to
+// f->reply.
 void fixture_execute(struct fixture *f, struct session *s, const struct slice *argv, int argc);
-// Words are separated by spaces; "..." holds a word with spaces. Returns the whole reply, valid until the next call.
+// Words are separated by spaces; "..." holds a word with spaces. Returns the whole reply, valid
+// until the next call.
 const char *run_as(struct fixture *f, struct session *s, const char *line);
 const char *run(struct fixture *f, const char *line);
 

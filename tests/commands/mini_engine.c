@@ -1,6 +1,6 @@
-// mini_engine: rows are sorted and owned one by one; a txn is a list of operations that are looked through from the newest, and applied in
-// order by the commit; an iterator copies what lies between its bounds when it is opened. All of it is quadratic and plain, so that it is
-// obviously right.
+// mini_engine: rows are sorted and owned one by one; a txn is a list of operations that are looked
+// through from the newest, and applied in order by the commit; an iterator copies what lies between
+// its bounds when it is opened. All of it is quadratic and plain, so that it is obviously right.
 #include "mini_engine.h"
 
 #include "base/alloc.h"
@@ -52,7 +52,7 @@ struct iter {
     void (*ready_cb)(struct iter *it, void *arg);
 };
 
-// --- Rows ---------------------------------------------------------------------------------------------------------------------------
+// --- Rows ----------------------------------------------------------------------------------------
 
 static void row_release(struct mini_row *r)
 {
@@ -94,7 +94,8 @@ static void rows_remove(struct rows *rows, size_t i)
     rows->count--;
 }
 
-static void rows_put(struct rows *rows, struct slice key, struct slice value, int64_t expire_ms, uint64_t seq)
+static void rows_put(
+    struct rows *rows, struct slice key, struct slice value, int64_t expire_ms, uint64_t seq)
 {
     size_t i = lower_bound(rows, key);
     if (is_at(rows, i, key))
@@ -113,8 +114,8 @@ static void rows_put(struct rows *rows, struct slice key, struct slice value, in
 static void rows_copy(struct rows *to, const struct rows *from)
 {
     for (size_t i = 0; i < from->count; i++)
-        rows_put(
-            to, buf_slice(&from->at[i].key), buf_slice(&from->at[i].value), from->at[i].expire_ms, from->at[i].seq);
+        rows_put(to, buf_slice(&from->at[i].key), buf_slice(&from->at[i].value),
+            from->at[i].expire_ms, from->at[i].seq);
 }
 
 static void rows_apply(struct rows *rows, const struct op *op, uint64_t seq)
@@ -136,7 +137,7 @@ static void rows_apply(struct rows *rows, const struct op *op, uint64_t seq)
     }
 }
 
-// --- The engine ---------------------------------------------------------------------------------------------------------------------
+// --- The engine ----------------------------------------------------------------------------------
 
 struct engine *mini_new(void)
 {
@@ -193,7 +194,9 @@ static bool misses(struct engine *e, struct slice key)
 
 int engine_write_status(const struct engine *e, struct error *err)
 {
-    return e->commit_status == OK ? OK : error_set(err, e->commit_status, NULL, 0, 0, "the test says so");
+    return e->commit_status == OK
+               ? OK
+               : error_set(err, e->commit_status, NULL, 0, 0, "the test says so");
 }
 
 void engine_prefetch(struct engine *e, struct slice key)
@@ -216,7 +219,7 @@ void engine_get_stats(const struct engine *e, struct engine_stats *out)
     *out = (struct engine_stats){.last_seq = e->seq, .durable_seq = e->seq};
 }
 
-// --- Transactions -------------------------------------------------------------------------------------------------------------------
+// --- Transactions --------------------------------------------------------------------------------
 
 struct txn *txn_new(struct engine *e)
 {
@@ -249,7 +252,8 @@ void txn_free(struct txn *t)
     free(t);
 }
 
-static void stage(struct txn *t, int kind, struct slice key, struct slice value, struct slice value2, int64_t expire_ms)
+static void stage(struct txn *t, int kind, struct slice key, struct slice value,
+    struct slice value2, int64_t expire_ms)
 {
     if (t->count == t->cap) {
         t->cap = t->cap == 0 ? 8 : t->cap * 2;
@@ -262,7 +266,8 @@ static void stage(struct txn *t, int kind, struct slice key, struct slice value,
     buf_append_slice(&op->row.value, value2);
 }
 
-void txn_put(struct txn *t, struct slice key, struct slice value, struct slice value2, int64_t expire_ms)
+void txn_put(
+    struct txn *t, struct slice key, struct slice value, struct slice value2, int64_t expire_ms)
 {
     stage(t, RECORD_PUT, key, value, value2, expire_ms);
 }
@@ -345,7 +350,8 @@ void txn_count(struct txn *t, struct slice prefix, int64_t *count, int64_t *in_d
     rows_release(&all);
 }
 
-void engine_each_count(const struct engine *e, void (*visit)(void *arg, struct slice prefix), void *arg)
+void engine_each_count(
+    const struct engine *e, void (*visit)(void *arg, struct slice prefix), void *arg)
 {
     enum { PREFIX_LEN = 9 };
     for (size_t i = 0; i < e->rows.count; i++) {
@@ -380,7 +386,7 @@ int engine_blocking_commit(struct engine *e, struct txn *t)
     return txn_commit(t);
 }
 
-// --- Iterators ----------------------------------------------------------------------------------------------------------------------
+// --- Iterators -----------------------------------------------------------------------------------
 
 struct snapshot *snapshot_new(struct engine *e)
 {
@@ -408,7 +414,8 @@ struct iter *iter_open(struct engine *e, struct txn *t, const struct iter_option
         rows_copy(&it->rows, o->snapshot != NULL ? &o->snapshot->rows : &e->rows);
     for (size_t i = it->rows.count; i-- > 0;) {
         struct slice key = buf_slice(&it->rows.at[i].key);
-        if (slice_compare(key, o->lower) < 0 || (o->upper.len > 0 && slice_compare(key, o->upper) >= 0))
+        if (slice_compare(key, o->lower) < 0 ||
+            (o->upper.len > 0 && slice_compare(key, o->upper) >= 0))
             rows_remove(&it->rows, i);
     }
     return it;

@@ -1,6 +1,7 @@
-// mini_engine: engine.h over a sorted array, for testing what stands on the engine. Everything is in memory and nothing is durable; but reads
-// can be made to miss (`cold`): then the first look at every key in a command says WAIT, as a cold block would, and the attempt must be
-// given up. So each command can be run with all its waits in all their places, and must end as it does without.
+// mini_engine: engine.h over a sorted array, for testing what stands on the engine. Everything is
+// in memory and nothing is durable; but reads can be made to miss (`cold`): then the first look at
+// every key in a command says WAIT, as a cold block would, and the attempt must be given up. So
+// each command can be run with all its waits in all their places, and must end as it does without.
 #ifndef VARVE_TESTS_COMMANDS_MINI_ENGINE_H
 #define VARVE_TESTS_COMMANDS_MINI_ENGINE_H
 

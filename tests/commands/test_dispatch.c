@@ -25,7 +25,8 @@ Test(dispatch, unknown_commands_are_told_in_redis_words)
     EXPECT("OBJECT foo", "-ERR unknown subcommand 'foo'. Try OBJECT HELP.\r\n");
     EXPECT("object", "-ERR wrong number of arguments for 'object' command\r\n");
     EXPECT("OBJECT FREQ", "-ERR wrong number of arguments for 'object|freq' command\r\n");
-    EXPECT("EXEC x", "-EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command\r\n");
+    EXPECT("EXEC x", "-EXECABORT Transaction discarded because of: wrong number of arguments for "
+                     "'exec' command\r\n");
 }
 
 Test(dispatch, passwords)
@@ -35,10 +36,10 @@ Test(dispatch, passwords)
     session_init(f.commands, &s, 2);
     cr_assert_str_eq(run_as(&f, &s, "GET a"), "-NOAUTH Authentication required.\r\n");
     cr_assert_eq(strncmp(run_as(&f, &s, "HELLO 3"), "-NOAUTH HELLO", 13), 0);
-    cr_assert_str_eq(
-        run_as(&f, &s, "AUTH wrong"), "-WRONGPASS invalid username-password pair or user is disabled.\r\n");
-    cr_assert_str_eq(
-        run_as(&f, &s, "AUTH secre"), "-WRONGPASS invalid username-password pair or user is disabled.\r\n");
+    cr_assert_str_eq(run_as(&f, &s, "AUTH wrong"),
+        "-WRONGPASS invalid username-password pair or user is disabled.\r\n");
+    cr_assert_str_eq(run_as(&f, &s, "AUTH secre"),
+        "-WRONGPASS invalid username-password pair or user is disabled.\r\n");
     cr_assert_str_eq(run_as(&f, &s, "AUTH default secret"), "+OK\r\n");
     cr_assert_str_eq(run_as(&f, &s, "GET a"), "$-1\r\n");
     cr_assert_eq(run_as(&f, &s, "HELLO 3")[0], '%');
@@ -113,13 +114,14 @@ Test(dispatch, statistics_count_what_happened_once)
 }
 
 // A script of commands whose every answer shows what the ones before did.
-static const char *const script[] = {"MSET a 1 b 2 c 3 user:1 x user:2 y", "GET a", "SET a 5 XX GET", "MGET a b nope c",
-    "DEL a nope b", "MSETNX a 1 z 2", "APPEND a 7", "SETRANGE c 2 zz", "INCRBY z 40", "INCRBYFLOAT z 0.5", "GETDEL z",
-    "EXPIRE c 100", "TTL c", "RENAME c d", "RENAMENX d a", "COPY d e", "COPY d e DB 1 REPLACE", "MOVE e 2",
-    "EXISTS a b c d e", "OBJECT ENCODING d", "SCAN 0 MATCH user:* COUNT 1", "SCAN 0 COUNT 100", "KEYS *", "RANDOMKEY",
-    "DBSIZE", "WATCH a d", "MULTI", "SELECT 1", "GET e", "SWAPDB 0 1", "DBSIZE", "FLUSHDB", "SET a 9", "SELECT 0",
-    "INCR a", "GET a", "EXEC", "DBSIZE", "SELECT 2", "GET e", "GETEX e PERSIST", "PERSIST e", "TYPE e", "FLUSHALL",
-    "DBSIZE"};
+static const char *const script[] = {"MSET a 1 b 2 c 3 user:1 x user:2 y", "GET a",
+    "SET a 5 XX GET", "MGET a b nope c", "DEL a nope b", "MSETNX a 1 z 2", "APPEND a 7",
+    "SETRANGE c 2 zz", "INCRBY z 40", "INCRBYFLOAT z 0.5", "GETDEL z", "EXPIRE c 100", "TTL c",
+    "RENAME c d", "RENAMENX d a", "COPY d e", "COPY d e DB 1 REPLACE", "MOVE e 2",
+    "EXISTS a b c d e", "OBJECT ENCODING d", "SCAN 0 MATCH user:* COUNT 1", "SCAN 0 COUNT 100",
+    "KEYS *", "RANDOMKEY", "DBSIZE", "WATCH a d", "MULTI", "SELECT 1", "GET e", "SWAPDB 0 1",
+    "DBSIZE", "FLUSHDB", "SET a 9", "SELECT 0", "INCR a", "GET a", "EXEC", "DBSIZE", "SELECT 2",
+    "GET e", "GETEX e PERSIST", "PERSIST e", "TYPE e", "FLUSHALL", "DBSIZE"};
 
 Test(dispatch, waits_anywhere_change_no_answer)
 {

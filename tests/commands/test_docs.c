@@ -49,7 +49,8 @@ Test(docs, every_row_is_well_formed)
     }
 }
 
-// Each command, with as few arguments as it takes, gives the same answer whether or not its reads wait.
+// Each command, with as few arguments as it takes, gives the same answer whether or not its reads
+// wait.
 Test(docs, every_command_answers_and_may_wait)
 {
     static char names[NAMES_MAX][64];
@@ -66,8 +67,8 @@ Test(docs, every_command_answers_and_may_wait)
         for (const struct command *sub = row->subcommands; bar != NULL && sub->name != NULL; sub++)
             if (strcmp(sub->name, bar + 1) == 0)
                 row = sub;
-        size_t len =
-            (size_t)snprintf(line, sizeof line, bar != NULL ? "%s %s" : "%s", names[i], bar != NULL ? bar + 1 : "");
+        size_t len = (size_t)snprintf(
+            line, sizeof line, bar != NULL ? "%s %s" : "%s", names[i], bar != NULL ? bar + 1 : "");
         for (int arg = bar != NULL ? 2 : 1; arg < abs(row->arity); arg++)
             len += (size_t)snprintf(line + len, sizeof line - len, " 1");
         snprintf(reply, sizeof reply, "%s", run(&f, line));
@@ -79,21 +80,22 @@ Test(docs, every_command_answers_and_may_wait)
 
 Test(docs, info_derives_from_the_row)
 {
-    EXPECT("COMMAND INFO get nosuch", "*2\r\n*10\r\n$3\r\nget\r\n:2\r\n*2\r\n+readonly\r\n+fast\r\n:1\r\n:1\r\n:1\r\n*"
-                                      "3\r\n+@read\r\n+@string\r\n+@fast\r\n*0\r\n"
-                                      "*1\r\n*6\r\n$5\r\nflags\r\n*2\r\n+RO\r\n+access\r\n$12\r\nbegin_search\r\n*"
-                                      "4\r\n$4\r\ntype\r\n$5\r\nindex\r\n$4\r\nspec\r\n"
-                                      "*2\r\n$5\r\nindex\r\n:1\r\n$9\r\nfind_keys\r\n*4\r\n$4\r\ntype\r\n$"
-                                      "5\r\nrange\r\n$4\r\nspec\r\n*6\r\n$7\r\nlastkey\r\n:0\r\n"
-                                      "$7\r\nkeystep\r\n:1\r\n$5\r\nlimit\r\n:0\r\n*0\r\n$-1\r\n");
+    EXPECT("COMMAND INFO get nosuch",
+        "*2\r\n*10\r\n$3\r\nget\r\n:2\r\n*2\r\n+readonly\r\n+fast\r\n:1\r\n:1\r\n:1\r\n*"
+        "3\r\n+@read\r\n+@string\r\n+@fast\r\n*0\r\n"
+        "*1\r\n*6\r\n$5\r\nflags\r\n*2\r\n+RO\r\n+access\r\n$12\r\nbegin_search\r\n*"
+        "4\r\n$4\r\ntype\r\n$5\r\nindex\r\n$4\r\nspec\r\n"
+        "*2\r\n$5\r\nindex\r\n:1\r\n$9\r\nfind_keys\r\n*4\r\n$4\r\ntype\r\n$"
+        "5\r\nrange\r\n$4\r\nspec\r\n*6\r\n$7\r\nlastkey\r\n:0\r\n"
+        "$7\r\nkeystep\r\n:1\r\n$5\r\nlimit\r\n:0\r\n*0\r\n$-1\r\n");
 }
 
 Test(docs, arguments_derive_from_their_language)
 {
     const char *reply = run(&f, "COMMAND DOCS copy");
-    cr_assert_not_null(strstr(reply,
-        "$4\r\nname\r\n$14\r\ndestination-db\r\n$4\r\ntype\r\n$7\r\ninteger\r\n$5\r\ntoken\r\n$2\r\nDB\r\n"
-        "$5\r\nflags\r\n*1\r\n+optional\r\n"));
+    cr_assert_not_null(strstr(reply, "$4\r\nname\r\n$14\r\ndestination-db\r\n$4\r\ntype\r\n$"
+                                     "7\r\ninteger\r\n$5\r\ntoken\r\n$2\r\nDB\r\n"
+                                     "$5\r\nflags\r\n*1\r\n+optional\r\n"));
     cr_assert_not_null(strstr(run(&f, "COMMAND DOCS getset"), "+deprecated\r\n"));
 }
 
@@ -124,7 +126,8 @@ Test(docs, malformed_texts_are_found)
         .group = "g",
         .summary = "s"};
     cr_assert_null(docs_check(&row));
-    static const char *const bad[] = {"a", "a:", "a:q", "a:s!", "a:s(b:s)", "a:o", "a:o(b:s", "a:k#0"};
+    static const char *const bad[] = {
+        "a", "a:", "a:q", "a:s!", "a:s(b:s)", "a:o", "a:o(b:s", "a:k#0"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         row.arguments = bad[i];
         cr_assert_not_null(docs_check(&row), "%s", bad[i]);

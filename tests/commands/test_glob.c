@@ -7,14 +7,15 @@ Test(glob, patterns_match_as_redis_matches)
     static const struct {
         const char *pattern, *text;
         bool match;
-    } cases[] = {{"*", "anything", true}, {"a*", "abc", true}, {"a*", "bc", false}, {"a?c", "abc", true},
-        {"a?c", "ac", false}, {"[a-c]x", "bx", true}, {"[c-a]x", "bx", true}, {"[^a]x", "bx", true},
-        {"[^a]x", "ax", false}, {"\\*", "*", true}, {"\\*", "x", false}, {"[\\]]", "]", true}, {"[abc", "c", true},
-        {"a\\", "a\\", true}, {"*b*b*", "abcb", true}, {"*b*b*", "abc", false}, {"", "", true}, {"", "a", false},
-        {"a**", "a", true}, {"**", "", false}, {"?", "", false}};
+    } cases[] = {{"*", "anything", true}, {"a*", "abc", true}, {"a*", "bc", false},
+        {"a?c", "abc", true}, {"a?c", "ac", false}, {"[a-c]x", "bx", true}, {"[c-a]x", "bx", true},
+        {"[^a]x", "bx", true}, {"[^a]x", "ax", false}, {"\\*", "*", true}, {"\\*", "x", false},
+        {"[\\]]", "]", true}, {"[abc", "c", true}, {"a\\", "a\\", true}, {"*b*b*", "abcb", true},
+        {"*b*b*", "abc", false}, {"", "", true}, {"", "a", false}, {"a**", "a", true},
+        {"**", "", false}, {"?", "", false}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        cr_assert_eq(glob_match(slice_cstr(cases[i].pattern), slice_cstr(cases[i].text), false), cases[i].match,
-            "%s %s", cases[i].pattern, cases[i].text);
+        cr_assert_eq(glob_match(slice_cstr(cases[i].pattern), slice_cstr(cases[i].text), false),
+            cases[i].match, "%s %s", cases[i].pattern, cases[i].text);
     cr_assert(glob_match(slice_cstr("G[A-C]T*"), slice_cstr("gbtx"), true));
 }
 

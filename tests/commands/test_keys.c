@@ -102,7 +102,8 @@ Test(keys, expiry_conditions)
     EXPECT("EXPIRE a 50 GT", ":0\r\n");
     EXPECT("PEXPIRE a 200000 GT XX", ":1\r\n");
     EXPECT("TTL a", ":200\r\n");
-    EXPECT("EXPIRE a 1 NX XX", "-ERR NX and XX, GT or LT options at the same time are not compatible\r\n");
+    EXPECT("EXPIRE a 1 NX XX",
+        "-ERR NX and XX, GT or LT options at the same time are not compatible\r\n");
     EXPECT("EXPIRE a 1 XYZ", "-ERR Unsupported option XYZ\r\n");
     EXPECT("EXPIRE a 9223372036854775807", "-ERR invalid expire time in 'expire' command\r\n");
     EXPECT("EXPIREAT a 1800000000", ":1\r\n");
@@ -118,7 +119,8 @@ Test(keys, the_cycle_removes_what_has_expired)
     run(&f, "SET a 1 PX 5");
     run(&f, "SET b 1 PX 500");
     f.now_ms += 5;
-    cr_assert_eq(commands_expire_cycle(f.commands, f.now_ms, 10), 0, "alive to the last millisecond");
+    cr_assert_eq(
+        commands_expire_cycle(f.commands, f.now_ms, 10), 0, "alive to the last millisecond");
     f.now_ms += 1;
     cr_assert_eq(commands_expire_cycle(f.commands, f.now_ms, 10), 1);
     EXPECT("DBSIZE", ":1\r\n");

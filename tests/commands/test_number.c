@@ -4,9 +4,11 @@
 
 Test(number, integers_have_one_spelling)
 {
-    static const char *const good[] = {"0", "7", "-1", "9223372036854775807", "-9223372036854775808"};
-    static const char *const bad[] = {"", "-", "-0", "007", "+1", " 1", "1 ", "1.0", "9223372036854775808",
-        "-9223372036854775809", "99999999999999999999", "123456789012345678901"};
+    static const char *const good[] = {
+        "0", "7", "-1", "9223372036854775807", "-9223372036854775808"};
+    static const char *const bad[] = {"", "-", "-0", "007", "+1", " 1", "1 ", "1.0",
+        "9223372036854775808", "-9223372036854775809", "99999999999999999999",
+        "123456789012345678901"};
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         int64_t v;
         char text[24];
@@ -23,8 +25,8 @@ Test(number, decimals_print_without_trailing_zeros)
 {
     static const struct {
         const char *in, *out;
-    } cases[] = {{"3.0", "3"}, {"0.1", "0.1"}, {"-0", "0"}, {"1e3", "1000"}, {"5.0e-5", "0.00005"}, {"0x10", "16"},
-        {"-1.25", "-1.25"}};
+    } cases[] = {{"3.0", "3"}, {"0.1", "0.1"}, {"-0", "0"}, {"1e3", "1000"}, {"5.0e-5", "0.00005"},
+        {"0x10", "16"}, {"-1.25", "-1.25"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         long double v;
         char text[NUMBER_TEXT_MAX];

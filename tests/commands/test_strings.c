@@ -68,7 +68,8 @@ Test(strings, ranges_are_cut_as_redis_cuts_them)
     EXPECT("SETRANGE k 6 x", ":7\r\n");
     EXPECT("STRLEN k", ":7\r\n");
     EXPECT("SETRANGE k -1 x", "-ERR offset is out of range\r\n");
-    EXPECT("SETRANGE k 536870912 x", "-ERR string exceeds maximum allowed size (proto-max-bulk-len)\r\n");
+    EXPECT("SETRANGE k 536870912 x",
+        "-ERR string exceeds maximum allowed size (proto-max-bulk-len)\r\n");
     EXPECT("APPEND k yz", ":9\r\n");
 }
 

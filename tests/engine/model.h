@@ -1,5 +1,6 @@
-// What the tests of the read side compare with: a sorted array of entries, random ones, and a cursor over them that can be told to answer WAIT
-// at random. Header only: every test is an executable of its own.
+// What the tests of the read side compare with: a sorted array of entries, random ones, and a
+// cursor over them that can be told to answer WAIT at random. Header only: every test is an
+// executable of its own.
 #ifndef VARVE_TESTS_ENGINE_MODEL_H
 #define VARVE_TESTS_ENGINE_MODEL_H
 
@@ -39,7 +40,8 @@ static inline int model_compare(const void *a, const void *b)
     return entry_order(x->key, x->seq, y->key, y->seq);
 }
 
-// Keys from a small alphabet with long shared prefixes, so that neighbours, prefixes of each other and many versions are common.
+// Keys from a small alphabet with long shared prefixes, so that neighbours, prefixes of each other
+// and many versions are common.
 static inline struct slice model_key(struct random *r, size_t max_len, size_t distinct)
 {
     size_t len = random_below(r, 4) == 0 ? random_below(r, max_len + 1) : random_below(r, 12);
@@ -51,24 +53,28 @@ static inline struct slice model_key(struct random *r, size_t max_len, size_t di
 
 static inline void model_fill_value(struct random *r, struct entry *e, size_t max_value)
 {
-    static const uint8_t flags[] = {0, RECORD_FRESH, RECORD_IN_DOUBT, RECORD_EXPIRES, RECORD_EXPIRES | RECORD_FRESH};
+    static const uint8_t flags[] = {
+        0, RECORD_FRESH, RECORD_IN_DOUBT, RECORD_EXPIRES, RECORD_EXPIRES | RECORD_FRESH};
     bool put = random_below(r, 5) != 0;
     e->tag = (uint8_t)((put ? RECORD_PUT : RECORD_DELETE) | flags[random_below(r, put ? 5 : 3)]);
     e->expire_ms = e->tag & RECORD_EXPIRES ? 1 + (int64_t)random_below(r, 1ull << 42) : 0;
-    size_t len = !put || random_below(r, 4) == 0 ? 0 : random_below(r, random_below(r, 20) == 0 ? max_value + 1 : 60);
+    size_t len = !put || random_below(r, 4) == 0
+                     ? 0
+                     : random_below(r, random_below(r, 20) == 0 ? max_value + 1 : 60);
     uint8_t *value = xmalloc(len + 1);
     for (size_t i = 0; i < len; i++)
         value[i] = (uint8_t)random_below(r, i % 2 ? 256 : 4);
     e->value = slice_of(value, len);
 }
 
-static inline struct model model_random(struct random *r, size_t count, size_t max_key, size_t max_value)
+static inline struct model model_random(
+    struct random *r, size_t count, size_t max_key, size_t max_value)
 {
     struct model m = {xcalloc(count + 1, sizeof(struct entry)), 0};
     for (size_t i = 0; i < count; i++) {
         struct entry *e = &m.entries[m.count++];
-        e->key =
-            i > 0 && random_below(r, 3) == 0 ? model_copy(m.entries[random_below(r, i)].key) : model_key(r, max_key, 4);
+        e->key = i > 0 && random_below(r, 3) == 0 ? model_copy(m.entries[random_below(r, i)].key)
+                                                  : model_key(r, max_key, 4);
         e->seq = (i + 1) << random_below(r, 20); // distinct below, thinned out
         model_fill_value(r, e, max_value);
     }
@@ -101,7 +107,7 @@ static inline bool entry_same(const struct entry *a, const struct entry *b)
            a->expire_ms == b->expire_ms && a->tag == b->tag;
 }
 
-// --- A cursor over it ---------------------------------------------------------------------------------------------------------------
+// --- A cursor over it ----------------------------------------------------------------------------
 
 struct model_cursor {
     struct cursor base;
@@ -131,7 +137,8 @@ static inline int model_cursor_seek(struct cursor *c, struct slice key, uint64_t
 
 static inline int model_cursor_seek_before(struct cursor *c, struct slice key)
 {
-    return model_cursor_go(c, model_find(((struct model_cursor *)(void *)c)->model, key, SEQ_MAX) - 1);
+    return model_cursor_go(
+        c, model_find(((struct model_cursor *)(void *)c)->model, key, SEQ_MAX) - 1);
 }
 
 static inline int model_cursor_seek_last(struct cursor *c)
@@ -171,7 +178,7 @@ static inline struct cursor *model_cursor_new(const struct model *model, struct 
     return &c->base;
 }
 
-// --- Comparing a cursor with the model ------------------------------------------------------------------------------------------------
+// --- Comparing a cursor with the model -----------------------------------------------------------
 
 struct model_walk {
     struct cursor *cursor;
@@ -182,15 +189,15 @@ struct model_walk {
     int waits;
 };
 
-#define MODEL_REPEAT(walk, call)                                                                                       \
-    ({                                                                                                                 \
-        int status_;                                                                                                   \
-        while ((status_ = (call)) == WAIT) {                                                                           \
-            cr_assert_lt((walk)->waits++, 10000000);                                                                   \
-            if ((walk)->on_wait != NULL)                                                                               \
-                (walk)->on_wait((walk)->arg);                                                                          \
-        }                                                                                                              \
-        status_;                                                                                                       \
+#define MODEL_REPEAT(walk, call)                                                                   \
+    ({                                                                                             \
+        int status_;                                                                               \
+        while ((status_ = (call)) == WAIT) {                                                       \
+            cr_assert_lt((walk)->waits++, 10000000);                                               \
+            if ((walk)->on_wait != NULL)                                                           \
+                (walk)->on_wait((walk)->arg);                                                      \
+        }                                                                                          \
+        status_;                                                                                   \
     })
 
 static inline void model_walk_check(struct model_walk *w, int status, size_t expected)
@@ -201,7 +208,8 @@ static inline void model_walk_check(struct model_walk *w, int status, size_t exp
         return;
     }
     cr_assert_eq(status, OK, "status %d at %zu of %zu", status, expected, w->model->count);
-    cr_assert(entry_same(&w->cursor->entry, &w->model->entries[expected]), "another entry at %zu", expected);
+    cr_assert(entry_same(&w->cursor->entry, &w->model->entries[expected]), "another entry at %zu",
+        expected);
     w->at = expected;
 }
 
@@ -213,14 +221,17 @@ static inline void model_walk_step(struct model_walk *w, struct random *r)
     uint64_t what = w->at == SIZE_MAX ? random_below(r, 4) : random_below(r, 24);
     if (what <= 2) {
         bool known = m->count > 0 && random_below(r, 2) == 0;
-        struct slice key = known ? model_copy(m->entries[random_below(r, m->count)].key) : model_key(r, 40, 4);
+        struct slice key =
+            known ? model_copy(m->entries[random_below(r, m->count)].key) : model_key(r, 40, 4);
         uint64_t seq = random_below(r, 3) == 0 ? SEQ_MAX
                        : known                 ? m->entries[random_below(r, m->count)].seq
                                                : random_below(r, 1000);
         if (what == 2)
-            model_walk_check(w, MODEL_REPEAT(w, c->ops->seek_before(c, key)), model_find(m, key, SEQ_MAX) - 1);
+            model_walk_check(
+                w, MODEL_REPEAT(w, c->ops->seek_before(c, key)), model_find(m, key, SEQ_MAX) - 1);
         else
-            model_walk_check(w, MODEL_REPEAT(w, c->ops->seek(c, key, seq)), model_find(m, key, seq));
+            model_walk_check(
+                w, MODEL_REPEAT(w, c->ops->seek(c, key, seq)), model_find(m, key, seq));
         free((void *)(uintptr_t)key.data);
     } else if (what == 3) {
         model_walk_check(w, MODEL_REPEAT(w, c->ops->seek_last(c)), m->count - 1);

@@ -1,5 +1,5 @@
-// An engine on a simulated machine, and beside it what it should hold: a fixed, sorted universe of keys, each absent or with a value. For the
-// tests of reading.
+// An engine on a simulated machine, and beside it what it should hold: a fixed, sorted universe of
+// keys, each absent or with a value. For the tests of reading.
 #ifndef VARVE_TESTS_ENGINE_MODEL_ENGINE_H
 #define VARVE_TESTS_ENGINE_MODEL_ENGINE_H
 
@@ -46,9 +46,14 @@ static inline struct slice value_of(uint32_t stamp, size_t max, uint8_t out[VALU
     return slice_of(out, len);
 }
 
-static inline void side_open_with(struct side *s, uint64_t seed, uint32_t keys, const struct engine_options *given)
+static inline void side_open_with(
+    struct side *s, uint64_t seed, uint32_t keys, const struct engine_options *given)
 {
-    *s = (struct side){.random = {seed}, .env = sim_env_new(seed), .keys = keys, .next_stamp = 1, .value_max = 100};
+    *s = (struct side){.random = {seed},
+        .env = sim_env_new(seed),
+        .keys = keys,
+        .next_stamp = 1,
+        .value_max = 100};
     s->exec = sim_exec_new(s->env, seed);
     s->cells = calloc(keys, sizeof *s->cells);
     struct engine_options options = *given;
@@ -80,13 +85,15 @@ static inline void side_close(struct side *s)
     free(s->cells);
 }
 
-static inline void stage(struct side *s, struct txn *t, struct cell *cells, uint32_t i, bool present)
+static inline void stage(
+    struct side *s, struct txn *t, struct cell *cells, uint32_t i, bool present)
 {
     char key[KEY_LEN];
     uint8_t value[VALUE_MAX];
     cells[i].stamp = present ? s->next_stamp++ : 0;
     if (present)
-        txn_put(t, key_at(i, key), value_of(cells[i].stamp, s->value_max, value), (struct slice){0}, 0);
+        txn_put(
+            t, key_at(i, key), value_of(cells[i].stamp, s->value_max, value), (struct slice){0}, 0);
     else
         txn_delete(t, key_at(i, key));
 }
@@ -96,7 +103,8 @@ static inline void side_write(struct side *s, unsigned writes)
 {
     struct txn *t = txn_new(s->engine);
     for (unsigned n = 0; n < writes; n++)
-        stage(s, t, s->cells, (uint32_t)random_below(&s->random, s->keys), random_below(&s->random, 4) != 0);
+        stage(s, t, s->cells, (uint32_t)random_below(&s->random, s->keys),
+            random_below(&s->random, 4) != 0);
     cr_assert_eq(engine_blocking_commit(s->engine, t), OK);
     txn_free(t);
 }
@@ -123,7 +131,8 @@ static inline void check_row(
         return;
     }
     cr_assert_eq(status, OK, "key %u: status %d", i, status);
-    cr_assert(slice_equal(row->value, value_of(cells[i].stamp, s->value_max, value)), "key %u: another value", i);
+    cr_assert(slice_equal(row->value, value_of(cells[i].stamp, s->value_max, value)),
+        "key %u: another value", i);
 }
 
 static inline void called(struct txn *t, void *arg)

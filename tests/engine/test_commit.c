@@ -38,7 +38,8 @@ static void open_engine(struct fixture *f, enum fsync_policy policy, uint64_t wr
     f->txn = txn_new(f->engine);
 }
 
-static void set_up(struct fixture *f, uint64_t seed, enum fsync_policy policy, uint64_t write_buffer_size)
+static void set_up(
+    struct fixture *f, uint64_t seed, enum fsync_policy policy, uint64_t write_buffer_size)
 {
     *f = (struct fixture){.sim = sim_env_new(seed)};
     f->exec = sim_exec_new(f->sim, seed);
@@ -71,7 +72,8 @@ static bool holds(struct fixture *f, const char *key, const char *value)
     struct row row;
     txn_begin(f->txn);
     int status = engine_blocking_get(f->engine, f->txn, slice_cstr(key), &row);
-    bool good = value == NULL ? status == NOT_FOUND : status == OK && slice_equal(row.value, slice_cstr(value));
+    bool good = value == NULL ? status == NOT_FOUND
+                              : status == OK && slice_equal(row.value, slice_cstr(value));
     txn_reset(f->txn);
     return good;
 }
@@ -130,7 +132,8 @@ Test(commit, keys_over_the_limit_are_refused_with_nothing_changed)
     tear_down(&f);
 }
 
-// A failed log write: what was not durable is gone, from reads and counts; what was durable stays; nothing more is taken.
+// A failed log write: what was not durable is gone, from reads and counts; what was durable stays;
+// nothing more is taken.
 static void fail_the_log(enum fsync_policy policy, enum sim_op op)
 {
     struct fixture f;
@@ -162,7 +165,8 @@ static void fail_the_log(enum fsync_policy policy, enum sim_op op)
     cr_assert_eq(close_engine(&f), IO);
     sim_env_heal(f.sim);
     open_engine(&f, policy, 1 << 16);
-    cr_assert(holds(&f, "Ka2", "kept") || op == SIM_SYNC, "what failed to sync may have been written");
+    cr_assert(
+        holds(&f, "Ka2", "kept") || op == SIM_SYNC, "what failed to sync may have been written");
     cr_assert_eq(put(&f, "Ka5", "again"), OK);
     tear_down(&f);
 }
@@ -228,7 +232,8 @@ Test(commit, waits_for_room_when_flushes_are_stuck_and_is_called_back)
     cr_assert_eq(calls, 0);
     struct engine_stats stats;
     engine_get_stats(f.engine, &stats);
-    cr_assert_leq(stats.memtable_bytes, 5 * (16 << 10) + 5 * 4096, "memory stays within its bounds");
+    cr_assert_leq(
+        stats.memtable_bytes, 5 * (16 << 10) + 5 * 4096, "memory stays within its bounds");
     sim_exec_hold(f.exec, LANE_FLUSH, false);
     sim_exec_run_for(f.exec, 100);
     cr_assert_eq(calls, 1);
@@ -355,7 +360,8 @@ Test(commit, new_keys_over_tables_are_counted_at_once)
     cr_assert_eq(close_engine(&f), OK);
     open_engine(&f, FSYNC_EVERYSEC, 1 << 20);
     int64_t before = doubts_of(&f, "Ka");
-    for (int i = 0; i < 2; i++) { // a commit asks for one filter: what it says of the first table may be the answer
+    // a commit asks for one filter: what it says of the first table may be the answer
+    for (int i = 0; i < 2; i++) {
         put_thirds(&f, 2 + 3 * i, 1);
         cr_assert_eq(doubts_of(&f, "Ka"), before + i + 1);
         sim_exec_settle(f.exec);
@@ -365,7 +371,8 @@ Test(commit, new_keys_over_tables_are_counted_at_once)
     tear_down(&f);
 }
 
-// A record that was certainly over a live one in its memtable may be in another one after replay, while the older one expires on its own.
+// A record that was certainly over a live one in its memtable may be in another one after replay,
+// while the older one expires on its own.
 Test(commit, replay_into_smaller_memtables_keeps_the_count)
 {
     struct fixture f;
@@ -388,7 +395,7 @@ Test(commit, replay_into_smaller_memtables_keeps_the_count)
     tear_down(&f);
 }
 
-// --- Counts against a model ---------------------------------------------------------------------------------------------------------------
+// --- Counts against a model ----------------------------------------------------------------------
 
 enum { PREFIXES = 3, KEYS_EACH = 25 };
 
@@ -404,15 +411,16 @@ static int64_t live_in(const struct model *m, unsigned prefix, int64_t now_ms)
 {
     int64_t count = 0;
     for (unsigned i = 0; i < KEYS_EACH; i++)
-        count +=
-            m->keys[prefix][i].live && (m->keys[prefix][i].expire_ms == 0 || m->keys[prefix][i].expire_ms > now_ms);
+        count += m->keys[prefix][i].live &&
+                 (m->keys[prefix][i].expire_ms == 0 || m->keys[prefix][i].expire_ms > now_ms);
     return count;
 }
 
 static void stage_random(struct random *random, struct txn *txn, struct model *m, int64_t now_ms)
 {
     char text[16];
-    unsigned prefix = (unsigned)random_below(random, PREFIXES), key = (unsigned)random_below(random, KEYS_EACH);
+    unsigned prefix = (unsigned)random_below(random, PREFIXES),
+             key = (unsigned)random_below(random, KEYS_EACH);
     snprintf(text, sizeof text, "K%c%u", (char)('a' + prefix), key);
     uint64_t what = random_below(random, 40);
     if (what == 0) {
@@ -424,7 +432,8 @@ static void stage_random(struct random *random, struct txn *txn, struct model *m
     } else {
         char value[60] = "";
         memset(value, 'v', random_below(random, sizeof value));
-        int64_t expire_ms = random_below(random, 4) == 0 ? now_ms + 1 + (int64_t)random_below(random, 300) : 0;
+        int64_t expire_ms =
+            random_below(random, 4) == 0 ? now_ms + 1 + (int64_t)random_below(random, 300) : 0;
         txn_put(txn, slice_cstr(text), slice_cstr(value), slice_of(NULL, 0), expire_ms);
         m->keys[prefix][key].live = true;
         m->keys[prefix][key].expire_ms = expire_ms;
@@ -432,15 +441,17 @@ static void stage_random(struct random *random, struct txn *txn, struct model *m
 }
 
 // The count is never above the truth and never further below than there are doubts.
-static void check_counts(struct fixture *f, const struct model *m, uint64_t seed, int64_t counts[PREFIXES])
+static void check_counts(
+    struct fixture *f, const struct model *m, uint64_t seed, int64_t counts[PREFIXES])
 {
     int64_t now_ms = env_now_ms(sim_env_env(f->sim));
     for (unsigned prefix = 0; prefix < PREFIXES; prefix++) {
         char text[3] = {'K', (char)('a' + prefix), '\0'};
         int64_t count, in_doubt, most = live_in(m, prefix, 0), least = live_in(m, prefix, now_ms);
         txn_count(f->txn, slice_cstr(text), &count, &in_doubt);
-        cr_assert(count <= most && least <= count + in_doubt, "seed %llu: %s has %lld, %lld in doubt, of %lld to %lld",
-            (unsigned long long)seed, text, (long long)count, (long long)in_doubt, (long long)least, (long long)most);
+        cr_assert(count <= most && least <= count + in_doubt,
+            "seed %llu: %s has %lld, %lld in doubt, of %lld to %lld", (unsigned long long)seed,
+            text, (long long)count, (long long)in_doubt, (long long)least, (long long)most);
         counts[prefix] = count;
     }
 }
@@ -491,7 +502,8 @@ Test(commit, counts_agree_with_a_model_through_flush_compaction_and_restart, .ti
             txn_begin(f.txn);
             check_counts(&f, &model, seed, committed);
             if (at_once)
-                cr_assert_arr_eq(staged, committed, sizeof staged, "what was staged counts as what was committed");
+                cr_assert_arr_eq(staged, committed, sizeof staged,
+                    "what was staged counts as what was committed");
             live_a_little(&random, &f, &snapshot);
         }
         if (snapshot != NULL)
@@ -505,7 +517,8 @@ Test(commit, counts_agree_with_a_model_through_flush_compaction_and_restart, .ti
             txn_begin(f.txn);
             txn_count(f.txn, slice_cstr(text), &count, &in_doubt);
             cr_assert_eq(in_doubt, 0);
-            cr_assert_eq(count, live_in(&model, prefix, now_ms), "seed %llu", (unsigned long long)seed);
+            cr_assert_eq(
+                count, live_in(&model, prefix, now_ms), "seed %llu", (unsigned long long)seed);
         }
         tear_down(&f);
     }

@@ -1,6 +1,7 @@
-// The whole engine on a simulated machine: random commands against a sorted array that remembers every version. Flushes, compactions and cold
-// reads happen in whatever order the seed of sim_exec brings up. The model has no batches, levels or files; it only knows what a
-// reader must see, what a snapshot must go on seeing, and how many keys are live.
+// The whole engine on a simulated machine: random commands against a sorted array that remembers
+// every version. Flushes, compactions and cold reads happen in whatever order the seed of sim_exec
+// brings up. The model has no batches, levels or files; it only knows what a reader must see, what
+// a snapshot must go on seeing, and how many keys are live.
 //
 // A failing seed is printed with the message; run it alone with VARVE_SEED=n.
 #include <criterion/criterion.h>
@@ -12,11 +13,19 @@
 #include "engine/stats.h"
 #include "tests/sim/sim_exec.h"
 
-enum { KEY_SPACE = 400, COLLECTIONS = 6, SNAPSHOTS_MAX = 3, STEPS = 1500, SEEDS = 12, VALUE_MAX = 300 };
+enum {
+    KEY_SPACE = 400,
+    COLLECTIONS = 6,
+    SNAPSHOTS_MAX = 3,
+    STEPS = 1500,
+    SEEDS = 12,
+    VALUE_MAX = 300
+};
 
-// --- The model ----------------------------------------------------------------------------------------------------------------------
+// --- The model -----------------------------------------------------------------------------------
 
-// Keys are "K" + number (counted) or "E" + collection + number (dropped together, not counted). value 0: absent.
+// Keys are "K" + number (counted) or "E" + collection + number (dropped together, not counted).
+// value 0: absent.
 struct state {
     uint32_t strings[KEY_SPACE];
     uint32_t elements[COLLECTIONS][KEY_SPACE / 8];
@@ -68,11 +77,11 @@ static struct slice value_bytes(char out[VALUE_MAX + 16], uint32_t value)
 static void expect_value(struct world *w, struct slice key, struct slice found, uint32_t value)
 {
     char bytes[VALUE_MAX + 16];
-    cr_assert(slice_equal(found, value_bytes(bytes, value)), "seed %lu: %.*s has a wrong value", w->seed, (int)key.len,
-        (const char *)key.data);
+    cr_assert(slice_equal(found, value_bytes(bytes, value)), "seed %lu: %.*s has a wrong value",
+        w->seed, (int)key.len, (const char *)key.data);
 }
 
-// --- Commands -----------------------------------------------------------------------------------------------------------------------
+// --- Commands ------------------------------------------------------------------------------------
 
 static void open_engine(struct world *w)
 {
@@ -138,7 +147,8 @@ static void write_some(struct world *w)
 {
     struct state next = w->now;
     txn_begin(w->txn);
-    for (uint64_t n = 1 + random_below(&w->random, random_below(&w->random, 10) == 0 ? 60 : 5); n > 0; n--)
+    for (uint64_t n = 1 + random_below(&w->random, random_below(&w->random, 10) == 0 ? 60 : 5);
+         n > 0; n--)
         stage_random(w, &next);
     if (random_below(&w->random, 25) == 0)
         stage_drop(w, &next);
@@ -152,8 +162,8 @@ static void expect_row(struct world *w, struct slice key, uint32_t value)
 {
     struct row row;
     int status = engine_blocking_get(w->engine, w->txn, key, &row);
-    cr_assert_eq(status, value ? OK : NOT_FOUND, "seed %lu: %.*s: %s", w->seed, (int)key.len, (const char *)key.data,
-        status_text(status));
+    cr_assert_eq(status, value ? OK : NOT_FOUND, "seed %lu: %.*s: %s", w->seed, (int)key.len,
+        (const char *)key.data, status_text(status));
     if (value)
         expect_value(w, key, row.value, value);
 }
@@ -163,7 +173,8 @@ static void read_some(struct world *w)
     char name[32];
     txn_begin(w->txn);
     for (int n = 0; n < 8; n++) {
-        unsigned i = (unsigned)random_below(&w->random, KEY_SPACE), c = (unsigned)random_below(&w->random, COLLECTIONS);
+        unsigned i = (unsigned)random_below(&w->random, KEY_SPACE),
+                 c = (unsigned)random_below(&w->random, COLLECTIONS);
         expect_row(w, string_key(name, i), w->now.strings[i]);
         i %= KEY_SPACE / 8;
         expect_row(w, element_key(name, w->generation, c, i), w->now.elements[c][i]);
@@ -171,37 +182,42 @@ static void read_some(struct world *w)
     txn_reset(w->txn);
 }
 
-// --- Iterators ------------------------------------------------------------------------------------------------------------------------
+// --- Iterators -----------------------------------------------------------------------------------
 
-static struct iter *open_range(struct world *w, const char *lower, const char *upper, struct snapshot *snapshot)
+static struct iter *open_range(
+    struct world *w, const char *lower, const char *upper, struct snapshot *snapshot)
 {
-    struct iter_options o = {.lower = slice_cstr(lower), .upper = slice_cstr(upper), .snapshot = snapshot};
+    struct iter_options o = {
+        .lower = slice_cstr(lower), .upper = slice_cstr(upper), .snapshot = snapshot};
     return iter_open(w->engine, NULL, &o);
 }
 
-static void scan_strings(struct world *w, const struct state *expected, struct snapshot *snapshot, bool backward)
+static void scan_strings(
+    struct world *w, const struct state *expected, struct snapshot *snapshot, bool backward)
 {
     struct iter *it = open_range(w, "K", "L", snapshot);
-    int status =
-        engine_blocking_step(w->engine, it, backward ? ITER_SEEK_BEFORE : ITER_SEEK, slice_cstr(backward ? "L" : "K"));
+    int status = engine_blocking_step(
+        w->engine, it, backward ? ITER_SEEK_BEFORE : ITER_SEEK, slice_cstr(backward ? "L" : "K"));
     for (unsigned n = 0; n < KEY_SPACE; n++) {
         unsigned i = backward ? KEY_SPACE - 1 - n : n;
         char name[32];
         if (expected->strings[i] == 0)
             continue;
         struct slice key = string_key(name, i);
-        cr_assert_eq(status, OK, "seed %lu: the scan ends before %s: %s", w->seed, name, status_text(status));
-        cr_assert(slice_equal(iter_key(it), key), "seed %lu: %.*s where %s belongs", w->seed, (int)iter_key(it).len,
-            (const char *)iter_key(it).data, name);
+        cr_assert_eq(status, OK, "seed %lu: the scan ends before %s: %s", w->seed, name,
+            status_text(status));
+        cr_assert(slice_equal(iter_key(it), key), "seed %lu: %.*s where %s belongs", w->seed,
+            (int)iter_key(it).len, (const char *)iter_key(it).data, name);
         expect_value(w, key, iter_row(it).value, expected->strings[i]);
-        status = engine_blocking_step(w->engine, it, backward ? ITER_PREV : ITER_NEXT, (struct slice){0});
+        status = engine_blocking_step(
+            w->engine, it, backward ? ITER_PREV : ITER_NEXT, (struct slice){0});
     }
     cr_assert_eq(status, END, "seed %lu: the scan goes on", w->seed);
     iter_close(it);
 }
 
-static void scan_collection(
-    struct world *w, const struct state *expected, const unsigned *generation, struct snapshot *snapshot, unsigned c)
+static void scan_collection(struct world *w, const struct state *expected,
+    const unsigned *generation, struct snapshot *snapshot, unsigned c)
 {
     char lower[32], upper[32];
     element_key(lower, generation, c, 0);
@@ -213,7 +229,8 @@ static void scan_collection(
         if (expected->elements[c][i] == 0)
             continue;
         struct slice key = element_key(name, generation, c, i);
-        cr_assert_eq(status, OK, "seed %lu: the scan ends before %s: %s", w->seed, name, status_text(status));
+        cr_assert_eq(status, OK, "seed %lu: the scan ends before %s: %s", w->seed, name,
+            status_text(status));
         cr_assert(slice_equal(iter_key(it), key), "seed %lu: not %s", w->seed, name);
         expect_value(w, key, iter_row(it).value, expected->elements[c][i]);
         status = engine_blocking_step(w->engine, it, ITER_NEXT, (struct slice){0});
@@ -231,8 +248,8 @@ static void scan_something(struct world *w)
     if (random_below(&w->random, 2))
         scan_strings(w, state, snapshot, random_below(&w->random, 2));
     else
-        scan_collection(
-            w, state, old ? h->generation : w->generation, snapshot, (unsigned)random_below(&w->random, COLLECTIONS));
+        scan_collection(w, state, old ? h->generation : w->generation, snapshot,
+            (unsigned)random_below(&w->random, COLLECTIONS));
 }
 
 static void toggle_snapshot(struct world *w)
@@ -248,7 +265,7 @@ static void toggle_snapshot(struct world *w)
     memcpy(h->generation, w->generation, sizeof h->generation);
 }
 
-// --- Lives ------------------------------------------------------------------------------------------------------------------------------
+// --- Lives ---------------------------------------------------------------------------------------
 
 static int64_t live_strings(const struct state *s)
 {
@@ -265,8 +282,8 @@ static void expect_exact_count(struct world *w)
     txn_begin(w->txn);
     txn_count(w->txn, slice_cstr("K"), &count, &in_doubt);
     cr_assert_eq(in_doubt, 0, "seed %lu: %ld in doubt", w->seed, in_doubt);
-    cr_assert_eq(
-        count, live_strings(&w->now), "seed %lu: %ld counted, %ld live", w->seed, count, live_strings(&w->now));
+    cr_assert_eq(count, live_strings(&w->now), "seed %lu: %ld counted, %ld live", w->seed, count,
+        live_strings(&w->now));
     txn_reset(w->txn);
 }
 
@@ -351,7 +368,8 @@ static void live(uint64_t seed, enum fsync_policy fsync)
     close_engine(w);
     // A life in which nothing happened behind the scenes would show nothing.
     cr_assert(w->flushes > 5 && w->compactions > 5 && w->cold_reads > 50,
-        "seed %lu: %lu flushes, %lu compactions, %lu reads", seed, w->flushes, w->compactions, w->cold_reads);
+        "seed %lu: %lu flushes, %lu compactions, %lu reads", seed, w->flushes, w->compactions,
+        w->cold_reads);
     cr_assert_eq(sim_env_open_files(w->env), 0, "seed %lu: files are left open", seed);
     sim_exec_free(w->exec);
     sim_env_free(w->env);

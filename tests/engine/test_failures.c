@@ -1,5 +1,6 @@
-// The engine while the disk misbehaves: full, failing, damaged. What must hold is what the user is told: writes get a clear error, reads go on,
-// nothing acknowledged is lost, and where the cause goes away the engine recovers by itself.
+// The engine while the disk misbehaves: full, failing, damaged. What must hold is what the user is
+// told: writes get a clear error, reads go on, nothing acknowledged is lost, and where the cause
+// goes away the engine recovers by itself.
 #include <criterion/criterion.h>
 #include <stdio.h>
 
@@ -86,7 +87,8 @@ static int check_key(struct machine *m, unsigned i)
     txn_begin(m->txn);
     int status = engine_blocking_get(m->engine, m->txn, key_of(key, i), &row);
     if (status == OK)
-        cr_assert(slice_equal(row.value, value_of(value, m->written[i])), "%s has another value", key);
+        cr_assert(
+            slice_equal(row.value, value_of(value, m->written[i])), "%s has another value", key);
     txn_reset(m->txn);
     return status;
 }
@@ -120,7 +122,8 @@ static void fill_disk(struct machine *m)
         for (unsigned i = 0; i < KEYS && status == OK; i++) {
             char key[32], value[VALUE];
             txn_begin(m->txn);
-            value_of(value, version * KEYS + i); // a new key each time, so that nothing becomes obsolete
+            // a new key each time, so that nothing becomes obsolete
+            value_of(value, version * KEYS + i);
             snprintf(key, sizeof key, "key%04u.%u", i, version);
             txn_put(m->txn, slice_cstr(key), slice_of(value, VALUE), (struct slice){0}, 0);
             status = engine_blocking_commit(m->engine, m->txn);
@@ -181,7 +184,8 @@ Test(failures, a_full_disk_refuses_writes_and_recovers_by_itself)
     end(&m);
 }
 
-// A sync that fails once: what was acknowledged before is served, and nothing is written any more until the engine is opened again.
+// A sync that fails once: what was acknowledged before is served, and nothing is written any more
+// until the engine is opened again.
 static void fail_once(enum sim_op op, const char *part)
 {
     struct machine m;
@@ -207,7 +211,8 @@ static void fail_once(enum sim_op op, const char *part)
         char key[32], value[VALUE];
         struct row row;
         txn_begin(m.txn);
-        // The write that got the error may be there or not; all others are as they were acknowledged.
+        // The write that got the error may be there or not; all others are as they were
+        // acknowledged.
         int found = engine_blocking_get(m.engine, m.txn, key_of(key, i), &row);
         good += found == (m.written[i] ? OK : NOT_FOUND) &&
                 (found != OK || slice_equal(row.value, value_of(value, m.written[i])));
@@ -244,7 +249,8 @@ static void damage_a_table(struct machine *m)
 {
     struct dir_entry *entries;
     size_t count;
-    cr_assert_eq(sim_env_env(m->env)->ops->list(sim_env_env(m->env), "db", &entries, &count, NULL), OK);
+    cr_assert_eq(
+        sim_env_env(m->env)->ops->list(sim_env_env(m->env), "db", &entries, &count, NULL), OK);
     for (size_t i = 0; i < count; i++) {
         char path[300];
         snprintf(path, sizeof path, "db/%s", entries[i].name);

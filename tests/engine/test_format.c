@@ -1,12 +1,13 @@
-// The disk format, byte for byte: fixed contents must become exactly the bytes of golden/v1.txt, and those bytes must still be read. When this
-// fails, the format has changed: that is a new version (format.h), a new golden file, and a reader of this one.
-// VARVE_GOLDEN=write makes the file anew.
+// The disk format, byte for byte: fixed contents must become exactly the bytes of golden/v1.txt,
+// and those bytes must still be read. When this fails, the format has changed: that is a new
+// version (format.h), a new golden file, and a reader of this one. VARVE_GOLDEN=write makes the
+// file anew.
 #include <criterion/criterion.h>
 #include <stdio.h>
 
 #include "base/alloc.h"
-#include "engine/record/batch.h"
 #include "engine/log/segment.h"
+#include "engine/record/batch.h"
 #include "engine/table/table.h"
 #include "engine/table/table_builder.h"
 #include "tests/sim/sim_env.h"
@@ -32,7 +33,10 @@ static struct entry entry_number(int i, char key[32], char value[64])
 {
     snprintf(key, 32, "user:%04d", i);
     snprintf(value, 64, "value %d value %d value", i, i * i);
-    struct entry e = {.key = slice_cstr(key), .value = slice_cstr(value), .seq = 1000 + (uint64_t)i, .tag = RECORD_PUT};
+    struct entry e = {.key = slice_cstr(key),
+        .value = slice_cstr(value),
+        .seq = 1000 + (uint64_t)i,
+        .tag = RECORD_PUT};
     if (i % 5 == 1) {
         e.tag |= RECORD_EXPIRES | RECORD_FRESH;
         e.expire_ms = 1700000000000 + i;
@@ -122,7 +126,8 @@ static void write_golden(FILE *f, const char *name, const struct buf *bytes)
 {
     fprintf(f, "%s %zu\n", name, bytes->len);
     for (size_t i = 0; i < bytes->len; i++)
-        fprintf(f, "%02x%s", bytes->data[i], i % LINE_BYTES == LINE_BYTES - 1 || i + 1 == bytes->len ? "\n" : "");
+        fprintf(f, "%02x%s", bytes->data[i],
+            i % LINE_BYTES == LINE_BYTES - 1 || i + 1 == bytes->len ? "\n" : "");
 }
 
 static void read_golden(FILE *f, const char *name, struct buf *out)
@@ -178,7 +183,8 @@ Test(format, is_written_as_ever, .init = set_up, .fini = tear_down)
     for (int i = 0; i < PARTS; i++) {
         if (i == TABLE_ZSTD) // another zstd may compress otherwise: only what is read of it counts
             continue;
-        cr_assert(slice_equal(buf_slice(&built[i]), buf_slice(&golden[i])), "%s has changed", names[i]);
+        cr_assert(
+            slice_equal(buf_slice(&built[i]), buf_slice(&golden[i])), "%s has changed", names[i]);
     }
     release_all(built);
     release_all(golden);
@@ -199,7 +205,8 @@ static void expect_entries(uint64_t number)
         struct entry e = entry_number(i, key, value);
         cr_assert_eq(status, OK, "%s", err.text);
         cr_assert(slice_equal(c->entry.key, e.key) && slice_equal(c->entry.value, e.value));
-        cr_assert(c->entry.seq == e.seq && c->entry.tag == e.tag && c->entry.expire_ms == e.expire_ms);
+        cr_assert(
+            c->entry.seq == e.seq && c->entry.tag == e.tag && c->entry.expire_ms == e.expire_ms);
     }
     cr_assert_eq(status, END);
     c->ops->close(c);
@@ -224,7 +231,8 @@ Test(format, version_1_is_read, .init = set_up, .fini = tear_down)
     cr_assert_eq(segment_open(&r, env, "db/7.log", LOG_MAGIC, 7, UINT64_MAX, NULL), OK);
     cr_assert_eq(segment_next(&r, "db/7.log", &record, &torn, NULL), OK);
     cr_assert_eq(record.seq, 5);
-    const uint8_t *p = batch_decode(record.payload.data, record.payload.data + record.payload.len, &e);
+    const uint8_t *p =
+        batch_decode(record.payload.data, record.payload.data + record.payload.len, &e);
     cr_assert_not_null(p);
     cr_assert(slice_equal(e.value, slice_cstr("value")) && e.tag == (RECORD_PUT | RECORD_FRESH));
     cr_assert_eq(segment_next(&r, "db/7.log", &record, &torn, NULL), OK);

@@ -37,12 +37,12 @@ static void wait_iter(struct walk *w)
     }
 }
 
-#define FINISH(walk, call)                                                                                             \
-    ({                                                                                                                 \
-        int status_;                                                                                                   \
-        while ((status_ = (call)) == WAIT)                                                                             \
-            wait_iter(walk);                                                                                           \
-        status_;                                                                                                       \
+#define FINISH(walk, call)                                                                         \
+    ({                                                                                             \
+        int status_;                                                                               \
+        while ((status_ = (call)) == WAIT)                                                         \
+            wait_iter(walk);                                                                       \
+        status_;                                                                                   \
     })
 
 static void check(struct walk *w, int status, int64_t rank)
@@ -54,7 +54,8 @@ static void check(struct walk *w, int status, int64_t rank)
     }
     cr_assert_eq(status, OK, "status %d at rank %ld", status, (long)rank);
     char key[KEY_LEN];
-    cr_assert(slice_equal(iter_key(w->it), key_at(w->order[rank], key)), "another key at rank %ld", (long)rank);
+    cr_assert(slice_equal(iter_key(w->it), key_at(w->order[rank], key)), "another key at rank %ld",
+        (long)rank);
     struct row row = iter_row(w->it);
     check_row(w->s, w->cells, w->order[rank], OK, &row);
     w->at = rank;
@@ -82,7 +83,8 @@ static void step(struct walk *w)
         } else {
             bool last = random_below(r, 4) == 0;
             int64_t from = (last || rank > w->high ? w->high : rank) - 1;
-            check(w, FINISH(w, iter_seek_before(w->it, last ? slice_cstr("") : key)), present(w, from, -1));
+            check(w, FINISH(w, iter_seek_before(w->it, last ? slice_cstr("") : key)),
+                present(w, from, -1));
         }
     } else if (what < 11) {
         check(w, FINISH(w, iter_next(w->it)), present(w, w->at + 1, 1));
@@ -145,8 +147,10 @@ Test(iter, agrees_with_what_was_written_in_both_directions_while_writes_go_on)
     }
 }
 
-// An attempt as a command's: reads all there is through an iterator, with its staged writes. OK or WAIT.
-static int attempt(struct side *s, struct txn *t, const uint32_t *order, const struct cell *base, bool backward)
+// An attempt as a command's: reads all there is through an iterator, with its staged writes. OK or
+// WAIT.
+static int attempt(
+    struct side *s, struct txn *t, const uint32_t *order, const struct cell *base, bool backward)
 {
     struct cell *cells = malloc(s->keys * sizeof *cells);
     memcpy(cells, base, s->keys * sizeof *cells);
@@ -156,7 +160,8 @@ static int attempt(struct side *s, struct txn *t, const uint32_t *order, const s
         stage(s, t, cells, (uint32_t)random_below(&same, s->keys), random_below(&same, 2));
     struct iter_options options = {0};
     struct walk w = {s, iter_open(s->engine, t, &options), cells, order, 0, s->keys, -1};
-    int status = backward ? iter_seek_before(w.it, slice_cstr("")) : iter_seek(w.it, slice_cstr(""));
+    int status =
+        backward ? iter_seek_before(w.it, slice_cstr("")) : iter_seek(w.it, slice_cstr(""));
     int64_t rank = backward ? (int64_t)s->keys : -1;
     while (status != WAIT) {
         rank = backward ? present(&w, rank - 1, -1) : present(&w, rank + 1, 1);

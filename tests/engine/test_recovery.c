@@ -1,9 +1,10 @@
-// The power goes at every operation of a fixed workload, with flushes, compactions, drops and counts in it, and again during the recovery from
-// that. Each batch carries its number in a marker key, so what is found afterwards says how many batches survived: all of them whole,
-// in order, and under `always` every one that was acknowledged.
+// The power goes at every operation of a fixed workload, with flushes, compactions, drops and
+// counts in it, and again during the recovery from that. Each batch carries its number in a marker
+// key, so what is found afterwards says how many batches survived: all of them whole, in order, and
+// under `always` every one that was acknowledged.
 //
-// And damage: every file of a database is damaged in many places. Opening, reading everything, or both succeed with the right data or name the
-// file; a failed opening changes nothing.
+// And damage: every file of a database is damaged in many places. Opening, reading everything, or
+// both succeed with the right data or name the file; a failed opening changes nothing.
 #include <criterion/criterion.h>
 #include <stdio.h>
 
@@ -14,9 +15,17 @@
 #include "engine/stats.h"
 #include "tests/sim/sim_exec.h"
 
-enum { BATCHES = 70, KEYS = 23, COLLECTION_KEYS = 5, DROP_EVERY = 9, FLUSH_EVERY = 16, COMPACT_AT = 50 };
+enum {
+    BATCHES = 70,
+    KEYS = 23,
+    COLLECTION_KEYS = 5,
+    DROP_EVERY = 9,
+    FLUSH_EVERY = 16,
+    COMPACT_AT = 50
+};
 
-// Key i after `batches` batches: the batch that wrote it, 0 if absent. Elements 0.. lie behind the strings, and are dropped together.
+// Key i after `batches` batches: the batch that wrote it, 0 if absent. Elements 0.. lie behind the
+// strings, and are dropped together.
 struct model {
     unsigned strings[KEYS], elements[COLLECTION_KEYS], drops;
 };
@@ -95,7 +104,8 @@ static void stage_batch(struct machine *m, struct model *model, unsigned batch)
     txn_put(m->txn, slice_cstr("M"), bytes, (struct slice){0}, 0);
     txn_put(m->txn, name_string(key, batch % KEYS), bytes, (struct slice){0}, 0);
     txn_delete(m->txn, name_string(key, batch * 7 % KEYS));
-    txn_put(m->txn, name_element(key, model->drops, batch % COLLECTION_KEYS), bytes, (struct slice){0}, 0);
+    txn_put(m->txn, name_element(key, model->drops, batch % COLLECTION_KEYS), bytes,
+        (struct slice){0}, 0);
     if (batch % DROP_EVERY == 0) {
         struct slice prefix = name_element(key, model->drops, 0);
         txn_drop_prefix(m->txn, slice_of(prefix.data, prefix.len - 1));
@@ -140,17 +150,19 @@ static int get(struct machine *m, struct slice key, unsigned *batch)
     return status;
 }
 
-static int expect(struct machine *m, struct slice key, unsigned expected, const char *what, uint64_t cut)
+static int expect(
+    struct machine *m, struct slice key, unsigned expected, const char *what, uint64_t cut)
 {
     unsigned found;
     int status = get(m, key, &found);
     if (status >= 0)
-        cr_assert_eq(found, expected, "%s %lu: %.*s is of batch %u, not %u", what, cut, (int)key.len,
-            (const char *)key.data, found, expected);
+        cr_assert_eq(found, expected, "%s %lu: %.*s is of batch %u, not %u", what, cut,
+            (int)key.len, (const char *)key.data, found, expected);
     return status;
 }
 
-// Everything is as after some number of batches, which is returned; a failure to read is returned by *status.
+// Everything is as after some number of batches, which is returned; a failure to read is returned
+// by *status.
 static unsigned check_state(struct machine *m, const char *what, uint64_t cut, int *status)
 {
     char key[32];
@@ -222,8 +234,8 @@ static bool cut_at(enum fsync_policy fsync, uint64_t cut)
     cr_assert_geq(status, 0, "cut %lu: %s", cut, status_text(status));
     cr_assert_leq(batches, acknowledged < BATCHES ? acknowledged + 1 : BATCHES, "cut %lu", cut);
     if (fsync == FSYNC_ALWAYS)
-        cr_assert_geq(
-            batches, acknowledged, "cut %lu: batch %u was acknowledged, %u are there", cut, acknowledged, batches);
+        cr_assert_geq(batches, acknowledged, "cut %lu: batch %u was acknowledged, %u are there",
+            cut, acknowledged, batches);
     check_count(&m, batches, "cut", cut);
     run_workload(&m, batches + 1); // and life goes on
     check_state(&m, "after cut", cut, &status);
@@ -261,7 +273,7 @@ Test(recovery, power_cuts_without_syncs_keep_whole_batches_in_order)
     cut_everywhere(FSYNC_NO);
 }
 
-// --- Damage -----------------------------------------------------------------------------------------------------------------------------
+// --- Damage --------------------------------------------------------------------------------------
 
 // All names and contents but the lock's, as one text.
 static void picture(struct sim_env *sim, struct buf *out)
@@ -298,7 +310,8 @@ static struct sim_env *finished_database(void)
     cr_assert_eq(run_workload(&m, 1), BATCHES);
     close_machine(&m);
     sim_exec_free(m.exec);
-    cr_assert_eq(sim_env_env(m.env)->ops->sync_dir(sim_env_env(m.env), "db", NULL), OK); // what was unlinked stays so
+    // what was unlinked stays so
+    cr_assert_eq(sim_env_env(m.env)->ops->sync_dir(sim_env_env(m.env), "db", NULL), OK);
     sim_env_crash(m.env);
     return m.env;
 }
@@ -309,7 +322,8 @@ static bool is_log(const char *name)
 }
 
 // Whether the damage was found.
-static bool open_damaged(const struct sim_env *good, const char *name, uint64_t offset, uint8_t mask)
+static bool open_damaged(
+    const struct sim_env *good, const char *name, uint64_t offset, uint8_t mask)
 {
     char path[300];
     struct machine m = {.env = sim_env_copy(good, offset), .fsync = FSYNC_ALWAYS};
@@ -321,17 +335,19 @@ static bool open_damaged(const struct sim_env *good, const char *name, uint64_t 
     picture(m.env, &before);
     int status = open_machine(&m, &err);
     if (status != OK) {
-        cr_assert(
-            status == CORRUPT || status == MISSING || status == NEWER_FORMAT, "%s at %lu: %s", name, offset, err.text);
-        cr_assert_not_null(strstr(err.text, is_log(name) ? ".log" : name), "%s at %lu: %s", name, offset, err.text);
+        cr_assert(status == CORRUPT || status == MISSING || status == NEWER_FORMAT, "%s at %lu: %s",
+            name, offset, err.text);
+        cr_assert_not_null(strstr(err.text, is_log(name) ? ".log" : name), "%s at %lu: %s", name,
+            offset, err.text);
         picture(m.env, &after);
-        cr_assert(slice_equal(buf_slice(&before), buf_slice(&after)), "%s at %lu: the disk was changed", name, offset);
+        cr_assert(slice_equal(buf_slice(&before), buf_slice(&after)),
+            "%s at %lu: the disk was changed", name, offset);
     } else {
         unsigned batches = check_state(&m, name, offset, &status);
         // The end of the log may pass for torn, where nothing later proves that it was not.
         if (status >= 0)
-            cr_assert_geq(
-                batches, is_log(name) ? BATCHES - 2 : BATCHES, "%s at %lu: %u batches", name, offset, batches);
+            cr_assert_geq(batches, is_log(name) ? BATCHES - 2 : BATCHES, "%s at %lu: %u batches",
+                name, offset, batches);
         else
             cr_assert_eq(status, CORRUPT);
         close_machine(&m);
@@ -354,7 +370,8 @@ Test(recovery, damage_is_named_or_harmless_and_never_answered_wrongly)
     for (size_t i = 0; i < count; i++) {
         for (unsigned n = 0; n < 40 && entries[i].size > 0; n++) {
             uint64_t offset = n < 8 ? n * 4 % entries[i].size : random_below(&r, entries[i].size);
-            bool named = open_damaged(good, entries[i].name, offset, (uint8_t)(1u << random_below(&r, 8)));
+            bool named =
+                open_damaged(good, entries[i].name, offset, (uint8_t)(1u << random_below(&r, 8)));
             found += named && !is_log(entries[i].name); // a log is mostly reserved space
             tried += !is_log(entries[i].name);
         }

@@ -97,11 +97,12 @@ Test(txn, staged_writes_are_seen_and_their_rows_stay)
     cr_assert_eq(txn_get(t, key_at(1, key), &first), OK);
     cr_assert(first.seq == 0 && first.expire_ms == 77);
     for (int i = 0; i < 1000; i++)
-        txn_put(
-            t, slice_of(name, (size_t)snprintf(name, sizeof name, "other%d", i)), slice_cstr("x"), slice_cstr(""), 0);
+        txn_put(t, slice_of(name, (size_t)snprintf(name, sizeof name, "other%d", i)),
+            slice_cstr("x"), slice_cstr(""), 0);
     txn_delete(t, key_at(1, key));
     cr_assert_eq(txn_get(t, key_at(1, key), &row), NOT_FOUND);
-    cr_assert(slice_equal(first.value, slice_cstr("one two")), "the row outlives what was staged behind it");
+    cr_assert(slice_equal(first.value, slice_cstr("one two")),
+        "the row outlives what was staged behind it");
     txn_rewind(t, mark);
     cr_assert_eq(txn_get(t, key_at(1, key), &row), OK);
     cr_assert_eq(txn_get(t, slice_cstr("other5"), &row), NOT_FOUND);

@@ -1,11 +1,12 @@
-// Any bytes as the contents of a data block: every walk ends in OK, END, NOT_FOUND or CORRUPT. The checksum, which random bytes would never
-// pass, is put right first, so that also the decoder behind it is reached. The first bytes choose the compression byte and the key.
+// Any bytes as the contents of a data block: every walk ends in OK, END, NOT_FOUND or CORRUPT. The
+// checksum, which random bytes would never pass, is put right first, so that also the decoder
+// behind it is reached. The first bytes choose the compression byte and the key.
 #include "base/alloc.h"
 #include "base/coding.h"
 #include "base/ensure.h"
 #include "base/hash.h"
-#include "engine/table/block.h"
 #include "engine/format.h"
+#include "engine/table/block.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -56,8 +57,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint8_t *contents;
     size_t len;
     struct error err;
-    int status = block_decode(
-        stored, body.len + BLOCK_TRAILER_SIZE, NUMBER, OFFSET, CONTENTS_MAX, "fuzzed", &contents, &len, &err);
+    int status = block_decode(stored, body.len + BLOCK_TRAILER_SIZE, NUMBER, OFFSET, CONTENTS_MAX,
+        "fuzzed", &contents, &len, &err);
     ENSURE(status == OK || status == CORRUPT || status == TOO_LARGE);
     if (status != OK)
         return 0;

@@ -1,5 +1,6 @@
-// Any bytes as a configuration file: read or refused with a message. What was read, written as CONFIG REWRITE does, is read again and says the
-// same: a rewritten file never keeps a server from starting.
+// Any bytes as a configuration file: read or refused with a message. What was read, written as
+// CONFIG REWRITE does, is read again and says the same: a rewritten file never keeps a server from
+// starting.
 #include <stdlib.h>
 
 #include "base/alloc.h"
@@ -12,7 +13,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static int read_text(struct config *c, struct slice text)
 {
     struct error err = {0};
-    struct config_source source = {"fuzz.conf", 0, xcalloc((size_t)config_row_count(), sizeof(bool)), 0};
+    struct config_source source = {
+        "fuzz.conf", 0, xcalloc((size_t)config_row_count(), sizeof(bool)), 0};
     int status = config_read_text(c, &source, text, &err);
     ENSURE(status == OK || err.text[0] != 0);
     free(source.seen);

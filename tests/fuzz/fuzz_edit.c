@@ -1,5 +1,5 @@
-// Any bytes as an edit: decoded or refused; what was decoded is applied to an empty version or refused, and what the encoder makes of it
-// decodes again.
+// Any bytes as an edit: decoded or refused; what was decoded is applied to an empty version or
+// refused, and what the encoder makes of it decodes again.
 #include "base/ensure.h"
 #include "engine/version/version.h"
 

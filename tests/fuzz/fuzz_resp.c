@@ -1,5 +1,6 @@
-// Any bytes are a stream of commands, and how the stream is cut into reads does not matter: the whole input at once, and in pieces whose
-// sizes follow from the input, give the same commands and the same end.
+// Any bytes are a stream of commands, and how the stream is cut into reads does not matter: the
+// whole input at once, and in pieces whose sizes follow from the input, give the same commands and
+// the same end.
 #include "base/alloc.h"
 #include "base/ensure.h"
 #include "base/hash.h"
@@ -28,7 +29,8 @@ static struct outcome run(struct slice input, size_t piece)
     struct resp_parser parser;
     struct outcome o = {0};
     resp_parser_init(&parser);
-    for (size_t there = piece == 0 ? input.len : 0; there <= input.len && !o.failed; there += piece) {
+    for (size_t there = piece == 0 ? input.len : 0; there <= input.len && !o.failed;
+         there += piece) {
         for (;;) {
             size_t used = 0;
             enum resp_result result =

@@ -1,5 +1,6 @@
-// Any bytes as a log segment: opened or refused, walked to an end or to damage. The header and the checksums of the records that the input
-// seems to hold are put right first, so that the reader behind them is reached; what is put right is decided by the first byte.
+// Any bytes as a log segment: opened or refused, walked to an end or to damage. The header and the
+// checksums of the records that the input seems to hold are put right first, so that the reader
+// behind them is reached; what is put right is decided by the first byte.
 #include "base/alloc.h"
 #include "base/coding.h"
 #include "base/ensure.h"
@@ -21,9 +22,10 @@ static void put_right(uint8_t *bytes, size_t len, uint8_t choice)
         if (at + SEGMENT_RECORD_HEADER_SIZE + payload > len)
             break;
         put_le32(bytes + at + 8, (uint32_t)payload);
-        put_le64(
-            bytes + at, checksum64(bytes + at + 8, SEGMENT_RECORD_HEADER_SIZE - 8 + payload, segment_seed(NUMBER, at)));
-        at += (SEGMENT_RECORD_HEADER_SIZE + payload + SEGMENT_ALIGNMENT - 1) / SEGMENT_ALIGNMENT * SEGMENT_ALIGNMENT;
+        put_le64(bytes + at, checksum64(bytes + at + 8, SEGMENT_RECORD_HEADER_SIZE - 8 + payload,
+                                 segment_seed(NUMBER, at)));
+        at += (SEGMENT_RECORD_HEADER_SIZE + payload + SEGMENT_ALIGNMENT - 1) / SEGMENT_ALIGNMENT *
+              SEGMENT_ALIGNMENT;
     }
 }
 
@@ -38,7 +40,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     sim_env_write_file(sim, "9.log", slice_of(bytes, size - 1));
     struct segment_reader reader;
     struct error err;
-    int status = segment_open(&reader, sim_env_env(sim), "9.log", LOG_MAGIC, NUMBER, UINT64_MAX, &err);
+    int status =
+        segment_open(&reader, sim_env_env(sim), "9.log", LOG_MAGIC, NUMBER, UINT64_MAX, &err);
     ENSURE(status == OK || status == CORRUPT || status == NEWER_FORMAT);
     if (status == OK) {
         struct segment_record record;

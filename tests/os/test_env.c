@@ -1,4 +1,5 @@
-// What env.h promises, asked of the real environment and of the simulated one alike: the engine's tests are worth what the two have in common.
+// What env.h promises, asked of the real environment and of the simulated one alike: the engine's
+// tests are worth what the two have in common.
 #include <criterion/criterion.h>
 
 #include <stdio.h>
@@ -61,7 +62,7 @@ static const char *in(struct world *w, int i, const char *name)
     return w->paths[i];
 }
 
-#define FOR_BOTH_WORLDS(w)                                                                                             \
+#define FOR_BOTH_WORLDS(w)                                                                         \
     for (int kind = 0; kind < WORLDS && (world_open(&(w), kind), true); world_close(&(w)), kind++)
 
 static struct file *make(struct world *w, const char *path, const char *text)

@@ -50,7 +50,8 @@ static void job_done(struct job *job)
 
 static void submit(struct test_job *j, enum exec_lane lane, unsigned sleep_ms, char name)
 {
-    *j = (struct test_job){.job = {.run = job_run, .done = job_done}, .sleep_ms = sleep_ms, .name = name};
+    *j = (struct test_job){
+        .job = {.run = job_run, .done = job_done}, .sleep_ms = sleep_ms, .name = name};
     j->inside_submit = true;
     exec_submit(world.exec, lane, &j->job);
     j->inside_submit = false;
@@ -91,7 +92,8 @@ Test(exec, the_log_lane_starts_at_once_when_all_others_are_saturated)
     cr_assert_lt(world.done, 4 * EACH, "the others were still busy");
     while (exec_drive(world.exec))
         ;
-    cr_assert_geq(env_now_us(os_env()) - begin_us, EACH * SLEEP_MS * 1000, "each lane was one job at a time");
+    cr_assert_geq(
+        env_now_us(os_env()) - begin_us, EACH * SLEEP_MS * 1000, "each lane was one job at a time");
     cr_assert_lt(worst_us, BOUND_US, "%llu us", (unsigned long long)worst_us);
     cr_log_info("worst wait of the log lane: %llu us", (unsigned long long)worst_us);
 }

@@ -1,5 +1,6 @@
-// Runs the registered tests one after the other, each in a child of its own, so that a crash or a data race (TSan ends the child with
-// exit code 66) fails one test only. A name as argument, SUITE/NAME or a part of it, selects.
+// Runs the registered tests one after the other, each in a child of its own, so that a crash or a
+// data race (TSan ends the child with exit code 66) fails one test only. A name as argument,
+// SUITE/NAME or a part of it, selects.
 #include <signal.h>
 #include <stdarg.h>
 #include <sys/wait.h>
@@ -100,6 +101,7 @@ int main(int argc, char **argv)
         else
             fprintf(stderr, "[FAIL] %s::%s\n", t->suite, t->name);
     }
-    printf("[====] Synthesis: Tested: %u | Passing: %u | Failing: %u | Crashing: 0\n", tested, passed, tested - passed);
+    printf("[====] Synthesis: Tested: %u | Passing: %u | Failing: %u | Crashing: 0\n", tested,
+        passed, tested - passed);
     return passed == tested ? 0 : 1;
 }

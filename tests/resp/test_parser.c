@@ -1,4 +1,5 @@
-// The parser against its own whole-input parse: how the input is cut must not matter. Error texts are those of redis-server 7.0.15.
+// The parser against its own whole-input parse: how the input is cut must not matter. Error texts
+// are those of redis-server 7.0.15.
 #include <criterion/criterion.h>
 #include <stdio.h>
 
@@ -8,7 +9,8 @@
 
 static const struct resp_limits limits = {.max_args = INT32_MAX, .max_bulk = 512 << 20};
 
-// Feeds input in two or more pieces, moving what is left to fresh memory at each piece, and writes what was parsed as text.
+// Feeds input in two or more pieces, moving what is left to fresh memory at each piece, and writes
+// what was parsed as text.
 struct feed {
     struct resp_parser parser;
     struct buf pending, log;
@@ -25,7 +27,8 @@ static void feed_piece(struct feed *f, struct slice piece)
     size_t at = 0;
     while (!f->failed) {
         size_t used = 0;
-        enum resp_result result = resp_parse(&f->parser, slice_skip(buf_slice(&f->pending), at), &limits, &used);
+        enum resp_result result =
+            resp_parse(&f->parser, slice_skip(buf_slice(&f->pending), at), &limits, &used);
         if (result == RESP_MORE)
             break;
         if (result == RESP_ERROR) {
@@ -67,7 +70,8 @@ static void check_every_cut(struct slice input, const char *want)
             feed_piece(&f, slice_of(input.data + first, second - first));
             feed_piece(&f, slice_of(input.data + second, input.len - second));
             buf_append_byte(&f.log, 0);
-            cr_assert_str_eq((char *)f.log.data, want, "cut at %zu and %zu: %s", first, second, (char *)f.log.data);
+            cr_assert_str_eq((char *)f.log.data, want, "cut at %zu and %zu: %s", first, second,
+                (char *)f.log.data);
             feed_release(&f);
         }
     }
@@ -82,17 +86,18 @@ static void check_every_cut(struct slice input, const char *want)
 
 Test(parser, every_cut_of_a_pipeline_parses_the_same)
 {
-    static const char input[] =
-        "*1\r\n$4\r\nPING\r\n"
-        "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$12\r\n*1\r\n$4\r\nPI\r\n\r\n"
-        "PING\r\n"
-        "\r\n"
-        "echo \"a b\\x41\\n\" 'c\\'d' e\"f g\"\n"
-        "*0\r\n*-7\r\n"
-        "*2\r\n$3\r\nGET\r\n$0\r\n\r\n"
-        "*9\r\n$1\r\n1\r\n$1\r\n2\r\n$1\r\n3\r\n$1\r\n4\r\n$1\r\n5\r\n$1\r\n6\r\n$1\r\n7\r\n$1\r\n8\r\n$1\r\n9\r\n";
-    check_every_cut(slice_cstr(input), "1:PING,;3:SET,k,*1\r\n$4\r\nPI\r\n,;1:PING,;0:;4:echo,a bA\n,c'd,ef g,;0:;0:;"
-                                       "2:GET,,;9:1,2,3,4,5,6,7,8,9,;");
+    static const char input[] = "*1\r\n$4\r\nPING\r\n"
+                                "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$12\r\n*1\r\n$4\r\nPI\r\n\r\n"
+                                "PING\r\n"
+                                "\r\n"
+                                "echo \"a b\\x41\\n\" 'c\\'d' e\"f g\"\n"
+                                "*0\r\n*-7\r\n"
+                                "*2\r\n$3\r\nGET\r\n$0\r\n\r\n"
+                                "*9\r\n$1\r\n1\r\n$1\r\n2\r\n$1\r\n3\r\n$1\r\n4\r\n$1\r\n5\r\n$"
+                                "1\r\n6\r\n$1\r\n7\r\n$1\r\n8\r\n$1\r\n9\r\n";
+    check_every_cut(slice_cstr(input),
+        "1:PING,;3:SET,k,*1\r\n$4\r\nPI\r\n,;1:PING,;0:;4:echo,a bA\n,c'd,ef g,;0:;0:;"
+        "2:GET,,;9:1,2,3,4,5,6,7,8,9,;");
 }
 
 Test(parser, errors_are_those_of_redis_however_the_input_is_cut)
@@ -124,7 +129,8 @@ Test(parser, errors_are_those_of_redis_however_the_input_is_cut)
     }
 }
 
-static enum resp_result parse_once(struct resp_parser *p, struct slice input, const struct resp_limits *l)
+static enum resp_result parse_once(
+    struct resp_parser *p, struct slice input, const struct resp_limits *l)
 {
     size_t used;
     resp_parser_init(p);

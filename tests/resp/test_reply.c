@@ -38,12 +38,14 @@ static void check(int proto, const char *want, size_t want_len)
     struct reply r = {.out = &out, .proto = proto};
     write_all(&r);
     cr_assert_eq(r.errors, 2);
-    cr_assert(slice_equal(buf_slice(&out), slice_of(want, want_len)), "%.*s", (int)out.len, (char *)out.data);
+    cr_assert(slice_equal(buf_slice(&out), slice_of(want, want_len)), "%.*s", (int)out.len,
+        (char *)out.data);
     buf_release(&out);
 }
 
-#define COMMON                                                                                                         \
-    "+PONG\r\n+OK\r\n-ERR two  lines\r\n-ERR 5 of 'x y'\r\n:0\r\n:-9223372036854775808\r\n:9223372036854775807\r\n"    \
+#define COMMON                                                                                     \
+    "+PONG\r\n+OK\r\n-ERR two  lines\r\n-ERR 5 of 'x "                                             \
+    "y'\r\n:0\r\n:-9223372036854775808\r\n:9223372036854775807\r\n"                                \
     "$3\r\na\0b\r\n$0\r\n\r\n$4\r\ntext\r\n$4\r\n-120\r\n"
 
 Test(reply, resp2_bytes)
@@ -56,8 +58,9 @@ Test(reply, resp2_bytes)
 
 Test(reply, resp3_bytes)
 {
-    static const char want[] = COMMON "_\r\n_\r\n*2\r\n%3\r\n~4\r\n>5\r\n,3.5\r\n,0.10000000000000001\r\n"
-                                      ",inf\r\n,-inf\r\n,nan\r\n#t\r\n#f\r\n=8\r\ntxt:some\r\n";
+    static const char want[] =
+        COMMON "_\r\n_\r\n*2\r\n%3\r\n~4\r\n>5\r\n,3.5\r\n,0.10000000000000001\r\n"
+               ",inf\r\n,-inf\r\n,nan\r\n#t\r\n#f\r\n=8\r\ntxt:some\r\n";
     check(3, want, sizeof want - 1);
 }
 

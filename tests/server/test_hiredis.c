@@ -1,4 +1,5 @@
-// hiredis, the C client that most others descend from, against the real program: connect, negotiate, pipeline, reconnect after a restart.
+// hiredis, the C client that most others descend from, against the real program: connect,
+// negotiate, pipeline, reconnect after a restart.
 #include <criterion/criterion.h>
 #include <fcntl.h>
 #include <hiredis/hiredis.h>
@@ -37,8 +38,8 @@ static void start(void)
     if (server == 0) {
         int null = open("/dev/null", O_RDWR);
         dup2(null, 1);
-        execl(VARVE_SERVER, VARVE_SERVER, "--port", number, "--bind", "127.0.0.1", "--dir", dir, "--maxmemory", "64mb",
-            (char *)NULL);
+        execl(VARVE_SERVER, VARVE_SERVER, "--port", number, "--bind", "127.0.0.1", "--dir", dir,
+            "--maxmemory", "64mb", (char *)NULL);
         _exit(127);
     }
 }
@@ -66,7 +67,8 @@ static redisContext *connect_to_it(void)
     }
 }
 
-static void expect(redisContext *c, const char *command, int type, const char *text, long long integer)
+static void expect(
+    redisContext *c, const char *command, int type, const char *text, long long integer)
 {
     redisReply *reply = redisCommand(c, command);
     cr_assert_not_null(reply, "%s: %s", command, c->errstr);
@@ -102,7 +104,8 @@ Test(hiredis, talks_pipelines_and_reconnects, .init = set_up, .fini = tear_down,
     freeReplyObject(hello);
     expect(c, "CLIENT GETNAME", REDIS_REPLY_STRING, "tester", 0);
     expect(c, "GET nothing", REDIS_REPLY_NIL, NULL, 0);
-    expect(c, "NOSUCH", REDIS_REPLY_ERROR, "ERR unknown command 'NOSUCH', with args beginning with: ", 0);
+    expect(c, "NOSUCH", REDIS_REPLY_ERROR,
+        "ERR unknown command 'NOSUCH', with args beginning with: ", 0);
 
     for (int i = 0; i < PIPELINE; i++)
         cr_assert_eq(redisAppendCommand(c, "SET key:%d %b", i, "a\0b\r\n", (size_t)5), REDIS_OK);
@@ -114,7 +117,8 @@ Test(hiredis, talks_pipelines_and_reconnects, .init = set_up, .fini = tear_down,
         if (i < PIPELINE)
             cr_assert_eq(reply->type, REDIS_REPLY_STATUS);
         else
-            cr_assert(reply->type == REDIS_REPLY_STRING && reply->len == 5 && memcmp(reply->str, "a\0b\r\n", 5) == 0);
+            cr_assert(reply->type == REDIS_REPLY_STRING && reply->len == 5 &&
+                      memcmp(reply->str, "a\0b\r\n", 5) == 0);
         freeReplyObject(reply);
     }
     expect(c, "DBSIZE", REDIS_REPLY_INTEGER, NULL, PIPELINE);

@@ -1,21 +1,25 @@
-// A disk is a list of inodes and two tables of names: `live`, what programs see, and `durable`, what a reboot would find if nothing but the
-// synced had reached the platter. Between the two lies a list of pending changes.
+// A disk is a list of inodes and two tables of names: `live`, what programs see, and `durable`,
+// what a reboot would find if nothing but the synced had reached the platter. Between the two lies
+// a list of pending changes.
 //
-// Contents: each inode has the same two sides, and per sector the range of bytes that were written since the last sync. A sync copies those
-// ranges; nothing outside of them is ever in danger. A write that would leave a gap in a sector's range sends the older part out first,
-// as a real system may at any time.
+// Contents: each inode has the same two sides, and per sector the range of bytes that were written
+// since the last sync. A sync copies those ranges; nothing outside of them is ever in danger. A
+// write that would leave a gap in a sector's range sends the older part out first, as a real system
+// may at any time.
 //
-// Names: the pending changes are the journal. Durable are those whose directory was synced: on an ordered disk together with all before
-// them, on an unordered one alone. At the cut the ordered disk performs a prefix, the unordered one any subset, with one rule that
-// even such file systems keep: the old name of a rename goes only if the new one has come.
+// Names: the pending changes are the journal. Durable are those whose directory was synced: on an
+// ordered disk together with all before them, on an unordered one alone. At the cut the ordered
+// disk performs a prefix, the unordered one any subset, with one rule that even such file systems
+// keep: the old name of a rename goes only if the new one has come.
 //
-// Inodes are found by sweeping: the number of files is small, and reference counts over two tables, a journal and handles are not simpler.
+// Inodes are found by sweeping: the number of files is small, and reference counts over two tables,
+// a journal and handles are not simpler.
 #include "tests/sim/sim_disk.h"
 
 #include "base/alloc.h"
 #include "base/ensure.h"
 
-// --- Contents ---------------------------------------------------------------------------------------------------------------------------
+// --- Contents ------------------------------------------------------------------------------------
 
 static void inode_reserve(struct inode *inode, uint64_t size)
 {
@@ -186,7 +190,7 @@ static void inode_free(struct inode *inode)
     free(inode);
 }
 
-// --- Names ------------------------------------------------------------------------------------------------------------------------------
+// --- Names ---------------------------------------------------------------------------------------
 
 static struct name *names_find(const struct names *n, const char *path)
 {
@@ -235,7 +239,8 @@ static struct slice parent_of(const char *path)
     const char *slash = strrchr(path, '/');
     if (slash == NULL)
         return slice_cstr(".");
-    return slash == path ? slice_cstr("/") : slice_of((const uint8_t *)path, (size_t)(slash - path));
+    return slash == path ? slice_cstr("/")
+                         : slice_of((const uint8_t *)path, (size_t)(slash - path));
 }
 
 bool disk_is_in(const char *path, const char *dir)
@@ -267,7 +272,8 @@ struct inode *disk_find(const struct sim_disk *d, const char *path)
 }
 
 // Performs a change on the live names and puts it into the journal.
-static void change(struct sim_disk *d, const char *path, struct inode *inode, bool removes, uint64_t group)
+static void change(
+    struct sim_disk *d, const char *path, struct inode *inode, bool removes, uint64_t group)
 {
     if (removes)
         names_remove(&d->live, names_find(&d->live, path));
@@ -316,7 +322,8 @@ static void perform(struct sim_disk *d, const struct change *c)
         names_set(&d->durable, c->path, c->inode);
         return;
     }
-    // The name may lead to something else by now, when an unordered disk left out what came between.
+    // The name may lead to something else by now, when an unordered disk left out what came
+    // between.
     struct name *row = names_find(&d->durable, c->path);
     if (row != NULL && row->inode == c->inode)
         names_remove(&d->durable, row);
@@ -387,7 +394,7 @@ static void names_crash(struct sim_disk *d)
     }
 }
 
-// --- The whole --------------------------------------------------------------------------------------------------------------------------
+// --- The whole -----------------------------------------------------------------------------------
 
 void disk_init(struct sim_disk *d, uint64_t seed)
 {

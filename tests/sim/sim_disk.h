@@ -1,5 +1,5 @@
-// sim_disk: what sim_env keeps on its disk: files with durable and unsynced contents, names with durable and pending changes, and what a
-// power cut makes of both. Private to sim_env.
+// sim_disk: what sim_env keeps on its disk: files with durable and unsynced contents, names with
+// durable and pending changes, and what a power cut makes of both. Private to sim_env.
 #ifndef VARVE_TESTS_SIM_DISK_H
 #define VARVE_TESTS_SIM_DISK_H
 
@@ -75,7 +75,8 @@ void disk_crash(struct sim_disk *d);
 void inode_write(struct sim_disk *d, struct inode *inode, uint64_t offset, struct slice data);
 void inode_resize(struct inode *inode, uint64_t size);
 void inode_sync(struct inode *inode);
-// What a failed sync leaves: each unsynced sector was written, or counts as clean though it was not.
+// What a failed sync leaves: each unsynced sector was written, or counts as clean though it was
+// not.
 void inode_sync_badly(struct sim_disk *d, struct inode *inode);
 
 #endif

@@ -1,8 +1,10 @@
-// The operations of env.h over a sim_disk. Every one passes through gate(), which counts it, cuts the power when its number has come, and
-// looks for a fault; what is left of each operation is argument checks and a call to the disk.
+// The operations of env.h over a sim_disk. Every one passes through gate(), which counts it, cuts
+// the power when its number has come, and looks for a fault; what is left of each operation is
+// argument checks and a call to the disk.
 //
-// An operation that is cut may still have had its effect: a write a part of its bytes, a change of names all or nothing (it is not
-// durable in either case). A sync that is cut did nothing beyond what unsynced data may do by itself.
+// An operation that is cut may still have had its effect: a write a part of its bytes, a change of
+// names all or nothing (it is not durable in either case). A sync that is cut did nothing beyond
+// what unsynced data may do by itself.
 #include "tests/sim/sim_env.h"
 
 #include <errno.h>
@@ -51,10 +53,10 @@ static struct sim_env *sim_of(struct env *env)
     return (struct sim_env *)(void *)env;
 }
 
-// --- The gate ---------------------------------------------------------------------------------------------------------------------------
+// --- The gate ------------------------------------------------------------------------------------
 
-static const char *const op_names[SIM_OP_COUNT] = {"create", "write", "sync", "allocate", "truncate", "rename",
-    "unlink", "link", "mkdir", "sync_dir", "open", "read", "list"};
+static const char *const op_names[SIM_OP_COUNT] = {"create", "write", "sync", "allocate",
+    "truncate", "rename", "unlink", "link", "mkdir", "sync_dir", "open", "read", "list"};
 
 static int take_fault(struct sim_env *sim, enum sim_op op, const char *path)
 {
@@ -78,14 +80,16 @@ static int fail(struct error *err, int status, const char *path, uint64_t offset
 }
 
 // OK; or the failure of this operation, and in *effect whether it may take effect all the same.
-static int gate(struct sim_env *sim, enum sim_op op, const char *path, bool *effect, struct error *err)
+static int gate(
+    struct sim_env *sim, enum sim_op op, const char *path, bool *effect, struct error *err)
 {
     *effect = false;
     if (sim->power_is_gone)
         return fail(err, IO, path, 0, "simulated: the power is gone");
     sim->counts[op]++;
     if (sim->trace)
-        fprintf(stderr, "sim %llu %s %s\n", (unsigned long long)sim->operations, op_names[op], path);
+        fprintf(
+            stderr, "sim %llu %s %s\n", (unsigned long long)sim->operations, op_names[op], path);
     if (op <= SIM_LAST_CHANGE && sim->operations++ >= sim->crash_at) {
         sim->power_is_gone = true;
         *effect = op != SIM_SYNC && op != SIM_SYNC_DIR && random_below(&sim->random, 2) == 0;
@@ -101,8 +105,8 @@ static int gate(struct sim_env *sim, enum sim_op op, const char *path, bool *eff
 }
 
 // As gate, for an open file.
-static int gate_file(
-    struct sim_env *sim, enum sim_op op, struct file *file, uint64_t offset, bool *effect, struct error *err)
+static int gate_file(struct sim_env *sim, enum sim_op op, struct file *file, uint64_t offset,
+    bool *effect, struct error *err)
 {
     *effect = false;
     if (file->boot != sim->boot)
@@ -114,9 +118,10 @@ static int gate_file(
     return status;
 }
 
-// --- Files ------------------------------------------------------------------------------------------------------------------------------
+// --- Files ---------------------------------------------------------------------------------------
 
-static struct file *new_file(struct sim_env *sim, struct inode *inode, const char *path, bool writable)
+static struct file *new_file(
+    struct sim_env *sim, struct inode *inode, const char *path, bool writable)
 {
     struct file *file = xcalloc(1, sizeof *file);
     file->inode = inode;
@@ -128,7 +133,8 @@ static struct file *new_file(struct sim_env *sim, struct inode *inode, const cha
     return file;
 }
 
-static int sim_open(struct env *env, const char *path, enum file_mode mode, struct file **out, struct error *err)
+static int sim_open(
+    struct env *env, const char *path, enum file_mode mode, struct file **out, struct error *err)
 {
     struct sim_env *sim = sim_of(env);
     bool effect, makes = mode == FILE_CREATE || mode == FILE_OVERWRITE;
@@ -137,7 +143,8 @@ static int sim_open(struct env *env, const char *path, enum file_mode mode, stru
         return status;
     struct inode *inode = disk_find(&sim->disk, path);
     if (inode != NULL && (inode->is_dir || mode == FILE_CREATE))
-        return status != OK ? status : error_set(err, IO, path, 0, inode->is_dir ? EISDIR : EEXIST, "open");
+        return status != OK ? status
+                            : error_set(err, IO, path, 0, inode->is_dir ? EISDIR : EEXIST, "open");
     if (inode == NULL && (!makes || !disk_has_parent(&sim->disk, path)))
         return status != OK ? status : error_set(err, NOT_FOUND, path, 0, ENOENT, "open");
     if (inode == NULL)
@@ -163,8 +170,8 @@ static void sim_close(struct env *env, struct file *file)
     free(file);
 }
 
-static int sim_read(
-    struct env *env, struct file *file, uint64_t offset, void *data, size_t len, size_t *got, struct error *err)
+static int sim_read(struct env *env, struct file *file, uint64_t offset, void *data, size_t len,
+    size_t *got, struct error *err)
 {
     bool effect;
     int status = gate_file(sim_of(env), SIM_READ, file, offset, &effect, err);
@@ -178,10 +185,12 @@ static int sim_read(
     return OK;
 }
 
-static int sim_read_nowait(struct env *env, struct file *file, uint64_t offset, void *data, size_t len)
+static int sim_read_nowait(
+    struct env *env, struct file *file, uint64_t offset, void *data, size_t len)
 {
     struct sim_env *sim = sim_of(env);
-    if (sim->power_is_gone || file->boot != sim->boot || random_below(&sim->random, 100) < sim->cold_percent)
+    if (sim->power_is_gone || file->boot != sim->boot ||
+        random_below(&sim->random, 100) < sim->cold_percent)
         return WAIT;
     if (offset > file->inode->live_size || len > file->inode->live_size - offset)
         return WAIT;
@@ -191,7 +200,8 @@ static int sim_read_nowait(struct env *env, struct file *file, uint64_t offset, 
 }
 
 // NO_SPACE if the file cannot grow to size.
-static int check_space(struct sim_env *sim, const struct file *file, uint64_t size, struct error *err)
+static int check_space(
+    struct sim_env *sim, const struct file *file, uint64_t size, struct error *err)
 {
     uint64_t now = file->inode->live_size;
     if (size <= now || sim->disk_size == UINT64_MAX)
@@ -202,8 +212,8 @@ static int check_space(struct sim_env *sim, const struct file *file, uint64_t si
     return fail(err, NO_SPACE, file->path, now, "simulated: the disk is full");
 }
 
-static int sim_write(
-    struct env *env, struct file *file, uint64_t offset, const struct slice *pieces, size_t count, struct error *err)
+static int sim_write(struct env *env, struct file *file, uint64_t offset,
+    const struct slice *pieces, size_t count, struct error *err)
 {
     struct sim_env *sim = sim_of(env);
     bool effect;
@@ -270,10 +280,11 @@ static int sim_size(struct env *env, struct file *file, uint64_t *out, struct er
     return status;
 }
 
-// --- Names ------------------------------------------------------------------------------------------------------------------------------
+// --- Names ---------------------------------------------------------------------------------------
 
 // As gate, for operations on a name that must be there.
-static int gate_names(struct sim_env *sim, enum sim_op op, const char *from, bool *effect, struct error *err)
+static int gate_names(
+    struct sim_env *sim, enum sim_op op, const char *from, bool *effect, struct error *err)
 {
     int status = gate(sim, op, from, effect, err);
     struct inode *inode = disk_find(&sim->disk, from);
@@ -326,7 +337,8 @@ static int sim_mkdir(struct env *env, const char *path, struct error *err)
         return status;
     struct inode *inode = disk_find(&sim->disk, path);
     if (inode != NULL)
-        return status != OK || inode->is_dir ? status : error_set(err, IO, path, 0, ENOTDIR, "mkdir");
+        return status != OK || inode->is_dir ? status
+                                             : error_set(err, IO, path, 0, ENOTDIR, "mkdir");
     if (!disk_has_parent(&sim->disk, path))
         return status != OK ? status : error_set(err, NOT_FOUND, path, 0, ENOENT, "mkdir");
     disk_create(&sim->disk, path, true);
@@ -351,7 +363,8 @@ static int sim_sync_dir(struct env *env, const char *path, struct error *err)
     return status;
 }
 
-static int sim_list(struct env *env, const char *path, struct dir_entry **out, size_t *count, struct error *err)
+static int sim_list(
+    struct env *env, const char *path, struct dir_entry **out, size_t *count, struct error *err)
 {
     struct sim_env *sim = sim_of(env);
     bool effect;
@@ -368,7 +381,8 @@ static int sim_list(struct env *env, const char *path, struct dir_entry **out, s
         if (row->inode->is_dir || !disk_is_in(row->path, path))
             continue;
         const char *slash = strrchr(row->path, '/');
-        snprintf(entries[n].name, sizeof entries[n].name, "%s", slash == NULL ? row->path : slash + 1);
+        snprintf(
+            entries[n].name, sizeof entries[n].name, "%s", slash == NULL ? row->path : slash + 1);
         entries[n++].size = row->inode->live_size;
     }
     *out = entries;
@@ -408,7 +422,7 @@ static int sim_free_space(struct env *env, const char *path, uint64_t *out, stru
     return OK;
 }
 
-// --- Clocks and entropy -------------------------------------------------------------------------------------------------------------------
+// --- Clocks and entropy --------------------------------------------------------------------------
 
 static int64_t sim_now_ms(struct env *env)
 {
@@ -449,7 +463,7 @@ static const struct env_ops sim_ops = {
     .random = sim_random,
 };
 
-// --- What tests call ------------------------------------------------------------------------------------------------------------------------
+// --- What tests call -----------------------------------------------------------------------------
 
 static struct sim_env *new_machine(uint64_t seed)
 {
@@ -525,10 +539,12 @@ void sim_env_crash(struct sim_env *sim)
     sim->boot++;
 }
 
-void sim_env_fail(struct sim_env *sim, enum sim_op op, const char *part, uint64_t skip, uint64_t times, int status)
+void sim_env_fail(struct sim_env *sim, enum sim_op op, const char *part, uint64_t skip,
+    uint64_t times, int status)
 {
     ENSURE(sim->fault_count < FAULTS_MAX && status < 0);
-    sim->faults[sim->fault_count++] = (struct fault){op, part == NULL ? NULL : xstrdup(part), skip, times, status};
+    sim->faults[sim->fault_count++] =
+        (struct fault){op, part == NULL ? NULL : xstrdup(part), skip, times, status};
 }
 
 void sim_env_heal(struct sim_env *sim)

@@ -1,6 +1,7 @@
-// Jobs and timers are linked through their `impl` words. A job is in one of three rings: waiting (one a lane, in order of submission), begun
-// (holds a slot, has not run) and finished (has run, holds its slot until its `done`, as on libuv's threadpool, where the loop frees it).
-// Timers are in one ring without order: there are few.
+// Jobs and timers are linked through their `impl` words. A job is in one of three rings: waiting
+// (one a lane, in order of submission), begun (holds a slot, has not run) and finished (has run,
+// holds its slot until its `done`, as on libuv's threadpool, where the loop frees it). Timers are
+// in one ring without order: there are few.
 #include "tests/sim/sim_exec.h"
 
 #include "base/alloc.h"
@@ -57,7 +58,7 @@ static struct list *list_at(const struct list *head, uint64_t i)
     return l;
 }
 
-// --- exec.h -------------------------------------------------------------------------------------------------------------------------------
+// --- exec.h --------------------------------------------------------------------------------------
 
 static void sim_submit(struct exec *exec, enum exec_lane lane, struct job *job)
 {
@@ -107,7 +108,7 @@ static const struct exec_ops sim_ops = {
     .drive = sim_drive,
 };
 
-// --- Steps ----------------------------------------------------------------------------------------------------------------------------------
+// --- Steps ---------------------------------------------------------------------------------------
 
 static void begin_jobs(struct sim_exec *sim)
 {
@@ -237,7 +238,7 @@ void sim_exec_run_for(struct sim_exec *sim, uint64_t ms)
     go_to(sim, end_us);
 }
 
-// --- The rest -------------------------------------------------------------------------------------------------------------------------------
+// --- The rest ------------------------------------------------------------------------------------
 
 struct sim_exec *sim_exec_new(struct sim_env *env, uint64_t seed)
 {

@@ -1,9 +1,11 @@
-// sim_exec: implements engine/exec.h in one thread, under a seed and the virtual clock of a sim_env. Jobs wait in their lane; as many as the
-// lane has slots have begun. A step picks at random among all that may happen next: the `run` of a job that has begun, the `done` of one
-// that has run, the timer that is due. So every order that the contract allows comes up under some seed, and always the same one.
+// sim_exec: implements engine/exec.h in one thread, under a seed and the virtual clock of a
+// sim_env. Jobs wait in their lane; as many as the lane has slots have begun. A step picks at
+// random among all that may happen next: the `run` of a job that has begun, the `done` of one that
+// has run, the timer that is due. So every order that the contract allows comes up under some seed,
+// and always the same one.
 //
-// A job's run takes virtual time if the test says so. Nothing else moves the clock, except sim_exec_drive (and exec_drive), which go on to the
-// next timer when nothing else is to do.
+// A job's run takes virtual time if the test says so. Nothing else moves the clock, except
+// sim_exec_drive (and exec_drive), which go on to the next timer when nothing else is to do.
 #ifndef VARVE_TESTS_SIM_EXEC_H
 #define VARVE_TESTS_SIM_EXEC_H
 

@@ -1,16 +1,19 @@
-// The workload of workload.h, cut at every operation that changes the disk, under every fsync policy; then the recovery of what is left,
-// itself cut at every operation.
+// The workload of workload.h, cut at every operation that changes the disk, under every fsync
+// policy; then the recovery of what is left, itself cut at every operation.
 //
 // What must hold after a cut, whatever the disk made of it:
-//   - the database opens, and holds the first so many batches, each whole: no hole, no half batch, nothing that was not written;
-//   - with `always` at least those that were acknowledged; with `everysec` at least those acknowledged more than a few seconds before the cut;
-//     with any policy those that a completed flush or close covered;
+//   - the database opens, and holds the first so many batches, each whole: no hole, no half batch,
+//     nothing that was not written;
+//   - with `always` at least those that were acknowledged; with `everysec` at least those
+//     acknowledged more than a few seconds before the cut; with any policy those that a completed
+//     flush or close covered;
 //   - a cut during recovery changes nothing of that: the same batches are found the next time;
 //   - counts are right within their doubt, and exact once everything is compacted;
 //   - it goes on working: the workload continues where it was cut.
 //
-// A case is policy:cut:seed. By default a sample of the cuts is tried, another one for each policy; VARVE_TEST_FULL=1 tries all.
-// VARVE_POWER_LOSS=always:123:1 tries one, with VARVE_SIM_TRACE=1 to see its operations.
+// A case is policy:cut:seed. By default a sample of the cuts is tried, another one for each policy;
+// VARVE_TEST_FULL=1 tries all. VARVE_POWER_LOSS=always:123:1 tries one, with VARVE_SIM_TRACE=1 to
+// see its operations.
 #include <criterion/criterion.h>
 
 #include <stdio.h>
@@ -21,7 +24,13 @@
 #include "tests/sim/sim_exec.h"
 #include "tests/sim/workload.h"
 
-enum { BATCHES = 240, MORE_BATCHES = 20, SAMPLE = 90, RECOVERY_SAMPLE = 12, EVERYSEC_SLACK_MS = 4000 };
+enum {
+    BATCHES = 240,
+    MORE_BATCHES = 20,
+    SAMPLE = 90,
+    RECOVERY_SAMPLE = 12,
+    EVERYSEC_SLACK_MS = 4000
+};
 
 #define WORKLOAD_SEED 7
 
@@ -52,22 +61,25 @@ static const char *const policy_names[] = {"always", "everysec", "no"};
 
 static void complain(const struct cut *c, const char *what, const struct buf *why)
 {
-    cr_assert_fail("%s: %.*s; replay: VARVE_POWER_LOSS=%s:%llu:%llu", what, why == NULL ? 0 : (int)why->len,
-        why == NULL ? "" : (const char *)why->data, policy_names[c->policy], (unsigned long long)c->at,
-        (unsigned long long)c->seed);
+    cr_assert_fail("%s: %.*s; replay: VARVE_POWER_LOSS=%s:%llu:%llu", what,
+        why == NULL ? 0 : (int)why->len, why == NULL ? "" : (const char *)why->data,
+        policy_names[c->policy], (unsigned long long)c->at, (unsigned long long)c->seed);
 }
 
 static int machine_open(struct machine *m)
 {
-    struct engine_options options = workload_options(sim_env_env(m->env), sim_exec_exec(m->exec), m->policy);
+    struct engine_options options =
+        workload_options(sim_env_env(m->env), sim_exec_exec(m->exec), m->policy);
     m->engine = NULL;
     return engine_open(&options, &m->engine, NULL);
 }
 
 static void machine_new(struct machine *m, struct sim_env *env, const struct cut *c)
 {
-    *m = (struct machine){
-        .env = env, .exec = sim_exec_new(env, c->seed), .policy = c->policy, .random = {c->seed + c->at}};
+    *m = (struct machine){.env = env,
+        .exec = sim_exec_new(env, c->seed),
+        .policy = c->policy,
+        .random = {c->seed + c->at}};
 }
 
 // What the machine still runs ends (by failing, if the power is gone), and the engine goes.
@@ -109,7 +121,8 @@ static bool commit_batch(struct machine *m, struct txn *txn, struct progress *p)
     return status == OK;
 }
 
-// What happens between two batches: the end of a turn, some of what is under way, time, and now and then a flush or a compaction.
+// What happens between two batches: the end of a turn, some of what is under way, time, and now and
+// then a flush or a compaction.
 static void between_batches(struct machine *m, struct progress *p)
 {
     if (random_below(&m->random, 3) > 0)
@@ -119,7 +132,8 @@ static void between_batches(struct machine *m, struct progress *p)
     if (random_below(&m->random, 10) == 0)
         sim_exec_run_for(m->exec, 700);
     note_acknowledged(m, p);
-    // Flushes that hang for a while: what only they would make durable by the way stays undone for long.
+    // Flushes that hang for a while: what only they would make durable by the way stays undone for
+    // long.
     if (random_below(&m->random, 8) == 0)
         sim_exec_hold(m->exec, LANE_FLUSH, random_below(&m->random, 3) > 0);
     if (random_below(&m->random, 30) > 0)
@@ -167,7 +181,8 @@ static void check(struct machine *m, const struct cut *c, int batches, bool sett
 static int reopen(struct machine *m, const struct cut *c)
 {
     struct buf why = {0};
-    struct engine_options options = workload_options(sim_env_env(m->env), sim_exec_exec(m->exec), m->policy);
+    struct engine_options options =
+        workload_options(sim_env_env(m->env), sim_exec_exec(m->exec), m->policy);
     struct error err;
     int batches;
     int status = engine_open(&options, &m->engine, &err);
@@ -182,13 +197,15 @@ static int reopen(struct machine *m, const struct cut *c)
     return batches;
 }
 
-// Runs recovery of the machine as it is, cut at several of its operations; every time the same batches are found afterwards.
+// Runs recovery of the machine as it is, cut at several of its operations; every time the same
+// batches are found afterwards.
 static void cut_recovery(const struct sim_env *after, const struct cut *c, int expected)
 {
     struct random r = {c->at ^ c->seed};
     uint64_t stride = getenv("VARVE_TEST_FULL") != NULL ? 1 : 1 + random_below(&r, 6);
     bool cut = true;
-    for (uint64_t at = random_below(&r, stride), tries = 0; cut && tries < RECOVERY_SAMPLE; at += stride, tries++) {
+    for (uint64_t at = random_below(&r, stride), tries = 0; cut && tries < RECOVERY_SAMPLE;
+         at += stride, tries++) {
         struct machine m;
         machine_new(&m, sim_env_copy(after, at * 31 + c->seed), c);
         sim_env_crash_at(m.env, at);
@@ -237,7 +254,8 @@ static bool try_cut(const struct cut *c)
     int batches = reopen(&m, c);
     if (batches < p.promised || batches > p.committed) {
         struct buf why = {0};
-        buf_printf(&why, "%d batches found, %d promised, %d committed", batches, p.promised, p.committed);
+        buf_printf(
+            &why, "%d batches found, %d promised, %d committed", batches, p.promised, p.committed);
         complain(c, "durability", &why);
     }
     go_on(&m, c, batches);
@@ -270,7 +288,8 @@ static void try_policy(enum fsync_policy policy)
     unsigned long long at, seed;
     const char *one = getenv("VARVE_POWER_LOSS");
     if (one != NULL) {
-        cr_assert_eq(sscanf(one, "%15[a-z]:%llu:%llu", name, &at, &seed), 3, "VARVE_POWER_LOSS is policy:cut:seed");
+        cr_assert_eq(sscanf(one, "%15[a-z]:%llu:%llu", name, &at, &seed), 3,
+            "VARVE_POWER_LOSS is policy:cut:seed");
         if (strcmp(name, policy_names[policy]) == 0)
             try_cut(&(struct cut){policy, at, seed});
         return;

@@ -1,4 +1,5 @@
-// The simulator is trusted by all tests of the engine: here it is shown that it is neither kinder nor crueler than its header says.
+// The simulator is trusted by all tests of the engine: here it is shown that it is neither kinder
+// nor crueler than its header says.
 #include <criterion/criterion.h>
 
 #include "base/alloc.h"
@@ -91,8 +92,8 @@ Test(sim_env, unsynced_sectors_are_kept_lost_or_garbled_each_on_its_own)
         buf_release(&b);
         sim_env_free(sim);
     }
-    cr_assert(all_kept > 10 && all_lost > 10 && mixed > 10 && garbled > 10, "%u %u %u %u", all_kept, all_lost, mixed,
-        garbled);
+    cr_assert(all_kept > 10 && all_lost > 10 && mixed > 10 && garbled > 10, "%u %u %u %u", all_kept,
+        all_lost, mixed, garbled);
 }
 
 Test(sim_env, bytes_that_were_not_rewritten_are_never_touched)
@@ -109,8 +110,10 @@ Test(sim_env, bytes_that_were_not_rewritten_are_never_touched)
         struct buf b = {0};
         cr_assert_eq(sim_env_read_file(sim, "db/a", &b), OK);
         for (size_t i = 0; i < b.len; i++) {
-            bool written = (i >= 100 && i < 150) || (i >= 300 && i < 310) || (i >= 1000 && i < 1600);
-            cr_assert(written || b.data[i] == 'a', "seed %llu byte %zu", (unsigned long long)seed, i);
+            bool written =
+                (i >= 100 && i < 150) || (i >= 300 && i < 310) || (i >= 1000 && i < 1600);
+            cr_assert(
+                written || b.data[i] == 'a', "seed %llu byte %zu", (unsigned long long)seed, i);
         }
         buf_release(&b);
         sim_env_free(sim);
@@ -193,10 +196,11 @@ static unsigned changes_after_crash(uint64_t seed, enum sim_names names, bool *b
     cr_assert_eq(first_byte(sim, "db/y"), 'n');
     sim_env_crash(sim);
     char y = first_byte(sim, "db/y");
-    cr_assert(y == 'o' || y == 'n', "a rename leaves the old or the new, seed %llu", (unsigned long long)seed);
+    cr_assert(y == 'o' || y == 'n', "a rename leaves the old or the new, seed %llu",
+        (unsigned long long)seed);
     *both = first_byte(sim, "db/x") == 'n' && y == 'n';
-    unsigned seen =
-        (first_byte(sim, "db/x") != 0 ? 1u : 0) | (y == 'n' ? 2u : 0) | (first_byte(sim, "db/z") == 0 ? 4u : 0);
+    unsigned seen = (first_byte(sim, "db/x") != 0 ? 1u : 0) | (y == 'n' ? 2u : 0) |
+                    (first_byte(sim, "db/z") == 0 ? 4u : 0);
     sim_env_free(sim);
     return seen;
 }
@@ -290,7 +294,8 @@ Test(sim_env, the_power_goes_at_the_operation_asked_for)
     cr_assert_eq(env->ops->read(env, f, 0, &byte, 1, &got, &err), IO);
     cr_assert_eq(env_open(env, "db/a", FILE_READ, &g, &err), IO);
     sim_env_crash(sim);
-    cr_assert_eq(env->ops->read(env, f, 0, &byte, 1, &got, &err), IO, "handles do not outlive the cut");
+    cr_assert_eq(
+        env->ops->read(env, f, 0, &byte, 1, &got, &err), IO, "handles do not outlive the cut");
     env_close(env, f);
     cr_assert_eq(sim_env_open_files(sim), 0);
     cr_assert_eq(env_open(env, "db/a", FILE_READ, &f, NULL), OK);
@@ -409,7 +414,7 @@ Test(sim_env, read_nowait_waits_as_often_as_asked)
     sim_env_free(sim);
 }
 
-// --- exec -----------------------------------------------------------------------------------------------------------------------------------
+// --- exec ----------------------------------------------------------------------------------------
 
 struct trace_job {
     struct job job;

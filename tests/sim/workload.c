@@ -1,8 +1,10 @@
-// Batches are made from a generator seeded by (seed, number), so that staging and model replay the same operations without remembering
-// them: each_op() yields them to a visitor. Values are made from (batch, key) alone, so the model needs only to know the writer.
+// Batches are made from a generator seeded by (seed, number), so that staging and model replay the
+// same operations without remembering them: each_op() yields them to a visitor. Values are made
+// from (batch, key) alone, so the model needs only to know the writer.
 //
-// What a drop covers is unspecified for readers until the key is written again: the engine may still show it, also what had been deleted
-// before (the tombstone may be gone, and what it hid not yet). For counts it is gone at once.
+// What a drop covers is unspecified for readers until the key is written again: the engine may
+// still show it, also what had been deleted before (the tombstone may be gone, and what it hid not
+// yet). For counts it is gone at once.
 #include "tests/sim/workload.h"
 
 #include <stdio.h>
@@ -21,7 +23,7 @@ struct op {
     int first, count; // keys; a drop covers several
 };
 
-// --- Keys and values ----------------------------------------------------------------------------------------------------------------------
+// --- Keys and values -----------------------------------------------------------------------------
 
 static struct slice key_of(int key, char text[KEY_SIZE])
 {
@@ -57,7 +59,7 @@ static int64_t expiry_of(int batch, int key)
     return (batch + key) % 8 == 0 ? FAR_FUTURE_MS + batch : 0;
 }
 
-// --- Batches ------------------------------------------------------------------------------------------------------------------------------
+// --- Batches -------------------------------------------------------------------------------------
 
 static struct op draw_op(struct random *r)
 {
@@ -68,12 +70,14 @@ static struct op draw_op(struct random *r)
         return (struct op){OP_DELETE, (int)random_below(r, COUNTED_PREFIXES * KEYS_PER_PREFIX), 1};
     if (dice < 98) {
         int collection = (int)random_below(r, COLLECTIONS);
-        return (struct op){OP_DROP, COUNTED_PREFIXES * KEYS_PER_PREFIX + collection * ELEMENTS, ELEMENTS};
+        return (struct op){
+            OP_DROP, COUNTED_PREFIXES * KEYS_PER_PREFIX + collection * ELEMENTS, ELEMENTS};
     }
     return (struct op){OP_DROP, KEYS_PER_PREFIX, KEYS_PER_PREFIX}; // all of K1
 }
 
-static void each_op(uint64_t seed, int batch, void (*visit)(void *arg, const struct op *op, int batch), void *arg)
+static void each_op(
+    uint64_t seed, int batch, void (*visit)(void *arg, const struct op *op, int batch), void *arg)
 {
     struct random r = {seed * 1000003 + (uint64_t)batch};
     uint64_t count = random_below(&r, BATCH_OPS_MAX);
@@ -97,7 +101,8 @@ static void stage_op(void *arg, const struct op *op, int batch)
     else {
         struct slice value = value_of(batch, op->first, value_text);
         size_t half = value.len / 2;
-        txn_put(txn, key, slice_of(value.data, half), slice_skip(value, half), expiry_of(batch, op->first));
+        txn_put(txn, key, slice_of(value.data, half), slice_skip(value, half),
+            expiry_of(batch, op->first));
     }
 }
 
@@ -133,7 +138,7 @@ int64_t model_count(const struct model *m, int prefix)
     return count;
 }
 
-// --- Engine -------------------------------------------------------------------------------------------------------------------------------
+// --- Engine --------------------------------------------------------------------------------------
 
 struct engine_options workload_options(struct env *env, struct exec *exec, enum fsync_policy fsync)
 {
@@ -171,7 +176,8 @@ static bool row_matches(const struct model *m, int key, const struct row *row)
 {
     char text[VALUE_MAX];
     int writer = m->writer[key];
-    return slice_equal(row->value, value_of(writer, key, text)) && row->expire_ms == expiry_of(writer, key);
+    return slice_equal(row->value, value_of(writer, key, text)) &&
+           row->expire_ms == expiry_of(writer, key);
 }
 
 static bool check_gets(struct engine *engine, const struct model *m, struct buf *why)
@@ -190,7 +196,8 @@ static bool check_gets(struct engine *engine, const struct model *m, struct buf 
         else
             good = status == OK || status == NOT_FOUND;
         if (!good)
-            buf_printf(why, "get %s: %s, expected writer %d", text, status_text(status), m->writer[key]);
+            buf_printf(
+                why, "get %s: %s, expected writer %d", text, status_text(status), m->writer[key]);
         txn_reset(txn);
     }
     txn_free(txn);
@@ -216,7 +223,8 @@ static bool check_walk(struct engine *engine, const struct model *m, bool backwa
     bool seen[KEYS] = {false}, good = true;
     struct buf last = {0};
     int status = engine_blocking_step(engine, it, backward ? ITER_SEEK_BEFORE : ITER_SEEK, none);
-    for (; status == OK && good; status = engine_blocking_step(engine, it, backward ? ITER_PREV : ITER_NEXT, none)) {
+    for (; status == OK && good;
+         status = engine_blocking_step(engine, it, backward ? ITER_PREV : ITER_NEXT, none)) {
         struct slice key = iter_key(it);
         struct row row = iter_row(it);
         int number = key_number(key);
@@ -225,8 +233,9 @@ static bool check_walk(struct engine *engine, const struct model *m, bool backwa
                (backward ? order < 0 || last.len == 0 : order > 0) &&
                (m->writer[number] < 0 || row_matches(m, number, &row));
         if (!good) {
-            buf_printf(why, "walk %s: at %.*s, expected writer %d", backward ? "backward" : "forward", (int)key.len,
-                (const char *)key.data, number < 0 ? DEAD : m->writer[number]);
+            buf_printf(why, "walk %s: at %.*s, expected writer %d",
+                backward ? "backward" : "forward", (int)key.len, (const char *)key.data,
+                number < 0 ? DEAD : m->writer[number]);
             break;
         }
         seen[number] = true;
@@ -236,15 +245,16 @@ static bool check_walk(struct engine *engine, const struct model *m, bool backwa
     for (int key = 0; key < KEYS && good; key++) {
         good = status == END && (m->writer[key] < 0 || seen[key]);
         if (!good)
-            buf_printf(
-                why, "walk %s: %s, key %d was not seen", backward ? "backward" : "forward", status_text(status), key);
+            buf_printf(why, "walk %s: %s, key %d was not seen", backward ? "backward" : "forward",
+                status_text(status), key);
     }
     buf_release(&last);
     iter_close(it);
     return good;
 }
 
-static bool check_counts(struct engine *engine, const struct model *m, bool settled, struct buf *why)
+static bool check_counts(
+    struct engine *engine, const struct model *m, bool settled, struct buf *why)
 {
     struct txn *txn = txn_new(engine);
     bool good = true;
@@ -256,8 +266,8 @@ static bool check_counts(struct engine *engine, const struct model *m, bool sett
         txn_count(txn, slice_cstr(text), &count, &in_doubt);
         good = settled ? count == live && in_doubt == 0 : count <= live && live <= count + in_doubt;
         if (!good)
-            buf_printf(why, "count of %s: %lld and %lld in doubt, expected %lld", text, (long long)count,
-                (long long)in_doubt, (long long)live);
+            buf_printf(why, "count of %s: %lld and %lld in doubt, expected %lld", text,
+                (long long)count, (long long)in_doubt, (long long)live);
     }
     txn_free(txn);
     return good;
@@ -265,6 +275,6 @@ static bool check_counts(struct engine *engine, const struct model *m, bool sett
 
 bool workload_check(struct engine *engine, const struct model *m, bool settled, struct buf *why)
 {
-    return check_gets(engine, m, why) && check_walk(engine, m, false, why) && check_walk(engine, m, true, why) &&
-           check_counts(engine, m, settled, why);
+    return check_gets(engine, m, why) && check_walk(engine, m, false, why) &&
+           check_walk(engine, m, true, why) && check_counts(engine, m, settled, why);
 }

@@ -1,8 +1,10 @@
-// workload: a fixed sequence of batches and what the database holds after each of them: the model that the power-loss tests compare with.
+// workload: a fixed sequence of batches and what the database holds after each of them: the model
+// that the power-loss tests compare with.
 //
-// Keys are a small universe, so that the same ones are written over and over: two counted prefixes (one of them is dropped as a whole now and
-// then, as FLUSHDB does), collections that are filled and dropped, and a marker that every batch writes, by which a recovered database
-// says how many batches it holds.
+// Keys are a small universe, so that the same ones are written over and over: two counted prefixes
+// (one of them is dropped as a whole now and then, as FLUSHDB does), collections that are filled
+// and dropped, and a marker that every batch writes, by which a recovered database says how many
+// batches it holds.
 #ifndef VARVE_TESTS_SIM_WORKLOAD_H
 #define VARVE_TESTS_SIM_WORKLOAD_H
 
@@ -37,8 +39,8 @@ int64_t model_count(const struct model *m, int prefix);
 
 // How many batches an engine holds by its marker. A failure of the engine, else OK.
 int workload_batches(struct engine *engine, int *batches);
-// Compares all an engine holds with the model: point reads, iteration in both directions, counts (exactly if `settled`, else within their doubt).
-// false and a line in `why`.
+// Compares all an engine holds with the model: point reads, iteration in both directions, counts
+// (exactly if `settled`, else within their doubt). false and a line in `why`.
 bool workload_check(struct engine *engine, const struct model *m, bool settled, struct buf *why);
 
 #endif

@@ -37,7 +37,9 @@ FILE_CALLS = re.compile(
     r"|fstatat|mkdir|rmdir|opendir|readdir|truncate|ftruncate|fallocate|posix_fallocate|flock|statvfs|uv_fs_\w+)\("
 )
 # The log file, the configuration file, the pid file, and what cgroups and /proc tell: text that is read or written once, not data.
-FILE_CALLS_ALLOWED = re.compile(r"^src/(os/.*|main\.c|server/(config/(log_file|config\w*|cgroup)|loop/listen|info/\w+)\.c)$")
+FILE_CALLS_ALLOWED = re.compile(
+    r"^src/(os/.*|main\.c|server/(config/(log_file|config\w*|cgroup)|loop/listen|info/\w+)\.c)$"
+)
 
 SOURCE_LINES_MAX = 1200
 HEADER_LINES_MAX = 250
@@ -53,8 +55,11 @@ def problem(rule, path, line, text):
 
 def tracked(*patterns):
     out = subprocess.run(
-        ["git", "-C", ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--"] + list(patterns),
-        check=True, capture_output=True).stdout.decode()
+        ["git", "-C", ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--"]
+        + list(patterns),
+        check=True,
+        capture_output=True,
+    ).stdout.decode()
     return sorted(p for p in out.split("\0") if p and os.path.isfile(os.path.join(ROOT, p)))
 
 
@@ -102,7 +107,12 @@ def check_file_calls(path, lines):
 def check_size(path, lines):
     limit = HEADER_LINES_MAX if path.endswith(".h") else SOURCE_LINES_MAX
     if len(lines) > limit:
-        problem("sizes", path, len(lines), "%d lines, at most %d: look for the second module inside" % (len(lines), limit))
+        problem(
+            "sizes",
+            path,
+            len(lines),
+            "%d lines, at most %d: look for the second module inside" % (len(lines), limit),
+        )
     for number, line in enumerate(lines, 1):
         if len(line) > LINE_MAX:
             problem("sizes", path, number, "a line of %d characters" % len(line))
@@ -114,7 +124,9 @@ def check_words(path, lines):
             problem("unfinished", path, number, line.strip())
         if re.match(r"\s*/\*", line):
             problem("comments", path, number, "comments begin with //")
-        if re.search(r"\btypedef\b.*_t;", line) or re.search(r"\b(struct|enum|union) \w+_t\b", line):
+        if re.search(r"\btypedef\b.*_t;", line) or re.search(
+            r"\b(struct|enum|union) \w+_t\b", line
+        ):
             problem("names", path, number, "names ending in _t belong to POSIX")
         if line != line.rstrip() or "\t" in line:
             problem("white space", path, number, "tab or trailing blank")
@@ -133,20 +145,41 @@ def check_built(path):
         return
     folder, name = os.path.split(path)
     stem = name[:-2]
-    builds = ["meson.build", folder + "/meson.build", os.path.join(os.path.dirname(folder), "meson.build")]
+    builds = [
+        "meson.build",
+        folder + "/meson.build",
+        os.path.join(os.path.dirname(folder), "meson.build"),
+    ]
     named = "".join("\n".join(lines_of(p)) for p in tracked(*builds))
-    if not any(text in named for text in ("'%s'" % name, "/%s'" % name, "'%s'" % stem, "'%s'" % stem.partition("_")[2])):
+    if not any(
+        text in named
+        for text in ("'%s'" % name, "/%s'" % name, "'%s'" % stem, "'%s'" % stem.partition("_")[2])
+    ):
         problem("unbuilt", path, 1, "no meson.build names it")
 
 
 def main():
-    rules = ["includes", "layers", "private headers", "file calls", "sizes", "unfinished", "comments", "names", "white space", "guards", "unbuilt"]
+    rules = [
+        "includes",
+        "layers",
+        "private headers",
+        "file calls",
+        "sizes",
+        "unfinished",
+        "comments",
+        "names",
+        "white space",
+        "guards",
+        "unbuilt",
+    ]
     for path in tracked("src/**.c", "src/**.h", "src/*.c"):
         lines = lines_of(path)
         check_includes(path, lines)
         check_file_calls(path, lines)
         check_guard(path, lines)
-    for path in tracked("src/**.c", "src/**.h", "tests/**.c", "tests/**.h", "bench/**.c", "bench/**.h"):
+    for path in tracked(
+        "src/**.c", "src/**.h", "tests/**.c", "tests/**.h", "bench/**.c", "bench/**.h"
+    ):
         lines = lines_of(path)
         check_size(path, lines)
         check_words(path, lines)

@@ -7,7 +7,8 @@ Test(value, headers_round_trip_and_others_are_refused)
     for (unsigned header = 0; header < 256; header++) {
         uint8_t stored[] = {(uint8_t)header, 'x'};
         struct value v;
-        bool ours = (header & 15) >= TYPE_STRING && (header & 15) <= TYPE_STREAM && header >> 4 <= FORM_RAW;
+        bool ours =
+            (header & 15) >= TYPE_STRING && (header & 15) <= TYPE_STREAM && header >> 4 <= FORM_RAW;
         cr_assert_eq(value_decode(slice_of(stored, 2), &v), ours);
         if (ours) {
             cr_assert_eq(value_header(&v), header);

@@ -1,7 +1,9 @@
-// A table is cut when it is large enough, or when it would overlap so much of the level below its own that pushing it down later would
-// be a long job. Never inside the versions of one key: below level 0 a key is in one table of a level, which lookups rely on.
+// A table is cut when it is large enough, or when it would overlap so much of the level below its
+// own that pushing it down later would be a long job. Never inside the versions of one key: below
+// level 0 a key is in one table of a level, which lookups rely on.
 //
-// After a failure nothing more may be added, only abandoned. What a crash leaves behind is in no version, and recovery unlinks it.
+// After a failure nothing more may be added, only abandoned. What a crash leaves behind is in no
+// version, and recovery unlinks it.
 #include "engine/compaction/outputs.h"
 
 #include "base/alloc.h"
@@ -16,7 +18,8 @@ enum {
 // Adds what the grandparents that end before key weigh: the table under construction overlaps them.
 static void pass_grandparents(struct outputs *o, struct slice key)
 {
-    while (o->grandparent < o->grandparent_count && slice_compare(o->grandparents[o->grandparent]->largest, key) < 0) {
+    while (o->grandparent < o->grandparent_count &&
+           slice_compare(o->grandparents[o->grandparent]->largest, key) < 0) {
         if (o->builder != NULL)
             o->grandparent_bytes += o->grandparents[o->grandparent]->size;
         o->grandparent++;
@@ -48,7 +51,8 @@ static int finish_table(struct outputs *o)
 
 static bool is_full(const struct outputs *o)
 {
-    return table_builder_bytes(o->builder) >= o->file_size || o->grandparent_bytes > GRANDPARENT_FACTOR * o->file_size;
+    return table_builder_bytes(o->builder) >= o->file_size ||
+           o->grandparent_bytes > GRANDPARENT_FACTOR * o->file_size;
 }
 
 int outputs_add(void *arg, const struct entry *e)
@@ -82,7 +86,8 @@ int outputs_finish(struct outputs *o)
 {
     int status = o->builder != NULL ? finish_table(o) : OK;
     if (status == OK && o->table_count > 0)
-        status = o->builder_options.env->ops->sync_dir(o->builder_options.env, o->builder_options.dir, &o->err);
+        status = o->builder_options.env->ops->sync_dir(
+            o->builder_options.env, o->builder_options.dir, &o->err);
     return status;
 }
 

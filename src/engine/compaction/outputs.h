@@ -1,16 +1,20 @@
-// outputs: the tables that one flush or compaction writes, one after the other: when to cut, which numbers to take, and cleaning up. Made on
-// the loop, used by one job at a time, taken apart on the loop.
+// outputs: the tables that one flush or compaction writes, one after the other: when to cut, which
+// numbers to take, and cleaning up. Made on the loop, used by one job at a time, taken apart on the
+// loop.
 #ifndef VARVE_ENGINE_COMPACTION_OUTPUTS_H
 #define VARVE_ENGINE_COMPACTION_OUTPUTS_H
 
 #include "engine/table/table_builder.h"
 
-enum { OUTPUTS_NUMBERS = 4 }; // file numbers in hand: a step uses fewer, and the loop fills up before each
+// file numbers in hand: a step uses fewer, and the loop fills up before each
+enum { OUTPUTS_NUMBERS = 4 };
 
 struct outputs {
     struct table_builder_options builder_options; // number is set for each
-    uint64_t file_size;                           // a table is cut when it has grown to this, between two keys
-    struct table **grandparents;                  // borrowed; cut also before overlapping too many bytes of them
+    // a table is cut when it has grown to this, between two keys
+    uint64_t file_size;
+    // borrowed; cut also before overlapping too many bytes of them
+    struct table **grandparents;
     uint32_t grandparent_count;
 
     uint64_t numbers[OUTPUTS_NUMBERS];

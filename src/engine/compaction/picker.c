@@ -1,19 +1,24 @@
-// Leveled compaction: level 0 holds flushed tables that overlap each other, every deeper level is one sorted run, ten times the size of
-// the one above. A level's score is its size over its limit (level 0: its tables over theirs); the highest score from 1 on goes first.
-// From level 0 all tables are taken at once, because they overlap; from a deeper level the table that is cheapest to push down, by
-// bytes overlapped below for each byte of its own. A table that overlaps nothing below is moved, not rewritten
-// (compaction_job.c makes an exception where it would enter the compressed levels).
+// Leveled compaction: level 0 holds flushed tables that overlap each other, every deeper level is
+// one sorted run, ten times the size of the one above. A level's score is its size over its limit
+// (level 0: its tables over theirs); the highest score from 1 on goes first. From level 0 all
+// tables are taken at once, because they overlap; from a deeper level the table that is cheapest to
+// push down, by bytes overlapped below for each byte of its own. A table that overlaps nothing
+// below is moved, not rewritten (compaction_job.c makes an exception where it would enter the
+// compressed levels).
 //
-// Besides sizes there are reasons that need no writes to arise: tables that lie inside a drop are deleted unread; tables with much data
-// that is dropped, expired or deleted are rewritten, so that space comes back; and when nobody writes, tables with records in doubt, so
-// that counts become exact.
+// Besides sizes there are reasons that need no writes to arise: tables that lie inside a drop are
+// deleted unread; tables with much data that is dropped, expired or deleted are rewritten, so that
+// space comes back; and when nobody writes, tables with records in doubt, so that counts become
+// exact.
 //
-// What a drop that cuts through a table is worth: its share of the table is unknown. A drop that reaches over the table's edge is taken
-// for half of it; one strictly inside pays for DROP_WORTH bytes of rewriting, so that many small drops add up.
+// What a drop that cuts through a table is worth: its share of the table is unknown. A drop that
+// reaches over the table's edge is taken for half of it; one strictly inside pays for DROP_WORTH
+// bytes of rewriting, so that many small drops add up.
 //
-// Why it ends. A merge takes entries down a level, and there are ENGINE_LEVELS. A table is rewritten in place only if nothing below overlaps
-// and no snapshot is older than its newest entry; then everything that made it dirty is gone afterwards: expired records (by the same
-// now_ms), tombstones, doubts, and entries below drops (the outputs' clean_seq covers them).
+// Why it ends. A merge takes entries down a level, and there are ENGINE_LEVELS. A table is
+// rewritten in place only if nothing below overlaps and no snapshot is older than its newest entry;
+// then everything that made it dirty is gone afterwards: expired records (by the same now_ms),
+// tombstones, doubts, and entries below drops (the outputs' clean_seq covers them).
 #include "engine/compaction/picker.h"
 
 #include "base/alloc.h"
@@ -21,12 +26,14 @@
 
 enum {
     LEVEL_FACTOR = 10,
-    GRANDPARENT_FACTOR = 10,      // a moved table overlaps at most so many times the target size below
-    DROP_WORTH = 4 * 1024 * 1024, // bytes rewritten to be rid of what one drop inside a table covers
-    DOUBT_WORTH = 1024 * 1024,    // bytes rewritten to settle one doubt
-    EXPIRED_SHARE = 4,            // a table is dirty when a 4th has expired
-    DELETED_SHARE = 2,            // or half are tombstones
-    DIRTY_MIN = 16,               // entries below which shares mean nothing
+    // a moved table overlaps at most so many times the target size below
+    GRANDPARENT_FACTOR = 10,
+    // bytes rewritten to be rid of what one drop inside a table covers
+    DROP_WORTH = 4 * 1024 * 1024,
+    DOUBT_WORTH = 1024 * 1024, // bytes rewritten to settle one doubt
+    EXPIRED_SHARE = 4,         // a table is dirty when a 4th has expired
+    DELETED_SHARE = 2,         // or half are tombstones
+    DIRTY_MIN = 16,            // entries below which shares mean nothing
 };
 
 void plan_release(struct plan *p)
@@ -37,7 +44,7 @@ void plan_release(struct plan *p)
     *p = (struct plan){0};
 }
 
-// --- Building plans ---------------------------------------------------------------------------------------------------------------
+// --- Building plans ------------------------------------------------------------------------------
 
 struct range {
     struct slice smallest, largest;
@@ -92,7 +99,8 @@ static struct table **copy_tables(struct table *const *tables, uint32_t count)
     return copy;
 }
 
-static struct table **copy_overlapping(const struct version *v, unsigned number, struct range r, uint32_t *count)
+static struct table **copy_overlapping(
+    const struct version *v, unsigned number, struct range r, uint32_t *count)
 {
     uint32_t first = 0;
     *count = 0;
@@ -116,7 +124,8 @@ static bool disjoint(const struct plan *p)
     for (uint32_t i = 0; i < p->input_count[0]; i++)
         for (uint32_t j = i + 1; j < p->input_count[0]; j++) {
             const struct table *a = p->inputs[0][i], *b = p->inputs[0][j];
-            if (slice_compare(a->smallest, b->largest) <= 0 && slice_compare(b->smallest, a->largest) <= 0)
+            if (slice_compare(a->smallest, b->largest) <= 0 &&
+                slice_compare(b->smallest, a->largest) <= 0)
                 return false;
         }
     return true;
@@ -155,8 +164,8 @@ static int plan_level0(const struct version *v, uint64_t grandparents, struct pl
     return complete(v, grandparents, out);
 }
 
-static int plan_table(
-    const struct version *v, unsigned from, unsigned to, struct table *t, uint64_t grandparents, struct plan *out)
+static int plan_table(const struct version *v, unsigned from, unsigned to, struct table *t,
+    uint64_t grandparents, struct plan *out)
 {
     if (from == 0)
         return plan_level0(v, grandparents, out);
@@ -165,7 +174,7 @@ static int plan_table(
     return complete(v, grandparents, out);
 }
 
-// --- Tables inside drops ----------------------------------------------------------------------------------------------------------
+// --- Tables inside drops -------------------------------------------------------------------------
 
 static void note_doomed(struct level *l, const struct drop *d, struct plan *out)
 {
@@ -198,7 +207,7 @@ static int pick_doomed(const struct version *v, const struct picker_options *o, 
     return NOT_FOUND;
 }
 
-// --- Sizes ------------------------------------------------------------------------------------------------------------------------
+// --- Sizes ---------------------------------------------------------------------------------------
 
 static double level_limit(const struct picker_options *o, unsigned l)
 {
@@ -251,13 +260,14 @@ static int pick_by_size(const struct version *v, const struct picker_options *o,
             return NOT_FOUND;
         tried[best] = true;
         struct table *t = best == 0 ? NULL : cheapest(v, best);
-        if ((best == 0 || t != NULL) && plan_table(v, best, best + 1, t, grandparent_max(o), out) == OK)
+        if ((best == 0 || t != NULL) &&
+            plan_table(v, best, best + 1, t, grandparent_max(o), out) == OK)
             return OK;
     }
     return NOT_FOUND;
 }
 
-// --- Dirty tables -----------------------------------------------------------------------------------------------------------------
+// --- Dirty tables --------------------------------------------------------------------------------
 
 // About how many records have expired by now, taking expiries for evenly spread.
 static uint64_t expired(const struct table *t, int64_t now_ms)
@@ -275,10 +285,12 @@ static bool much_is_gone(const struct table *t, int64_t now_ms)
     uint64_t gone = expired(t, now_ms);
     if (gone > 0 && gone == t->entries)
         return true;
-    return t->entries >= DIRTY_MIN && (gone >= t->entries / EXPIRED_SHARE || t->deletes >= t->entries / DELETED_SHARE);
+    return t->entries >= DIRTY_MIN &&
+           (gone >= t->entries / EXPIRED_SHARE || t->deletes >= t->entries / DELETED_SHARE);
 }
 
-// When much_is_gone will be true of a table because of its expiries, up to rounding; INT64_MAX if never.
+// When much_is_gone will be true of a table because of its expiries, up to rounding; INT64_MAX if
+// never.
 static int64_t much_gone_at(const struct table *t)
 {
     uint64_t needed = t->entries >= DIRTY_MIN ? t->entries / EXPIRED_SHARE : t->entries;
@@ -286,7 +298,8 @@ static int64_t much_gone_at(const struct table *t)
         return INT64_MAX;
     double share = (double)(needed + 1) / (double)t->expiring;
     double ms = (double)(t->expire_max - t->expire_min) * (share < 1 ? share : 1);
-    return ms < (double)(INT64_MAX / 2 - t->expire_min) ? t->expire_min + (int64_t)ms + 1 : INT64_MAX;
+    return ms < (double)(INT64_MAX / 2 - t->expire_min) ? t->expire_min + (int64_t)ms + 1
+                                                        : INT64_MAX;
 }
 
 int64_t picker_next_expiry(const struct version *v, int64_t now_ms)
@@ -302,7 +315,8 @@ int64_t picker_next_expiry(const struct version *v, int64_t now_ms)
     return next;
 }
 
-static bool much_is_dropped(const struct version *v, const struct picker_options *o, const struct table *t)
+static bool much_is_dropped(
+    const struct version *v, const struct picker_options *o, const struct table *t)
 {
     uint64_t worth = 0;
     for (uint32_t i = 0; i < v->drops.count; i++) {
@@ -318,20 +332,23 @@ static bool much_is_dropped(const struct version *v, const struct picker_options
 
 static bool doubts_are_worth_it(const struct version *v, const struct table *t, unsigned l)
 {
-    uint64_t cost = t->size + (l == 0 ? v->levels[0].bytes + v->levels[1].bytes
-                                      : overlapping_bytes(v, l + 1, (struct range){t->smallest, t->largest}));
+    uint64_t cost =
+        t->size + (l == 0 ? v->levels[0].bytes + v->levels[1].bytes
+                          : overlapping_bytes(v, l + 1, (struct range){t->smallest, t->largest}));
     return t->in_doubt > 0 && (cost <= DROP_WORTH || t->in_doubt >= cost / DOUBT_WORTH);
 }
 
-static bool is_dirty(const struct version *v, const struct picker_options *o, const struct table *t, unsigned l)
+static bool is_dirty(
+    const struct version *v, const struct picker_options *o, const struct table *t, unsigned l)
 {
     return much_is_gone(t, o->now_ms) || (v->drops.count > 0 && much_is_dropped(v, o, t)) ||
            (o->idle && doubts_are_worth_it(v, t, l));
 }
 
-// Down a level, or in place where nothing lies below; not in place while a snapshot might keep what is to go.
-static int plan_cleaning(
-    const struct version *v, const struct picker_options *o, struct table *t, unsigned l, struct plan *out)
+// Down a level, or in place where nothing lies below; not in place while a snapshot might keep what
+// is to go.
+static int plan_cleaning(const struct version *v, const struct picker_options *o, struct table *t,
+    unsigned l, struct plan *out)
 {
     if (l > 0 && !version_overlaps_below(v, l, t->smallest, t->largest)) {
         if (o->oldest_snapshot < t->seq_max)
@@ -363,9 +380,10 @@ int picker_pick(const struct version *v, const struct picker_options *options, s
     return status;
 }
 
-// --- Everything once --------------------------------------------------------------------------------------------------------------
+// --- Everything once -----------------------------------------------------------------------------
 
-int picker_pick_all(const struct version *v, uint64_t since_number, uint64_t since_seq, struct plan *out)
+int picker_pick_all(
+    const struct version *v, uint64_t since_number, uint64_t since_seq, struct plan *out)
 {
     unsigned deepest = ENGINE_LEVELS - 1;
     while (deepest > 1 && v->levels[deepest].count == 0)

@@ -1,5 +1,5 @@
-// picker: which tables to compact next. A pure function from a version to a plan: no I/O, no clock but the one passed in, so that other
-// strategies stand behind the same interface.
+// picker: which tables to compact next. A pure function from a version to a plan: no I/O, no clock
+// but the one passed in, so that other strategies stand behind the same interface.
 #ifndef VARVE_ENGINE_COMPACTION_PICKER_H
 #define VARVE_ENGINE_COMPACTION_PICKER_H
 
@@ -16,7 +16,9 @@ struct picker_options {
 
 enum plan_kind {
     PLAN_NONE,
-    PLAN_MERGE, // inputs[0] and inputs[1] into tables of output_level; where that is level itself, one table is rewritten in place
+    // inputs[0] and inputs[1] into tables of output_level; where that is level itself, one table is
+    // rewritten in place
+    PLAN_MERGE,
     PLAN_MOVE,   // inputs[0] as they are
     PLAN_DELETE, // inputs[0] lie wholly inside a drop that no snapshot needs: removed unread
 };
@@ -26,18 +28,22 @@ struct plan {
     unsigned level, output_level; // inputs[0] are of level, inputs[1] of output_level
     struct table **inputs[2];     // borrowed from the version
     uint32_t input_count[2];
-    struct table **grandparents; // of output_level + 1, overlapping: outputs are cut so as not to overlap too many
+    // of output_level + 1, overlapping: outputs are cut so as not to overlap too many
+    struct table **grandparents;
     uint32_t grandparent_count;
     bool bottom; // no table below output_level overlaps: tombstones and doubts end here
 };
 
-// OK and a plan that touches no table with being_compacted, or NOT_FOUND: nothing to do. Reasons, most urgent first: tables inside drops;
-// level sizes and level 0 count by score; tables with much dropped, expired or deleted data; when idle, tables with records in doubt.
-// Carrying plans out one after the other ends: see picker.c, "Why it ends".
+// OK and a plan that touches no table with being_compacted, or NOT_FOUND: nothing to do. Reasons,
+// most urgent first: tables inside drops; level sizes and level 0 count by score; tables with much
+// dropped, expired or deleted data; when idle, tables with records in doubt. Carrying plans out one
+// after the other ends: see picker.c, "Why it ends".
 int picker_pick(const struct version *v, const struct picker_options *options, struct plan *out);
-// A step of compacting everything once, down to the deepest level in use. since_number and since_seq: the next file number and the last seq
-// when it was asked for: files with smaller numbers are old, tables with newer entries only are left out. NOT_FOUND: done.
-int picker_pick_all(const struct version *v, uint64_t since_number, uint64_t since_seq, struct plan *out);
+// A step of compacting everything once, down to the deepest level in use. since_number and
+// since_seq: the next file number and the last seq when it was asked for: files with smaller
+// numbers are old, tables with newer entries only are left out. NOT_FOUND: done.
+int picker_pick_all(
+    const struct version *v, uint64_t since_number, uint64_t since_seq, struct plan *out);
 // When a table will next have so much expired that it is picked; INT64_MAX if none will.
 int64_t picker_next_expiry(const struct version *v, int64_t now_ms);
 void plan_release(struct plan *p);

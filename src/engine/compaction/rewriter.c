@@ -1,17 +1,24 @@
-// Flush and compaction see the entries of a key newest first and decide which of them are written. Snapshots cut the sequence numbers into
-// stripes; of each stripe only the newest entry can be seen by anyone, the others are superseded. So at any time there is at most
-// one entry, `pending`, whose fate is open: it waits to learn what lies beneath it. What it meets decides:
+// Flush and compaction see the entries of a key newest first and decide which of them are written.
+// Snapshots cut the sequence numbers into stripes; of each stripe only the newest entry can be seen
+// by anyone, the others are superseded. So at any time there is at most one entry, `pending`, whose
+// fate is open: it waits to learn what lies beneath it. What it meets decides:
 //
-//   an older entry of its stripe   that one is discarded, and its state settles the doubt of pending (counts.h)
+//   an older entry of its stripe   that one is discarded, and its state settles the doubt of
+//                                  pending (counts.h)
 //   an older entry below           pending is written as it is; that one becomes pending
-//   an entry below a drop          for the living that is as good as nothing: pending has met the bottom. The dropped entry itself is
-//                                  discarded unless a snapshot between it and the drop needs it; it no longer counts for anything
-//   the end of the key             if nothing older can lie below the output: the bottom. A tombstone has done its work and vanishes
+//   an entry below a drop          for the living that is as good as nothing: pending has met the
+//                                  bottom. The dropped entry itself is discarded unless a snapshot
+//                                  between it and the drop needs it; it no longer counts for
+//                                  anything
+//   the end of the key             if nothing older can lie below the output: the bottom. A
+//                                  tombstone has done its work and vanishes
 //
-// An expired PUT becomes a tombstone only if it is the key's newest entry here: then a newer one, in memory or a level above, took
-// it for doubtful, and finds the tombstone or the bottom when they meet. Anywhere else it is treated as a live one, which it was taken for.
+// An expired PUT becomes a tombstone only if it is the key's newest entry here: then a newer one,
+// in memory or a level above, took it for doubtful, and finds the tombstone or the bottom when they
+// meet. Anywhere else it is treated as a live one, which it was taken for.
 //
-// The entry is copied, because the caller's cursor moves on; that is one copy of each record that survives its stripe.
+// The entry is copied, because the caller's cursor moves on; that is one copy of each record that
+// survives its stripe.
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/ensure.h"
@@ -69,7 +76,8 @@ uint64_t rewriter_clean_seq(const struct rewriter *r)
     return r->clean_seq;
 }
 
-// The first snapshot that sees seq, as an index: entries with the same answer are seen by the same snapshots.
+// The first snapshot that sees seq, as an index: entries with the same answer are seen by the same
+// snapshots.
 static uint32_t stripe_of(const struct rewriter *r, uint64_t seq)
 {
     uint32_t low = 0, high = r->options.snapshot_count;
@@ -134,7 +142,8 @@ static void set_pending(struct rewriter *r, const struct entry *e, bool newest, 
 static bool has_expired(const struct rewriter *r)
 {
     const struct entry *e = &r->pending;
-    return r->newest && entry_kind(e) == RECORD_PUT && (e->tag & RECORD_EXPIRES) && e->expire_ms <= r->options.now_ms;
+    return r->newest && entry_kind(e) == RECORD_PUT && (e->tag & RECORD_EXPIRES) &&
+           e->expire_ms <= r->options.now_ms;
 }
 
 // The expired record stands as a tombstone from now on.
@@ -143,7 +152,8 @@ static void expire_pending(struct rewriter *r)
     if (!r->dropped)
         count(r, -1, 0);
     r->expired++;
-    r->pending.tag = (uint8_t)((r->pending.tag & ~(RECORD_KIND_MASK | RECORD_EXPIRES)) | RECORD_DELETE);
+    r->pending.tag =
+        (uint8_t)((r->pending.tag & ~(RECORD_KIND_MASK | RECORD_EXPIRES)) | RECORD_DELETE);
     r->pending.expire_ms = 0;
     r->pending.value = (struct slice){0};
 }
@@ -158,7 +168,8 @@ static int pass_on(struct rewriter *r)
 
 static bool may_lie_below(const struct rewriter *r)
 {
-    return r->options.may_lie_below != NULL && r->options.may_lie_below(r->options.below_arg, buf_slice(&r->key));
+    return r->options.may_lie_below != NULL &&
+           r->options.may_lie_below(r->options.below_arg, buf_slice(&r->key));
 }
 
 // No older entry of the key comes any more.
@@ -195,7 +206,8 @@ int rewriter_add(struct rewriter *r, const struct entry *e)
     int status = newest ? begin_key(r, e->key) : OK;
     if (status != OK)
         return status;
-    uint64_t drop_seq = r->options.drops != NULL ? drop_set_find(r->options.drops, e->key, e->seq) : 0;
+    uint64_t drop_seq =
+        r->options.drops != NULL ? drop_set_find(r->options.drops, e->key, e->seq) : 0;
     if (drop_seq != 0) {
         if (r->has_pending && !r->dropped)
             settle_at_bottom(r);

@@ -1,14 +1,18 @@
-// A segment is a file of checksummed records that a power cut may have torn at its end, and a disk may have damaged anywhere. The two look alike
-// (a record whose checksum is wrong) and want opposite treatment: a torn tail was never promised to anybody and is dropped, damage must be
-// reported. What tells them apart is the position that each record brings along: below `proven`, all bytes were synced before it was
-// written, so a bad record below any proven position of a good record is damage. The bad record itself cannot be trusted for its length, so
-// the rest of the segment is searched for good records at every aligned offset; the checksum is seeded with segment and offset, so
-// that old contents, copies and coincidences do not pass for one.
+// A segment is a file of checksummed records that a power cut may have torn at its end, and a disk
+// may have damaged anywhere. The two look alike (a record whose checksum is wrong) and want
+// opposite treatment: a torn tail was never promised to anybody and is dropped, damage must be
+// reported. What tells them apart is the position that each record brings along: below `proven`,
+// all bytes were synced before it was written, so a bad record below any proven position of a good
+// record is damage. The bad record itself cannot be trusted for its length, so the rest of the
+// segment is searched for good records at every aligned offset; the checksum is seeded with segment
+// and offset, so that old contents, copies and coincidences do not pass for one.
 //
-// The gap behind a record is zeros and is checked: every byte of a segment is either covered by a checksum, or known.
+// The gap behind a record is zeros and is checked: every byte of a segment is either covered by a
+// checksum, or known.
 //
-// A segment is read as a whole: it is bounded by the write buffer, and recovery has not yet filled the memory that it may use. Nothing
-// here trusts a length before it has compared it with what is there.
+// A segment is read as a whole: it is bounded by the write buffer, and recovery has not yet filled
+// the memory that it may use. Nothing here trusts a length before it has compared it with what is
+// there.
 #include "engine/log/segment.h"
 
 #include "base/alloc.h"
@@ -29,10 +33,12 @@ void segment_header_encode(uint8_t header[SEGMENT_HEADER_SIZE], uint64_t magic, 
 
 size_t segment_record_size(size_t payload_len)
 {
-    return SEGMENT_RECORD_HEADER_SIZE + ((payload_len + SEGMENT_ALIGNMENT - 1) & ~(size_t)(SEGMENT_ALIGNMENT - 1));
+    return SEGMENT_RECORD_HEADER_SIZE +
+           ((payload_len + SEGMENT_ALIGNMENT - 1) & ~(size_t)(SEGMENT_ALIGNMENT - 1));
 }
 
-void segment_frame(struct buf *out, uint64_t seq, int64_t time_ms, uint32_t proven, struct slice payload)
+void segment_frame(
+    struct buf *out, uint64_t seq, int64_t time_ms, uint32_t proven, struct slice payload)
 {
     ENSURE(payload.len > 0 && payload.len <= UINT32_MAX);
     size_t size = segment_record_size(payload.len);
@@ -44,7 +50,8 @@ void segment_frame(struct buf *out, uint64_t seq, int64_t time_ms, uint32_t prov
     put_le64(p + 16, seq);
     put_le64(p + 24, (uint64_t)time_ms);
     memcpy(p + SEGMENT_RECORD_HEADER_SIZE, payload.data, payload.len);
-    memset(p + SEGMENT_RECORD_HEADER_SIZE + payload.len, 0, size - SEGMENT_RECORD_HEADER_SIZE - payload.len);
+    memset(p + SEGMENT_RECORD_HEADER_SIZE + payload.len, 0,
+        size - SEGMENT_RECORD_HEADER_SIZE - payload.len);
     out->len += size;
 }
 
@@ -54,8 +61,8 @@ void segment_seal(uint8_t *record, uint64_t number, uint64_t offset)
     put_le64(record, checksum64(record + SUM_SIZE, len, segment_seed(number, offset)));
 }
 
-void segment_append(struct buf *out, uint64_t number, uint64_t offset, uint64_t seq, int64_t time_ms, uint32_t proven,
-    struct slice payload)
+void segment_append(struct buf *out, uint64_t number, uint64_t offset, uint64_t seq,
+    int64_t time_ms, uint32_t proven, struct slice payload)
 {
     size_t at = out->len;
     segment_frame(out, seq, time_ms, proven, payload);
@@ -70,8 +77,8 @@ static bool all_zero(const uint8_t *p, size_t len)
     return true;
 }
 
-static int check_header(
-    const struct segment_reader *r, const char *path, uint64_t magic, uint64_t number, struct error *err)
+static int check_header(const struct segment_reader *r, const char *path, uint64_t magic,
+    uint64_t number, struct error *err)
 {
     const uint8_t *header = r->data;
     if (get_le64(header) != magic)
@@ -80,8 +87,8 @@ static int check_header(
         return error_set(err, CORRUPT, path, 0, 0, "damaged segment header");
     uint32_t version = get_le32(header + 8);
     if (version > FORMAT_VERSION)
-        return error_set(
-            err, NEWER_FORMAT, path, 0, 0, "format version %u, this server knows up to %d", version, FORMAT_VERSION);
+        return error_set(err, NEWER_FORMAT, path, 0, 0,
+            "format version %u, this server knows up to %d", version, FORMAT_VERSION);
     if (version == 0 || get_le32(header + 12) != 0)
         return error_set(err, CORRUPT, path, 0, 0, "impossible segment header");
     if (get_le64(header + 16) != number)
@@ -90,10 +97,11 @@ static int check_header(
     return OK;
 }
 
-int segment_open(struct segment_reader *r, struct env *env, const char *path, uint64_t magic, uint64_t number,
-    uint64_t limit, struct error *err)
+int segment_open(struct segment_reader *r, struct env *env, const char *path, uint64_t magic,
+    uint64_t number, uint64_t limit, struct error *err)
 {
-    struct segment_reader opened = {.number = number, .limit = limit, .offset = SEGMENT_HEADER_SIZE};
+    struct segment_reader opened = {
+        .number = number, .limit = limit, .offset = SEGMENT_HEADER_SIZE};
     int status = env_read_file(env, path, SIZE_MAX - 1, &opened.data, &opened.len, err);
     if (status != OK)
         return status;
@@ -127,8 +135,8 @@ static size_t record_at(const struct segment_reader *r, uint64_t offset, struct 
     size_t len = get_le32(p + 8), left = r->len - (size_t)offset;
     if (len == 0 || len > left - SEGMENT_RECORD_HEADER_SIZE || segment_record_size(len) > left)
         return 0;
-    if (get_le64(p) !=
-        checksum64(p + SUM_SIZE, SEGMENT_RECORD_HEADER_SIZE - SUM_SIZE + len, segment_seed(r->number, offset)))
+    if (get_le64(p) != checksum64(p + SUM_SIZE, SEGMENT_RECORD_HEADER_SIZE - SUM_SIZE + len,
+                           segment_seed(r->number, offset)))
         return 0;
     size_t size = segment_record_size(len);
     if (!all_zero(p + SEGMENT_RECORD_HEADER_SIZE + len, size - SEGMENT_RECORD_HEADER_SIZE - len))
@@ -143,8 +151,9 @@ static size_t record_at(const struct segment_reader *r, uint64_t offset, struct 
     return size;
 }
 
-// A good record at or behind offset that proves a position above `above`. A record proves no more than what lies before it, which is checked
-// first: otherwise lengths in random garbage would have us compute checksums over most of the segment again and again.
+// A good record at or behind offset that proves a position above `above`. A record proves no more
+// than what lies before it, which is checked first: otherwise lengths in random garbage would have
+// us compute checksums over most of the segment again and again.
 static bool find_proof(const struct segment_reader *r, uint64_t offset, uint64_t above)
 {
     struct segment_record record;
@@ -157,7 +166,8 @@ static bool find_proof(const struct segment_reader *r, uint64_t offset, uint64_t
     return false;
 }
 
-int segment_next(struct segment_reader *r, const char *path, struct segment_record *out, bool *torn, struct error *err)
+int segment_next(struct segment_reader *r, const char *path, struct segment_record *out, bool *torn,
+    struct error *err)
 {
     *torn = false;
     size_t size = record_at(r, r->offset, out);
@@ -170,8 +180,8 @@ int segment_next(struct segment_reader *r, const char *path, struct segment_reco
     if (r->offset >= r->len)
         return END;
     if (r->proven > r->offset || find_proof(r, r->offset, r->offset))
-        return error_set(
-            err, CORRUPT, path, r->offset, 0, "damaged record: it was complete before later ones were written");
+        return error_set(err, CORRUPT, path, r->offset, 0,
+            "damaged record: it was complete before later ones were written");
     *torn = !all_zero(r->data + r->offset, r->len - (size_t)r->offset);
     return END;
 }

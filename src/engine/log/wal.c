@@ -1,21 +1,27 @@
-// The log's loop side: collecting batches, deciding who writes them, and knowing what is durable. The jobs are in wal_job.c, the files in
-// wal_segment.c.
+// The log's loop side: collecting batches, deciding who writes them, and knowing what is durable.
+// The jobs are in wal_job.c, the files in wal_segment.c.
 //
-// The problem: a write must survive a crash before its reply goes out, a system call for each would halve the throughput, and one slow fsync
-// must not stop the loop. So batches of a turn form a group that goes out as one write, and whoever might be slow is given to the log
-// lane, behind which the next group collects.
+// The problem: a write must survive a crash before its reply goes out, a system call for each would
+// halve the throughput, and one slow fsync must not stop the loop. So batches of a turn form a
+// group that goes out as one write, and whoever might be slow is given to the log lane, behind
+// which the next group collects.
 //
 // Invariants:
-//   - Groups leave in the order of their batches, and at most one write is under way: either the loop writes, while the write job is idle,
-//     or the write job does, and then everything collected since waits for it. So the log has no holes but those of a crash.
-//   - A group lies in space that was allocated before: wal_reserve looks at the segment, wal_append never does.
-//   - durable_seq is the last seq of the newest group that is written (everysec, no) or written and synced (always).
-//   - A file's synced position is what it held when a sync began that has ended well. A record's `proven` is the current file's, once
-//     every older file is synced to its end; else 0.
+//   - Groups leave in the order of their batches, and at most one write is under way: either the
+//     loop writes, while the write job is idle, or the write job does, and then everything
+//     collected since waits for it. So the log has no holes but those of a crash.
+//   - A group lies in space that was allocated before: wal_reserve looks at the segment, wal_append
+//     never does.
+//   - durable_seq is the last seq of the newest group that is written (everysec, no) or written and
+//     synced (always).
+//   - A file's synced position is what it held when a sync began that has ended well. A record's
+//     `proven` is the current file's, once every older file is synced to its end; else 0.
 //
-// What can fail: a write or a sync. Then the log has failed for good: what was collected is thrown away, durable_seq stops, the owner is
-// told and takes back what it had applied. Nothing is tried again, since after a failed fsync nobody knows what the kernel has dropped.
-// Running out of space is not a failure: it is found out ahead of need, answered by wal_reserve, and goes away by itself.
+// What can fail: a write or a sync. Then the log has failed for good: what was collected is thrown
+// away, durable_seq stops, the owner is told and takes back what it had applied. Nothing is tried
+// again, since after a failed fsync nobody knows what the kernel has dropped. Running out of space
+// is not a failure: it is found out ahead of need, answered by wal_reserve, and goes away by
+// itself.
 #include "engine/log/wal.h"
 
 #include "base/alloc.h"
@@ -35,7 +41,8 @@ static void init_jobs(struct wal *w)
     wal_space_init(w);
 }
 
-int wal_open(const struct wal_options *options, uint64_t last_seq, struct wal **out, struct error *err)
+int wal_open(
+    const struct wal_options *options, uint64_t last_seq, struct wal **out, struct error *err)
 {
     struct wal *w = xcalloc(1, sizeof *w);
     w->options = *options;
@@ -43,7 +50,8 @@ int wal_open(const struct wal_options *options, uint64_t last_seq, struct wal **
     w->durable_seq = last_seq;
     list_init(&w->files);
     init_jobs(w);
-    struct wal_file *first = wal_file_new(w, options->new_number(options->arg), options->segment_size);
+    struct wal_file *first =
+        wal_file_new(w, options->new_number(options->arg), options->segment_size);
     int status = wal_file_create(w, first, err);
     if (status != OK) {
         wal_file_free(first);
@@ -84,7 +92,8 @@ int wal_adopt(struct wal *w, uint64_t number, uint64_t bytes, struct error *err)
 
 static bool idle(const struct wal *w)
 {
-    return !w->write_job.busy && !w->sync_job.busy && !w->space.creating && !w->space.extending && w->unlinking == 0;
+    return !w->write_job.busy && !w->sync_job.busy && !w->space.creating && !w->space.extending &&
+           w->unlinking == 0;
 }
 
 static void sync_the_rest(struct wal *w)
@@ -141,7 +150,8 @@ void wal_fail(struct wal *w, const struct error *cause)
     w->failed = *cause;
     wal_groups_clear(&w->collecting);
     w->collecting_bytes = 0;
-    log_line(w->options.logger, LOG_WARNING, "The log has failed, no more writes are taken: %s", cause->text);
+    log_line(w->options.logger, LOG_WARNING, "The log has failed, no more writes are taken: %s",
+        cause->text);
 }
 
 void wal_progress(struct wal *w)
@@ -152,7 +162,8 @@ void wal_progress(struct wal *w)
 
 void wal_update_proven(struct wal *w)
 {
-    w->proven = w->current->synced <= UINT32_MAX ? w->current->synced : UINT32_MAX & ~(SEGMENT_ALIGNMENT - 1u);
+    w->proven = w->current->synced <= UINT32_MAX ? w->current->synced
+                                                 : UINT32_MAX & ~(SEGMENT_ALIGNMENT - 1u);
     for (struct list *l = w->files.next; l != &w->current->link; l = l->next) {
         const struct wal_file *f = LIST_ENTRY(l, struct wal_file, link);
         if (!f->released && f->synced < f->appended)

@@ -107,13 +107,15 @@ void wal_groups_release(struct wal_groups *g);
 int wal_write_group(struct wal *w, struct wal_group *g, struct error *err); // any thread
 void wal_after_write(struct wal *w, const struct wal_group *g);
 void wal_submit_write(struct wal *w, bool sync); // all that was collected; the job is not busy
-void wal_start_sync(struct wal *w);              // if there is something to sync, and no sync is under way
+// if there is something to sync, and no sync is under way
+void wal_start_sync(struct wal *w);
 void wal_arm_sync_timer(struct wal *w);
 void wal_sync_timer_fired(struct exec_timer *timer);
 void wal_job_release(struct wal_job *job);
 
 // wal_segment.c
-void wal_file_path(const struct wal *w, uint64_t number, const char *suffix, char out[WAL_PATH_SIZE]);
+void wal_file_path(
+    const struct wal *w, uint64_t number, const char *suffix, char out[WAL_PATH_SIZE]);
 int wal_file_create(struct wal *w, struct wal_file *f, struct error *err); // blocking
 struct wal_file *wal_file_new(struct wal *w, uint64_t number, uint64_t size);
 void wal_file_free(struct wal_file *f); // and closes

@@ -1,12 +1,15 @@
-// What the log lane does: writing groups and syncing files. There are two jobs, each in use at most once: the write job, which also syncs
-// under `always`, and the sync job of `everysec`. The lane has one slot, so they never run at once; the loop may write while the sync
-// job runs, which is safe since a sync promises only what was written before it began.
+// What the log lane does: writing groups and syncing files. There are two jobs, each in use at most
+// once: the write job, which also syncs under `always`, and the sync job of `everysec`. The lane
+// has one slot, so they never run at once; the loop may write while the sync job runs, which is
+// safe since a sync promises only what was written before it began.
 //
-// A job owns its groups and its list of files to sync until `done`; the files' positions are the loop's, and are noted in the targets at
-// submission: what is written meanwhile is not part of the promise. A sync of a newer file comes after those of all older ones, so that "this
-// file is synced" implies "and all before it".
+// A job owns its groups and its list of files to sync until `done`; the files' positions are the
+// loop's, and are noted in the targets at submission: what is written meanwhile is not part of the
+// promise. A sync of a newer file comes after those of all older ones, so that "this file is
+// synced" implies "and all before it".
 //
-// Sealing: the checksum of a large record is computed here, by the length in its header, where the header's checksum is still zero.
+// Sealing: the checksum of a large record is computed here, by the length in its header, where the
+// header's checksum is still zero.
 #include "base/alloc.h"
 #include "base/coding.h"
 #include "base/ensure.h"
@@ -216,8 +219,8 @@ static bool anything_unsynced(const struct wal *w)
 
 void wal_arm_sync_timer(struct wal *w)
 {
-    if (w->sync_timer_runs || w->closing || w->failed.status != OK || w->options.fsync != FSYNC_EVERYSEC ||
-        !anything_unsynced(w))
+    if (w->sync_timer_runs || w->closing || w->failed.status != OK ||
+        w->options.fsync != FSYNC_EVERYSEC || !anything_unsynced(w))
         return;
     w->sync_timer_runs = true;
     exec_timer_start(w->options.exec, &w->sync_timer, SYNC_INTERVAL_MS);

@@ -1,14 +1,18 @@
-// The log's files: made ahead of need, extended ahead of need, unlinked when flushed; all in the files lane, so that the loop never waits for an
-// allocation, a directory sync, or the unlinking of a large file.
+// The log's files: made ahead of need, extended ahead of need, unlinked when flushed; all in the
+// files lane, so that the loop never waits for an allocation, a directory sync, or the unlinking of
+// a large file.
 //
-// A new segment is made under a temporary name: header written, blocks allocated, contents synced; then renamed, and the directory synced. So
-// a NUMBER.log that recovery finds always has a whole header, and the first record's acknowledgement needs no directory sync.
+// A new segment is made under a temporary name: header written, blocks allocated, contents synced;
+// then renamed, and the directory synced. So a NUMBER.log that recovery finds always has a whole
+// header, and the first record's acknowledgement needs no directory sync.
 //
-// The current segment is extended when an eighth of a segment is left, or when a batch needs more than that. A full disk shows up here and
-// nowhere else, as an allocation that fails: batches that still fit are taken, larger ones get NO_SPACE, and the allocation is tried again
-// each second. A failed creation is retried in the same way; meanwhile the engine stays on its old segment.
+// The current segment is extended when an eighth of a segment is left, or when a batch needs more
+// than that. A full disk shows up here and nowhere else, as an allocation that fails: batches that
+// still fit are taken, larger ones get NO_SPACE, and the allocation is tried again each second. A
+// failed creation is retried in the same way; meanwhile the engine stays on its old segment.
 //
-// A file is used by the jobs that work on it; released, it is unlinked when the last of them is done.
+// A file is used by the jobs that work on it; released, it is unlinked when the last of them is
+// done.
 #include "engine/log/wal_impl.h"
 
 #include <stdio.h>
@@ -18,7 +22,8 @@
 
 enum { RETRY_MS = 1000 };
 
-void wal_file_path(const struct wal *w, uint64_t number, const char *suffix, char out[WAL_PATH_SIZE])
+void wal_file_path(
+    const struct wal *w, uint64_t number, const char *suffix, char out[WAL_PATH_SIZE])
 {
     snprintf(out, WAL_PATH_SIZE, "%s/%llu.log%s", w->dir, (unsigned long long)number, suffix);
 }
@@ -41,7 +46,8 @@ void wal_file_free(struct wal_file *f)
     free(f);
 }
 
-static int fill_new_file(struct wal *w, struct wal_file *f, const char *temporary, const char *path, struct error *err)
+static int fill_new_file(
+    struct wal *w, struct wal_file *f, const char *temporary, const char *path, struct error *err)
 {
     const struct env_ops *ops = w->options.env->ops;
     uint8_t header[SEGMENT_HEADER_SIZE];
@@ -81,7 +87,8 @@ int wal_file_create(struct wal *w, struct wal_file *f, struct error *err)
 static void complain(struct wal *w, const struct error *err)
 {
     if (!w->space.complained)
-        log_line(w->options.logger, LOG_WARNING, "No space for the log, trying again each second: %s", err->text);
+        log_line(w->options.logger, LOG_WARNING,
+            "No space for the log, trying again each second: %s", err->text);
     w->space.complained = true;
 }
 
@@ -114,7 +121,8 @@ void wal_create_ahead(struct wal *w)
     if (space->creating || space->ready != NULL || w->closing || w->failed.status != OK)
         return;
     space->creating = true;
-    space->creation = wal_file_new(w, w->options.new_number(w->options.arg), w->options.segment_size);
+    space->creation =
+        wal_file_new(w, w->options.new_number(w->options.arg), w->options.segment_size);
     exec_submit(w->options.exec, LANE_FILES, &space->create_job);
 }
 
@@ -128,7 +136,8 @@ static void run_extend(struct job *job)
     struct wal *w = LIST_ENTRY(job, struct wal, space.extend_job);
     struct wal_space *space = &w->space;
     struct env *env = w->options.env;
-    space->extend_status = env->ops->allocate(env, space->extended->file, space->extend_to, &space->extend_err);
+    space->extend_status =
+        env->ops->allocate(env, space->extended->file, space->extend_to, &space->extend_err);
 }
 
 static void start_extension(struct wal *w, uint64_t size)

@@ -1,9 +1,10 @@
-// Without this, a flush would make the newest data the slowest: a row that was read from the memtable a moment ago would next be found through a
-// filter, an index and a block that has yet to be read. The memtable is in memory already; keeping it costs nothing but that memory, which is
+// Without this, a flush would make the newest data the slowest: a row that was read from the
+// memtable a moment ago would next be found through a filter, an index and a block that has yet to
+// be read. The memtable is in memory already; keeping it costs nothing but that memory, which is
 // the memtables' part of the budget that active and frozen ones do not use now.
 //
-// Dropping the oldest first keeps the rule that a hit here is the newest record: were a newer one dropped before an older one, the older
-// would answer with a record that has been overwritten.
+// Dropping the oldest first keeps the rule that a hit here is the newest record: were a newer one
+// dropped before an older one, the older would answer with a record that has been overwritten.
 #include "engine/memtable/clean.h"
 
 #include <string.h>

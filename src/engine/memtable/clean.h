@@ -1,9 +1,11 @@
-// clean: memtables that have been flushed and stay as rows in memory. What was written lately is read from here at a memtable's speed, tombstones
-// included, without looking at a table. Each key's newest record among active, frozen and clean memtables is its newest record of all, so
-// a reader asks them newest first and stops at the first that knows the key. They go by whole memtables, strictly oldest first, and at any time:
-// nothing is lost, the tables hold the same. Loop.
+// clean: memtables that have been flushed and stay as rows in memory. What was written lately is
+// read from here at a memtable's speed, tombstones included, without looking at a table. Each key's
+// newest record among active, frozen and clean memtables is its newest record of all, so a reader
+// asks them newest first and stops at the first that knows the key. They go by whole memtables,
+// strictly oldest first, and at any time: nothing is lost, the tables hold the same. Loop.
 //
-// Iterators do not read them: a view holds the tables. A record whose expiry has passed may be here while the flush left it out.
+// Iterators do not read them: a view holds the tables. A record whose expiry has passed may be here
+// while the flush left it out.
 #ifndef VARVE_ENGINE_MEMTABLE_CLEAN_H
 #define VARVE_ENGINE_MEMTABLE_CLEAN_H
 
@@ -20,7 +22,8 @@ struct clean {
     uint64_t bytes;
 };
 
-// Takes over the reference to a memtable that was flushed just now; it is newer than all that are here.
+// Takes over the reference to a memtable that was flushed just now; it is newer than all that are
+// here.
 void clean_add(struct clean *c, struct memtable *flushed);
 // Lets the oldest go until they fit.
 void clean_trim(struct clean *c, uint64_t bytes_max);

@@ -1,22 +1,28 @@
-// The problem: take writes at the speed of a hash table, answer point reads the same way, and still hand out everything in key order when an
-// iterator or a flush asks.
+// The problem: take writes at the speed of a hash table, answer point reads the same way, and still
+// hand out everything in key order when an iterator or a flush asks.
 //
-// The idea: a record is one piece of an arena, header, key and value together, so that a hit costs one slot of the hash index and one record.
-// Records are also chained in order of arrival; that chain is the unsorted tail from which order is made on demand (memtable_order.c) and
-// what a flush job sorts for itself (memtable_cursor.c). Nothing is sorted that nobody asks for.
+// The idea: a record is one piece of an arena, header, key and value together, so that a hit costs
+// one slot of the hash index and one record. Records are also chained in order of arrival; that
+// chain is the unsorted tail from which order is made on demand (memtable_order.c) and what a flush
+// job sorts for itself (memtable_cursor.c). Nothing is sorted that nobody asks for.
 //
 // Three ways to write a key that is here already:
-//   in place    nobody needs the old state and the value fits the slot: seq, tag, expiry and value change, the record stays
-//   replace     nobody needs the old state, the value does not fit: a new record, with room to grow, takes the old one's place in the
-//               version chain; the old one becomes void (tag 0) and is skipped by everyone until the arena goes
-//   behind      a snapshot or view needs the old state: it is linked behind the new record as an older version
-// In place and replace settle the counts at once: the new record then stands where the old one stood (counts.h). A record below a drop
-// of this memtable counts for nothing any more, so it is not inherited from.
+//   in place    nobody needs the old state and the value fits the slot: seq, tag, expiry and value
+//               change, the record stays
+//   replace     nobody needs the old state, the value does not fit: a new record, with room to
+//               grow, takes the old one's place in the version chain; the old one becomes void (tag
+//               0) and is skipped by everyone until the arena goes
+//   behind      a snapshot or view needs the old state: it is linked behind the new record as an
+//               older version
+// In place and replace settle the counts at once: the new record then stands where the old one
+// stood (counts.h). A record below a drop of this memtable counts for nothing any more, so it is
+// not inherited from.
 //
-// Invariants: index -> newest record that is not void, or a void one without an older version; older -> smaller seq; a record's place in
-// (key, seq desc) order never changes, since only the newest version of a key is overwritten, and only by a larger seq. After freezing
-// no field of a record changes but queued_ms. Taking back (memtable_undo.c) is the exception: it happens after a failed log
-// write, and what it touches was never durable, so no flush reads it.
+// Invariants: index -> newest record that is not void, or a void one without an older version;
+// older -> smaller seq; a record's place in (key, seq desc) order never changes, since only the
+// newest version of a key is overwritten, and only by a larger seq. After freezing no field of a
+// record changes but queued_ms. Taking back (memtable_undo.c) is the exception: it happens after a
+// failed log write, and what it touches was never durable, so no flush reads it.
 //
 // Nothing here fails; memory is bounded by who calls memtable_apply.
 #include "engine/memtable/memtable.h"
@@ -63,7 +69,8 @@ void memtable_unref(struct memtable *m)
 
 static struct record *add_record(struct memtable *m, const struct entry *e, size_t value_cap)
 {
-    struct record *r = arena_alloc(&m->arena, offsetof(struct record, bytes) + e->key.len + value_cap);
+    struct record *r =
+        arena_alloc(&m->arena, offsetof(struct record, bytes) + e->key.len + value_cap);
     *r = (struct record){
         .key_len = (uint32_t)e->key.len,
         .value_cap = (uint32_t)value_cap,
@@ -91,7 +98,8 @@ static void fill_record(struct memtable *m, struct record *r, const struct entry
         expiry_heap_note(&m->expiry, r);
 }
 
-static void add_counts(struct memtable *m, struct slice key, int live, int in_doubt, struct counts *total)
+static void add_counts(
+    struct memtable *m, struct slice key, int live, int in_doubt, struct counts *total)
 {
     if ((live == 0 && in_doubt == 0) || m->counted_prefix == NULL)
         return;
@@ -101,10 +109,12 @@ static void add_counts(struct memtable *m, struct slice key, int live, int in_do
         counts_add(total, prefix, live, in_doubt);
 }
 
-static void apply_drop(struct memtable *m, const struct entry *e, struct counts *total, struct buf *undo)
+static void apply_drop(
+    struct memtable *m, const struct entry *e, struct counts *total, struct buf *undo)
 {
     if (undo != NULL)
-        undo_note_drop(undo, &m->counts, e->key, (struct undo_note){.kind = UNDO_DROP, .last_seq = m->last_seq});
+        undo_note_drop(undo, &m->counts, e->key,
+            (struct undo_note){.kind = UNDO_DROP, .last_seq = m->last_seq});
     uint8_t *prefix = arena_alloc(&m->arena, e->key.len + 1);
     if (e->key.len > 0)
         memcpy(prefix, e->key.data, e->key.len);
@@ -114,16 +124,16 @@ static void apply_drop(struct memtable *m, const struct entry *e, struct counts 
         counts_forget(total, e->key);
 }
 
-// Room for the value; more than it needs if it has outgrown a slot, so that a growing value is not moved each time. Bounded by what
-// value_cap can hold.
+// Room for the value; more than it needs if it has outgrown a slot, so that a growing value is not
+// moved each time. Bounded by what value_cap can hold.
 static size_t grown_cap(size_t value_len)
 {
     size_t cap = (value_len + value_len / SLACK_DIVISOR + 7) & ~(size_t)7;
     return cap <= UINT32_MAX ? cap : value_len;
 }
 
-static void apply_write(
-    struct memtable *m, const struct entry *e, uint64_t hash, uint64_t keep_seq, struct counts *total, struct buf *undo)
+static void apply_write(struct memtable *m, const struct entry *e, uint64_t hash, uint64_t keep_seq,
+    struct counts *total, struct buf *undo)
 {
     struct index_slot *slot = index_find(&m->index, e->key, hash);
     struct record *old = slot != NULL && slot->head->tag != 0 ? slot->head : NULL;
@@ -170,8 +180,8 @@ static void apply_write(
         index_insert(&m->index, hash, r);
 }
 
-void memtable_apply(
-    struct memtable *m, const struct entry *e, uint64_t hash, uint64_t keep_seq, struct counts *total, struct buf *undo)
+void memtable_apply(struct memtable *m, const struct entry *e, uint64_t hash, uint64_t keep_seq,
+    struct counts *total, struct buf *undo)
 {
     ENSURE(!m->frozen);
     if (entry_kind(e) == RECORD_DROP)
@@ -181,7 +191,8 @@ void memtable_apply(
     m->last_seq = e->seq;
 }
 
-int memtable_get(const struct memtable *m, struct slice key, uint64_t hash, uint64_t max_seq, struct entry *out)
+int memtable_get(
+    const struct memtable *m, struct slice key, uint64_t hash, uint64_t max_seq, struct entry *out)
 {
     const struct index_slot *slot = index_find(&m->index, key, hash);
     const struct record *r = slot != NULL ? slot->head : NULL;
@@ -205,9 +216,9 @@ void memtable_freeze(struct memtable *m)
 
 size_t memtable_bytes(const struct memtable *m)
 {
-    return m->arena.total - m->arena.left + m->order.arena.total - m->order.arena.left + index_bytes(&m->index) +
-           m->expiry.cap * sizeof *m->expiry.items + m->drops.cap * sizeof *m->drops.items +
-           m->drops.slots_cap * sizeof *m->drops.slots;
+    return m->arena.total - m->arena.left + m->order.arena.total - m->order.arena.left +
+           index_bytes(&m->index) + m->expiry.cap * sizeof *m->expiry.items +
+           m->drops.cap * sizeof *m->drops.items + m->drops.slots_cap * sizeof *m->drops.slots;
 }
 
 uint64_t memtable_entries(const struct memtable *m)

@@ -1,12 +1,15 @@
 // Two ways to walk a memtable in order.
 //
-// The loop's cursor walks the skip list and lets it grow as far as it needs: before it positions itself, all records that it could show must
-// be linked. Those that arrive once the memtable has gone past max_seq are of no interest to it, so a cursor over a moment is complete for
-// good after that, however fast writes go on. Each call does a bounded part of the ordering and answers WAIT while there is more.
+// The loop's cursor walks the skip list and lets it grow as far as it needs: before it positions
+// itself, all records that it could show must be linked. Those that arrive once the memtable has
+// gone past max_seq are of no interest to it, so a cursor over a moment is complete for good after
+// that, however fast writes go on. Each call does a bounded part of the ordering and answers WAIT
+// while there is more.
 //
-// A flush job sorts an array of pointers of its own. All keys of a memtable tend to begin alike (kind and generation), so the eight bytes
-// behind their common prefix are put beside each pointer: most comparisons are then of two integers, and touch no record. It reads records
-// only, and nothing that the loop may change after freezing.
+// A flush job sorts an array of pointers of its own. All keys of a memtable tend to begin alike
+// (kind and generation), so the eight bytes behind their common prefix are put beside each pointer:
+// most comparisons are then of two integers, and touch no record. It reads records only, and
+// nothing that the loop may change after freezing.
 #include "base/alloc.h"
 #include "base/coding.h"
 #include "engine/memtable/memtable_impl.h"
@@ -108,8 +111,8 @@ static void skip_list_close(struct cursor *cursor)
 
 struct cursor *memtable_cursor(struct memtable *m, uint64_t max_seq)
 {
-    static const struct cursor_ops ops = {
-        skip_list_seek, skip_list_seek_before, skip_list_seek_last, skip_list_next, skip_list_prev, skip_list_close};
+    static const struct cursor_ops ops = {skip_list_seek, skip_list_seek_before,
+        skip_list_seek_last, skip_list_next, skip_list_prev, skip_list_close};
     struct memtable_cursor *c = xcalloc(1, sizeof *c);
     c->cursor.ops = &ops;
     c->m = memtable_ref(m);
@@ -118,7 +121,8 @@ struct cursor *memtable_cursor(struct memtable *m, uint64_t max_seq)
 }
 
 struct sorted_item {
-    uint64_t prefix; // the eight bytes behind what all keys have in common, as a number that orders like them
+    // the eight bytes behind what all keys have in common, as a number that orders like them
+    uint64_t prefix;
     const struct record *record;
 };
 
@@ -142,7 +146,8 @@ static size_t common_prefix(const struct memtable *m)
     return common;
 }
 
-// Shorter keys are filled up with zeros: equal numbers decide nothing, unequal ones order as the keys do.
+// Shorter keys are filled up with zeros: equal numbers decide nothing, unequal ones order as the
+// keys do.
 static uint64_t prefix_of(const struct record *r, size_t common)
 {
     uint8_t bytes[8] = {0};

@@ -1,6 +1,8 @@
-// Deleting many big collections makes as many drops, and each commit asks whether a key lies below one. The prefixes that can cover a key are
-// prefixes of that key, and the layers above use a handful of lengths: so one hash lookup for each length that occurs. Drops arrive in
-// the order of their seqs; the newest of a prefix decides "is there one newer than seq", and the table points to it.
+// Deleting many big collections makes as many drops, and each commit asks whether a key lies below
+// one. The prefixes that can cover a key are prefixes of that key, and the layers above use a
+// handful of lengths: so one hash lookup for each length that occurs. Drops arrive in the order of
+// their seqs; the newest of a prefix decides "is there one newer than seq", and the table points to
+// it.
 //
 // The empty prefix (drop everything) is a prefix as any other, of length 0.
 #include "base/alloc.h"

@@ -1,11 +1,14 @@
-// Which record expires first? A binary heap of (time, record) would need an entry for every SET with an expiry, and keys that are written
-// over and over (sessions, locks) would fill it with garbage. But an entry only has to come up no later than its record expires. So a
-// record has one entry that counts, noted in queued_ms, and a later expiry leaves it where it is: when it comes up too early it is queued
-// again with the true time. Only an expiry that moves forward needs a new entry at once; the one it had is garbage then, told by
-// at_ms != queued_ms. Garbage is bounded: when it outnumbers the rest, the heap is rebuilt.
+// Which record expires first? A binary heap of (time, record) would need an entry for every SET
+// with an expiry, and keys that are written over and over (sessions, locks) would fill it with
+// garbage. But an entry only has to come up no later than its record expires. So a record has one
+// entry that counts, noted in queued_ms, and a later expiry leaves it where it is: when it comes up
+// too early it is queued again with the true time. Only an expiry that moves forward needs a new
+// entry at once; the one it had is garbage then, told by at_ms != queued_ms. Garbage is bounded:
+// when it outnumbers the rest, the heap is rebuilt.
 //
-// Entries of records that were overwritten without an expiry, deleted, or superseded go when their time comes. What counts as expired is a
-// visible, newest PUT that no drop of this memtable covers; newer memtables are the caller's business (memtable_skip_expired).
+// Entries of records that were overwritten without an expiry, deleted, or superseded go when their
+// time comes. What counts as expired is a visible, newest PUT that no drop of this memtable covers;
+// newer memtables are the caller's business (memtable_skip_expired).
 #include "base/alloc.h"
 #include "base/ensure.h"
 #include "engine/memtable/memtable_impl.h"
@@ -96,8 +99,8 @@ int memtable_next_expired(struct memtable *m, int64_t now_ms, struct slice *key,
     struct expiry_heap *h = &m->expiry;
     while (h->count > 0 && h->items[0].at_ms <= now_ms) {
         struct record *r = h->items[0].record;
-        bool live = counts_for_its_record(&h->items[0]) && (r->tag & RECORD_EXPIRES) != 0 && !r->superseded &&
-                    !drop_index_covers(&m->drops, record_key(r), r->seq);
+        bool live = counts_for_its_record(&h->items[0]) && (r->tag & RECORD_EXPIRES) != 0 &&
+                    !r->superseded && !drop_index_covers(&m->drops, record_key(r), r->seq);
         if (live && r->expire_ms <= now_ms) {
             *key = record_key(r);
             *seq = r->seq;

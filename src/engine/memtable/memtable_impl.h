@@ -6,7 +6,8 @@
 #include "base/random.h"
 #include "engine/memtable/memtable.h"
 
-// One piece of the arena. Immutable once the memtable is frozen, but for queued_ms, which no job reads.
+// One piece of the arena. Immutable once the memtable is frozen, but for queued_ms, which no job
+// reads.
 struct record {
     struct record *older; // version of the same key that is kept for a snapshot
     struct record *next;  // in order of arrival
@@ -41,7 +42,8 @@ static inline int record_order(const struct record *a, const struct record *b)
     return entry_order(record_key(a), a->seq, record_key(b), b->seq);
 }
 
-// memtable_index.c: hash -> newest record of a key. Open addressing; grows a few slots an insertion.
+// memtable_index.c: hash -> newest record of a key. Open addressing; grows a few slots an
+// insertion.
 struct index_slot {
     uint64_t hash;
     struct record *head; // NULL: free
@@ -93,7 +95,8 @@ void expiry_heap_note(struct expiry_heap *h, struct record *r); // after r's exp
 // memtable_order.c: the skip list. Nodes are the loop's alone.
 enum { ORDER_HEIGHT_MAX = 12 };
 
-// The first sixteen bytes of a key as two numbers that order like them. A shorter key is filled up with zeros, so equal heads decide nothing.
+// The first sixteen bytes of a key as two numbers that order like them. A shorter key is filled up
+// with zeros, so equal heads decide nothing.
 struct key_head {
     uint64_t high, low;
 };
@@ -153,6 +156,7 @@ struct undo_note {
 };
 
 void undo_note_overwrite(struct buf *undo, const struct record *r, struct undo_note note);
-void undo_note_drop(struct buf *undo, const struct counts *counts, struct slice prefix, struct undo_note note);
+void undo_note_drop(
+    struct buf *undo, const struct counts *counts, struct slice prefix, struct undo_note note);
 
 #endif

@@ -1,11 +1,13 @@
-// A hash table from a key to its newest record. Slots hold the whole hash, so that a probe that passes other keys reads none of their
-// records: a miss costs one cache line, a hit two.
+// A hash table from a key to its newest record. Slots hold the whole hash, so that a probe that
+// passes other keys reads none of their records: a miss costs one cache line, a hit two.
 //
-// Growing must not stall the loop: a table of a million slots takes tens of milliseconds to move at once. So when the load reaches three
-// quarters, a table of twice the size becomes current, and each insertion moves a few slots of the old one over. Three quarters of the old
-// size are inserted before the new one is full in its turn, so moving more than 4/3 slots an insertion is always done in time. Until
-// then a lookup that misses in the current table tries the old one. Slots that were moved stay behind in the old table as they were: a lookup
-// finds the current one first. Keys are never removed.
+// Growing must not stall the loop: a table of a million slots takes tens of milliseconds to move at
+// once. So when the load reaches three quarters, a table of twice the size becomes current, and
+// each insertion moves a few slots of the old one over. Three quarters of the old size are inserted
+// before the new one is full in its turn, so moving more than 4/3 slots an insertion is always done
+// in time. Until then a lookup that misses in the current table tries the old one. Slots that were
+// moved stay behind in the old table as they were: a lookup finds the current one first. Keys are
+// never removed.
 #include "base/alloc.h"
 #include "base/ensure.h"
 #include "engine/memtable/memtable_impl.h"
@@ -24,7 +26,8 @@ size_t index_bytes(const struct index *x)
     return (x->cap + x->old_cap) * sizeof *x->slots;
 }
 
-static struct index_slot *find_in(struct index_slot *slots, size_t cap, struct slice key, uint64_t hash)
+static struct index_slot *find_in(
+    struct index_slot *slots, size_t cap, struct slice key, uint64_t hash)
 {
     for (size_t at = hash & (cap - 1); slots[at].head != NULL; at = (at + 1) & (cap - 1))
         if (slots[at].hash == hash && slice_equal(record_key(slots[at].head), key))

@@ -1,15 +1,17 @@
-// Order on demand. A skip list (Pugh 1990) over the records, made of nodes that lie beside them: a frozen memtable's records may be read by a
-// flush job at the same time, and the loop must not write to them. Every version of a key has its own node, void records too (taking back
-// may make them visible again); who walks skips what is not to be seen.
+// Order on demand. A skip list (Pugh 1990) over the records, made of nodes that lie beside them: a
+// frozen memtable's records may be read by a flush job at the same time, and the loop must not
+// write to them. Every version of a key has its own node, void records too (taking back may make
+// them visible again); who walks skips what is not to be seen.
 //
-// Records enter in the order of arrival, a chunk at a time. A chunk is sorted first and then linked in ascending order, each search going on
-// from where the last one ended: neighbours share most of their path, so ordering n records costs far fewer cache misses than n searches
-// from the top.
+// Records enter in the order of arrival, a chunk at a time. A chunk is sorted first and then linked
+// in ascending order, each search going on from where the last one ended: neighbours share most of
+// their path, so ordering n records costs far fewer cache misses than n searches from the top.
 //
-// A node has the first bytes of its key beside its links: a search that went to the record for each comparison would wait for memory
-// twice a node.
+// A node has the first bytes of its key beside its links: a search that went to the record for each
+// comparison would wait for memory twice a node.
 //
-// A node never moves and never leaves, so a cursor's position stays valid while the list grows. Cost is bounded by the budget of a step.
+// A node never moves and never leaves, so a cursor's position stays valid while the list grows.
+// Cost is bounded by the budget of a step.
 #include <stddef.h>
 
 #include "base/alloc.h"
@@ -34,7 +36,8 @@ static inline struct key_head head_of(struct slice key)
 }
 
 // Whether the node comes before (key, seq), whose head is given.
-static inline bool node_before(const struct order_node *n, struct key_head head, struct slice key, uint64_t seq)
+static inline bool node_before(
+    const struct order_node *n, struct key_head head, struct slice key, uint64_t seq)
 {
     if (n->head.high != head.high)
         return n->head.high < head.high;
@@ -43,7 +46,8 @@ static inline bool node_before(const struct order_node *n, struct key_head head,
     return entry_order(record_key(n->record), n->record->seq, key, seq) < 0;
 }
 
-static struct order_node *new_node(struct order *o, struct record *r, struct key_head head, unsigned height)
+static struct order_node *new_node(
+    struct order *o, struct record *r, struct key_head head, unsigned height)
 {
     size_t links = height * sizeof(struct order_node *);
     struct order_node *n = arena_alloc(&o->arena, offsetof(struct order_node, next) + links);
@@ -65,7 +69,8 @@ static unsigned random_height(struct order *o)
     return height;
 }
 
-// Links r in. path holds, for each level, the last node before the record that was linked before, which sorts before r.
+// Links r in. path holds, for each level, the last node before the record that was linked before,
+// which sorts before r.
 static void link_record(struct order *o, struct record *r, struct order_node **path)
 {
     struct slice key = record_key(r);
@@ -136,7 +141,8 @@ struct order_node *order_lower_bound(const struct order *o, struct slice key, ui
         struct order_node *next;
         while ((next = at->next[level]) != behind) {
             if (level > 0 && at->next[level - 1] != behind)
-                __builtin_prefetch(at->next[level - 1]); // where the search goes on if it does not go on here
+                // where the search goes on if it does not go on here
+                __builtin_prefetch(at->next[level - 1]);
             if (!node_before(next, head, key, seq))
                 break;
             at = next;

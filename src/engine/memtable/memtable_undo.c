@@ -1,11 +1,13 @@
-// Under `always`, and whenever the log lane writes, records are applied and visible before they are durable. If the log then fails, they must go
-// again. That never happens in a healthy life, so noting must cost next to nothing: a fixed-size note, and the bytes that an overwrite in
-// place destroys, appended to a buffer that the commit uses over and over. Notes are read from the end: each says how many bytes
-// precede it.
+// Under `always`, and whenever the log lane writes, records are applied and visible before they are
+// durable. If the log then fails, they must go again. That never happens in a healthy life, so
+// noting must cost next to nothing: a fixed-size note, and the bytes that an overwrite in place
+// destroys, appended to a buffer that the commit uses over and over. Notes are read from the end:
+// each says how many bytes precede it.
 //
-// A record that was added cannot be removed from chain and index; it becomes void. A void record may lie before a live one with a smaller seq
-// from then on, so that overwriting that one could break the order: the memtable is frozen. Counts are restored by the differences in the note; those
-// that a drop forgot are written out in full.
+// A record that was added cannot be removed from chain and index; it becomes void. A void record
+// may lie before a live one with a smaller seq from then on, so that overwriting that one could
+// break the order: the memtable is frozen. Counts are restored by the differences in the note;
+// those that a drop forgot are written out in full.
 #include "base/coding.h"
 #include "base/ensure.h"
 #include "base/hash.h"
@@ -24,7 +26,8 @@ void undo_note_overwrite(struct buf *undo, const struct record *r, struct undo_n
     buf_append(undo, &note, sizeof note);
 }
 
-void undo_note_drop(struct buf *undo, const struct counts *counts, struct slice prefix, struct undo_note note)
+void undo_note_drop(
+    struct buf *undo, const struct counts *counts, struct slice prefix, struct undo_note note)
 {
     size_t start = undo->len;
     for (uint32_t i = 0; i < counts->cap; i++) {
@@ -67,7 +70,8 @@ static void take_back(struct memtable *m, const struct undo_note *note, struct s
         return;
     }
     if (m->counted_prefix != NULL)
-        counts_add(&m->counts, slice_of(r->bytes, m->counted_prefix(record_key(r))), -note->live, -note->in_doubt);
+        counts_add(&m->counts, slice_of(r->bytes, m->counted_prefix(record_key(r))), -note->live,
+            -note->in_doubt);
     if (note->kind == UNDO_OVERWRITE) {
         r->seq = note->seq;
         r->expire_ms = note->expire_ms;

@@ -1,15 +1,19 @@
-// A command stages its writes here and reads them back before anything takes effect. Most batches hold one entry, some a hundred
-// thousand (MSET, a transaction), so both ends matter: a batch of one must cost no more than copying its bytes, and reading in a large one
-// must not be linear.
+// A command stages its writes here and reads them back before anything takes effect. Most batches
+// hold one entry, some a hundred thousand (MSET, a transaction), so both ends matter: a batch of
+// one must cost no more than copying its bytes, and reading in a large one must not be linear.
 //
-// The entries lie in `bytes` in their wire form, so that the payload of the log record is finished when the command is: the commit only ORs
-// flags into the tags. `offsets` finds entry i. Lookups scan the newest few entries backwards; once there are more, a hash table of entry
-// numbers is built, and extended by each lookup with what was staged since. Only the newest entry of a key is in the table. A drop is
-// not: it promises that nobody reads below it again, so no lookup needs to know.
+// The entries lie in `bytes` in their wire form, so that the payload of the log record is finished
+// when the command is: the commit only ORs flags into the tags. `offsets` finds entry i. Lookups
+// scan the newest few entries backwards; once there are more, a hash table of entry numbers is
+// built, and extended by each lookup with what was staged since. Only the newest entry of a key is
+// in the table. A drop is not: it promises that nobody reads below it again, so no lookup needs to
+// know.
 //
-// Rewinding cuts bytes and entries off the end; the table, if it held any of them, is built again by the next lookup that needs it.
+// Rewinding cuts bytes and entries off the end; the table, if it held any of them, is built again
+// by the next lookup that needs it.
 //
-// batch_decode is the one place that parses entries, for staged batches as for what recovery reads, and so takes any bytes.
+// batch_decode is the one place that parses entries, for staged batches as for what recovery reads,
+// and so takes any bytes.
 #include "engine/record/batch.h"
 
 #include "base/alloc.h"
@@ -81,7 +85,8 @@ static void begin(struct batch *b, uint8_t tag, struct slice key, size_t rest)
     buf_append_bytes(&b->bytes, key);
 }
 
-void batch_put(struct batch *b, struct slice key, struct slice value, struct slice value2, int64_t expire_ms)
+void batch_put(
+    struct batch *b, struct slice key, struct slice value, struct slice value2, int64_t expire_ms)
 {
     uint8_t tag = expire_ms > 0 ? RECORD_PUT | RECORD_EXPIRES : RECORD_PUT;
     begin(b, tag, key, EXPIRY_SIZE + VARINT_MAX_LEN + value.len + value2.len);
@@ -210,11 +215,13 @@ static const uint8_t *decode(const uint8_t *p, const uint8_t *end, struct entry 
     *out = (struct entry){.tag = *p++};
     uint8_t flags = out->tag & (uint8_t)~RECORD_KIND_MASK;
     int kind = entry_kind(out);
-    if (kind < RECORD_PUT || kind > RECORD_DROP || (flags & ~(RECORD_EXPIRES | RECORD_FRESH | RECORD_IN_DOUBT)) != 0)
+    if (kind < RECORD_PUT || kind > RECORD_DROP ||
+        (flags & ~(RECORD_EXPIRES | RECORD_FRESH | RECORD_IN_DOUBT)) != 0)
         return NULL;
     if ((flags & RECORD_FRESH) != 0 && (flags & RECORD_IN_DOUBT) != 0)
         return NULL;
-    if ((kind != RECORD_PUT && (flags & RECORD_EXPIRES) != 0) || (kind == RECORD_DROP && flags != 0))
+    if ((kind != RECORD_PUT && (flags & RECORD_EXPIRES) != 0) ||
+        (kind == RECORD_DROP && flags != 0))
         return NULL;
     p = bytes_get(p, end, &out->key);
     if (p == NULL)

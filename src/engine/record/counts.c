@@ -1,16 +1,19 @@
-// Counted prefixes are few (one or two a database that holds anything), while counts_add runs for every record that is written. So the
-// table is tiny and what matters is the hit: the slot of the last hit is tried first, by one comparison of a short prefix; everything
-// else is open addressing with linear probing at a load of at most one half.
+// Counted prefixes are few (one or two a database that holds anything), while counts_add runs for
+// every record that is written. So the table is tiny and what matters is the hit: the slot of the
+// last hit is tried first, by one comparison of a short prefix; everything else is open addressing
+// with linear probing at a load of at most one half.
 //
-// A slot is free while its prefix has no bytes; the empty prefix is not counted (engine.h: length 0 means "not counted"). Forgetting
-// rebuilds the table without what is forgotten, since a hole would cut probe chains; it is a flushed database's cost, not a key's.
+// A slot is free while its prefix has no bytes; the empty prefix is not counted (engine.h: length 0
+// means "not counted"). Forgetting rebuilds the table without what is forgotten, since a hole would
+// cut probe chains; it is a flushed database's cost, not a key's.
 //
-// Nothing here can fail but for memory. Sums may be negative for a while: a memtable or an edit holds differences, only their sum with the
-// version's is a count.
+// Nothing here can fail but for memory. Sums may be negative for a while: a memtable or an edit
+// holds differences, only their sum with the version's is a count.
 //
-// The calculus of count_settle, in the terms of counts.h: contributions are chosen so that c(P) + c(N) == c(N with P's flags) whenever N's
-// flags tell the truth about P. So merging N over P changes no sum where N was right, and by one where N took a dead key for a live one;
-// the flags N has had beneath it are then those that P had beneath it, doubt included.
+// The calculus of count_settle, in the terms of counts.h: contributions are chosen so that c(P) +
+// c(N) == c(N with P's flags) whenever N's flags tell the truth about P. So merging N over P
+// changes no sum where N was right, and by one where N took a dead key for a live one; the flags N
+// has had beneath it are then those that P had beneath it, doubt included.
 #include "engine/record/counts.h"
 
 #include "base/alloc.h"

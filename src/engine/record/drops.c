@@ -1,8 +1,10 @@
-// A database can have thousands of drops pending (each DEL of a big collection is one), and compaction asks for every entry whether one
-// covers it; commits ask too. The prefixes that can cover a key are its own prefixes, and the layer above uses only a handful of
-// lengths. So the set is sorted by prefix, the distinct lengths are noted, and a lookup is one binary search a length.
+// A database can have thousands of drops pending (each DEL of a big collection is one), and
+// compaction asks for every entry whether one covers it; commits ask too. The prefixes that can
+// cover a key are its own prefixes, and the layer above uses only a handful of lengths. So the set
+// is sorted by prefix, the distinct lengths are noted, and a lookup is one binary search a length.
 //
-// Nothing here can fail. Equal prefixes with different seqs may both be present: an entry between them is covered by the newer only.
+// Nothing here can fail. Equal prefixes with different seqs may both be present: an entry between
+// them is covered by the newer only.
 #include "engine/record/drops.h"
 
 #include "base/alloc.h"
@@ -76,7 +78,8 @@ uint64_t drop_set_find(const struct drop_set *set, struct slice key, uint64_t se
             continue;
         struct slice prefix = slice_of(key.data, set->lengths[i]);
         uint32_t at = lower_bound(set, prefix, seq + 1);
-        if (at < set->count && slice_equal(set->items[at].prefix, prefix) && (found == 0 || set->items[at].seq < found))
+        if (at < set->count && slice_equal(set->items[at].prefix, prefix) &&
+            (found == 0 || set->items[at].seq < found))
             found = set->items[at].seq;
     }
     return found;

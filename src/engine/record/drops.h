@@ -1,6 +1,8 @@
-// drops: sets of dropped prefixes, immutable once built, with a lookup that does not depend on how many there are.
+// drops: sets of dropped prefixes, immutable once built, with a lookup that does not depend on how
+// many there are.
 //
-// A drop (prefix, seq) says that nobody reads entries below prefix with a smaller seq again, except through a snapshot older than seq.
+// A drop (prefix, seq) says that nobody reads entries below prefix with a smaller seq again, except
+// through a snapshot older than seq.
 #ifndef VARVE_ENGINE_RECORD_DROPS_H
 #define VARVE_ENGINE_RECORD_DROPS_H
 

@@ -1,18 +1,23 @@
 // merge: a heap of cursors, the one whose entry comes next at the top.
 //
-// While walking forward every live child stands at its first entry at or behind the current one, and the heap's top is the smallest; while
-// walking backward every child stands at its last entry at or before the current one, and the top is the largest. A step moves the top child
-// and sifts it down. Turning around repositions all children but the top relative to the current entry, which is copied for that.
+// While walking forward every live child stands at its first entry at or behind the current one,
+// and the heap's top is the smallest; while walking backward every child stands at its last entry
+// at or before the current one, and the top is the largest. A step moves the top child and sifts it
+// down. Turning around repositions all children but the top relative to the current entry, which is
+// copied for that.
 //
-// Waiting. Positioning asks every child, also after one has answered WAIT, so that all their misses are fetched together. `stages` remembers
-// how far each child has come; when the call is made again only those are asked that were not done. A turn is a positioning too (to
-// behind, or before, the current entry), so that next and prev resume by the same record. What is under way is identified by
-// the call and its target; another call starts afresh.
+// Waiting. Positioning asks every child, also after one has answered WAIT, so that all their misses
+// are fetched together. `stages` remembers how far each child has come; when the call is made again
+// only those are asked that were not done. A turn is a positioning too (to behind, or before, the
+// current entry), so that next and prev resume by the same record. What is under way is identified
+// by the call and its target; another call starts afresh.
 //
-// Where memory is slow. A seek of one child is a chain of waits for memory, those of different children have nothing to do with each other. So
-// children that can are seeked in steps (cursor_ops.aim), each of which is made with all before the next with any.
+// Where memory is slow. A seek of one child is a chain of waits for memory, those of different
+// children have nothing to do with each other. So children that can are seeked in steps
+// (cursor_ops.aim), each of which is made with all before the next with any.
 //
-// After a child's failure or END of the whole, nothing is current until the next positioning (entry.h).
+// After a child's failure or END of the whole, nothing is current until the next positioning
+// (entry.h).
 
 #include "engine/record/merge.h"
 
@@ -20,7 +25,15 @@
 #include "base/buf.h"
 #include "base/ensure.h"
 
-enum call { CALL_NONE, CALL_SEEK, CALL_SEEK_BEFORE, CALL_SEEK_LAST, CALL_TURN_FORWARD, CALL_TURN_BACK, CALL_STEP };
+enum call {
+    CALL_NONE,
+    CALL_SEEK,
+    CALL_SEEK_BEFORE,
+    CALL_SEEK_LAST,
+    CALL_TURN_FORWARD,
+    CALL_TURN_BACK,
+    CALL_STEP
+};
 enum stage { STAGE_TODO, STAGE_WAITS, STAGE_PREV, STAGE_LAST, STAGE_NEXT, STAGE_LIVE, STAGE_ENDED };
 
 struct merge {
@@ -80,7 +93,8 @@ static int build_heap(struct merge *m)
     return show_top(m);
 }
 
-// One call to the child's cursor: where it stands then. OK and END are stages, others are passed on.
+// One call to the child's cursor: where it stands then. OK and END are stages, others are passed
+// on.
 static int settle(uint8_t *stage, int status, enum stage on_end)
 {
     if (status == OK)
@@ -105,7 +119,8 @@ static int advance(struct merge *m, uint32_t i)
             else if (m->pending == CALL_SEEK_BEFORE)
                 status = settle(stage, c->ops->seek_before(c, key), STAGE_ENDED);
             else
-                status = settle(stage, c->ops->seek(c, key, m->seq), m->backward ? STAGE_LAST : STAGE_ENDED);
+                status = settle(
+                    stage, c->ops->seek(c, key, m->seq), m->backward ? STAGE_LAST : STAGE_ENDED);
             if (m->pending == CALL_TURN_BACK && status == OK && *stage == STAGE_LIVE)
                 *stage = STAGE_PREV; // it is at or behind the place of the turn
             break;
@@ -190,7 +205,8 @@ static void begin(struct merge *m, enum call call, bool backward, struct slice k
     memset(m->stages, STAGE_TODO, m->count);
 }
 
-static int begin_or_resume(struct merge *m, enum call call, bool backward, struct slice key, uint64_t seq)
+static int begin_or_resume(
+    struct merge *m, enum call call, bool backward, struct slice key, uint64_t seq)
 {
     if (m->pending != call || m->seq != seq || !slice_equal(buf_slice(&m->key), key))
         begin(m, call, backward, key, seq);

@@ -1,12 +1,15 @@
 // block: building the contents of a block, and the way between contents and the bytes on disk.
 //
-// Keys in a table come sorted, so neighbours share long prefixes, and so do the kinds and ids that the layer above puts in front. An entry
-// therefore stores only what its key does not share with the key before it. Every TABLE_RESTART_INTERVAL entries a key is stored whole
-// (a restart), and the offsets of these entries stand at the end: a reader searches them by bisection and then walks at most one interval.
+// Keys in a table come sorted, so neighbours share long prefixes, and so do the kinds and ids that
+// the layer above puts in front. An entry therefore stores only what its key does not share with
+// the key before it. Every TABLE_RESTART_INTERVAL entries a key is stored whole (a restart), and
+// the offsets of these entries stand at the end: a reader searches them by bisection and then walks
+// at most one interval.
 //
-// On disk a block is followed by a trailer with a checksum over everything in front of it. The checksum is seeded with the table's number
-// and the block's offset, so that a good block in the wrong place is as bad as a damaged one. It covers the stored bytes, not the
-// uncompressed ones: damage is found before the decompressor sees it.
+// On disk a block is followed by a trailer with a checksum over everything in front of it. The
+// checksum is seeded with the table's number and the block's offset, so that a good block in the
+// wrong place is as bad as a damaged one. It covers the stored bytes, not the uncompressed ones:
+// damage is found before the decompressor sees it.
 //
 // What can fail: block_decode on any input, with CORRUPT. Building cannot fail.
 
@@ -97,7 +100,7 @@ struct slice block_builder_finish(struct block_builder *b)
     return buf_slice(&b->bytes);
 }
 
-// --- Contents <-> stored bytes ----------------------------------------------------------------------------------------------------
+// --- Contents <-> stored bytes -------------------------------------------------------------------
 
 struct block_compressor {
     ZSTD_CCtx *context;
@@ -127,15 +130,16 @@ static bool append_compressed(struct buf *out, struct slice contents, struct blo
 {
     size_t bound = ZSTD_compressBound(contents.len);
     buf_reserve(out, bound + BLOCK_TRAILER_SIZE);
-    size_t len = ZSTD_compressCCtx(c->context, out->data + out->len, bound, contents.data, contents.len, c->level);
+    size_t len = ZSTD_compressCCtx(
+        c->context, out->data + out->len, bound, contents.data, contents.len, c->level);
     if (ZSTD_isError(len) || len > contents.len - contents.len / 8)
         return false;
     out->len += len;
     return true;
 }
 
-size_t block_encode(
-    struct buf *out, struct slice contents, struct block_compressor *compressor, uint64_t table_number, uint64_t offset)
+size_t block_encode(struct buf *out, struct slice contents, struct block_compressor *compressor,
+    uint64_t table_number, uint64_t offset)
 {
     size_t start = out->len;
     bool compressed = compressor != NULL && append_compressed(out, contents, compressor);
@@ -147,13 +151,15 @@ size_t block_encode(
     trailer[TRAILER_COMPRESSION] = compressed ? COMPRESSION_ZSTD : COMPRESSION_NONE;
     put_le32(trailer + TRAILER_LENGTH, (uint32_t)contents.len);
     buf_append(out, trailer, TRAILER_CHECKSUM);
-    uint64_t checksum = checksum64(out->data + start, len + TRAILER_CHECKSUM, block_seed(table_number, offset));
+    uint64_t checksum =
+        checksum64(out->data + start, len + TRAILER_CHECKSUM, block_seed(table_number, offset));
     buf_append_le64(out, checksum);
     return len;
 }
 
-// A thread's decompressor. zstd's one-shot call makes a context of some 100 KiB each time, which costs more than
-// uncompressing a small block; blocks are uncompressed on the loop and in jobs, so each thread keeps one until it ends.
+// A thread's decompressor. zstd's one-shot call makes a context of some 100 KiB each time, which
+// costs more than uncompressing a small block; blocks are uncompressed on the loop and in jobs, so
+// each thread keeps one until it ends.
 static pthread_key_t decompressor_key;
 
 static void free_decompressor(void *context)
@@ -178,38 +184,41 @@ static ZSTD_DCtx *decompressor(void)
     return context;
 }
 
-static int uncompress(const uint8_t *stored, size_t stored_len, uint64_t offset, size_t len, const char *path,
-    uint8_t **contents, struct error *err)
+static int uncompress(const uint8_t *stored, size_t stored_len, uint64_t offset, size_t len,
+    const char *path, uint8_t **contents, struct error *err)
 {
     uint8_t *data = xmalloc(len + 1);
     size_t got = ZSTD_decompressDCtx(decompressor(), data, len, stored, stored_len);
     if (ZSTD_isError(got) || got != len) {
         free(data);
-        return error_set(err, CORRUPT, path, offset, 0, "a block does not uncompress to its %zu bytes", len);
+        return error_set(
+            err, CORRUPT, path, offset, 0, "a block does not uncompress to its %zu bytes", len);
     }
     *contents = data;
     return OK;
 }
 
-static int decode(uint8_t *stored, size_t stored_len, uint64_t table_number, uint64_t offset, size_t max_len,
-    const char *path, uint8_t **contents, size_t *len, struct error *err)
+static int decode(uint8_t *stored, size_t stored_len, uint64_t table_number, uint64_t offset,
+    size_t max_len, const char *path, uint8_t **contents, size_t *len, struct error *err)
 {
     if (stored_len < BLOCK_TRAILER_SIZE)
         return error_set(err, CORRUPT, path, offset, 0, "a block is shorter than its trailer");
     size_t stored_contents = stored_len - BLOCK_TRAILER_SIZE;
     const uint8_t *trailer = stored + stored_contents;
-    uint64_t checksum = checksum64(stored, stored_contents + TRAILER_CHECKSUM, block_seed(table_number, offset));
+    uint64_t checksum =
+        checksum64(stored, stored_contents + TRAILER_CHECKSUM, block_seed(table_number, offset));
     if (checksum != get_le64(trailer + TRAILER_CHECKSUM))
         return error_set(err, CORRUPT, path, offset, 0, "the checksum of a block does not match");
 
     size_t full = get_le32(trailer + TRAILER_LENGTH);
     if (full > max_len)
-        return error_set(err, CORRUPT, path, offset, 0, "a block of %zu bytes, at most %zu are allowed", full, max_len);
+        return error_set(err, CORRUPT, path, offset, 0,
+            "a block of %zu bytes, at most %zu are allowed", full, max_len);
     switch (trailer[TRAILER_COMPRESSION]) {
     case COMPRESSION_NONE:
         if (full != stored_contents)
-            return error_set(
-                err, CORRUPT, path, offset, 0, "a block claims %zu bytes and has %zu", full, stored_contents);
+            return error_set(err, CORRUPT, path, offset, 0, "a block claims %zu bytes and has %zu",
+                full, stored_contents);
         *contents = stored;
         break;
     case COMPRESSION_ZSTD: {
@@ -219,14 +228,15 @@ static int decode(uint8_t *stored, size_t stored_len, uint64_t table_number, uin
         break;
     }
     default:
-        return error_set(err, CORRUPT, path, offset, 0, "unknown compression %u", trailer[TRAILER_COMPRESSION]);
+        return error_set(
+            err, CORRUPT, path, offset, 0, "unknown compression %u", trailer[TRAILER_COMPRESSION]);
     }
     *len = full;
     return OK;
 }
 
-int block_decode(uint8_t *stored, size_t stored_len, uint64_t table_number, uint64_t offset, size_t max_len,
-    const char *path, uint8_t **contents, size_t *len, struct error *err)
+int block_decode(uint8_t *stored, size_t stored_len, uint64_t table_number, uint64_t offset,
+    size_t max_len, const char *path, uint8_t **contents, size_t *len, struct error *err)
 {
     uint8_t *data = NULL;
     int status = decode(stored, stored_len, table_number, offset, max_len, path, &data, len, err);

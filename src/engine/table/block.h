@@ -1,4 +1,5 @@
-// block: the sorted run of entries inside a table (format.h, DATA block contents), as bytes: builder and cursor, no I/O.
+// block: the sorted run of entries inside a table (format.h, DATA block contents), as bytes:
+// builder and cursor, no I/O.
 #ifndef VARVE_ENGINE_TABLE_BLOCK_H
 #define VARVE_ENGINE_TABLE_BLOCK_H
 
@@ -18,29 +19,35 @@ void block_builder_release(struct block_builder *b);
 void block_builder_clear(struct block_builder *b);
 void block_builder_add(struct block_builder *b, const struct entry *e); // in order
 size_t block_builder_size(const struct block_builder *b);               // of the finished contents
-struct slice block_builder_finish(struct block_builder *b);             // contents, valid until clear
+// contents, valid until clear
+struct slice block_builder_finish(struct block_builder *b);
 
 // Reusable state of the compressor, of one job. NULL stands for no compression.
 struct block_compressor;
-struct block_compressor *block_compressor_new(enum compression compression, int level); // NULL for COMPRESSION_NONE
+// NULL for COMPRESSION_NONE
+struct block_compressor *block_compressor_new(enum compression compression, int level);
 void block_compressor_free(struct block_compressor *c);
 
-// Compresses (if it pays: at least an eighth smaller) and appends contents and trailer to out, which will lie at `offset` of the
-// table. Returns the stored length without trailer.
-size_t block_encode(struct buf *out, struct slice contents, struct block_compressor *compressor, uint64_t table_number,
-    uint64_t offset);
-// Checks and uncompresses stored bytes (with trailer), which are one heap block and taken over. *contents is one heap block. Takes any
-// bytes; the uncompressed length is bounded by max_len before memory is taken. CORRUPT with path and offset.
-int block_decode(uint8_t *stored, size_t stored_len, uint64_t table_number, uint64_t offset, size_t max_len,
-    const char *path, uint8_t **contents, size_t *len, struct error *err);
+// Compresses (if it pays: at least an eighth smaller) and appends contents and trailer to out,
+// which will lie at `offset` of the table. Returns the stored length without trailer.
+size_t block_encode(struct buf *out, struct slice contents, struct block_compressor *compressor,
+    uint64_t table_number, uint64_t offset);
+// Checks and uncompresses stored bytes (with trailer), which are one heap block and taken over.
+// *contents is one heap block. Takes any bytes; the uncompressed length is bounded by max_len
+// before memory is taken. CORRUPT with path and offset.
+int block_decode(uint8_t *stored, size_t stored_len, uint64_t table_number, uint64_t offset,
+    size_t max_len, const char *path, uint8_t **contents, size_t *len, struct error *err);
 
-// Newest entry of key with seq <= max_seq in the contents of a block: OK, NOT_FOUND (the block goes on behind the key), END (it ends before
-// that could be said), or CORRUPT. *out borrows from contents and key. No allocation: what point reads use.
+// Newest entry of key with seq <= max_seq in the contents of a block: OK, NOT_FOUND (the block goes
+// on behind the key), END (it ends before that could be said), or CORRUPT. *out borrows from
+// contents and key. No allocation: what point reads use.
 int block_get(struct slice contents, struct slice key, uint64_t max_seq, struct entry *out);
-// In an index block: the value of the first entry with a key >= key. OK, END or CORRUPT. No allocation.
+// In an index block: the value of the first entry with a key >= key. OK, END or CORRUPT. No
+// allocation.
 int block_find(struct slice contents, struct slice key, struct slice *value);
 
-// A position in a block. The contents have passed their checksum, but are still only trusted after every bound was checked.
+// A position in a block. The contents have passed their checksum, but are still only trusted after
+// every bound was checked.
 struct block_view {
     const uint8_t *data;
     uint32_t restarts_at; // offset of the restart array
@@ -57,11 +64,13 @@ struct block_cursor {
 };
 
 int block_cursor_init(
-    struct block_cursor *c, struct slice contents); // OK or CORRUPT; may be called again on another block
+    // OK or CORRUPT; may be called again on another block
+    struct block_cursor *c, struct slice contents);
 void block_cursor_release(struct block_cursor *c);
 // OK, END or CORRUPT. The key does not borrow from the cursor. next and prev need a valid position.
 int block_cursor_seek(struct block_cursor *c, struct slice key, uint64_t seq);
-void block_cursor_prefetch(const struct block_cursor *c); // asks memory for what a seek touches first
+// asks memory for what a seek touches first
+void block_cursor_prefetch(const struct block_cursor *c);
 int block_cursor_first(struct block_cursor *c);
 int block_cursor_last(struct block_cursor *c);
 int block_cursor_next(struct block_cursor *c);

@@ -1,20 +1,28 @@
-// block_cursor: finding and walking entries in the contents of a block. This is where a point read spends its time.
+// block_cursor: finding and walking entries in the contents of a block. This is where a point read
+// spends its time.
 //
-// Searching. Restarts are bisected, then entries are walked. While walking, every entry is still before the target, and `matched` is how
-// many bytes the last one has in common with the target. The next entry shares `shared` bytes with the last one, so:
-//   shared > matched   it has the same byte at `matched` as the last one, hence is before the target too: not even looked at
-//   shared <= matched  its first `shared` bytes are the target's, so only its own suffix is compared with the rest of the target
-// No key is put together on the way, and the key of the entry that is found is a prefix of the target and its suffix.
+// Searching. Restarts are bisected, then entries are walked. While walking, every entry is still
+// before the target, and `matched` is how many bytes the last one has in common with the target.
+// The next entry shares `shared` bytes with the last one, so:
+//   shared > matched   it has the same byte at `matched` as the last one, hence is before the
+//                      target too: not even looked at
+//   shared <= matched  its first `shared` bytes are the target's, so only its own suffix is
+//                      compared with the rest of the target
+// No key is put together on the way, and the key of the entry that is found is a prefix of the
+// target and its suffix.
 //
-// Memory. A block that was not looked at lately costs a wait for every line of it that is touched, so what the search may touch is asked for
-// ahead of it: all restarts of a block of usual size at once, of a larger one (an index) both that may come next, then the whole interval that
-// the bisection has led to.
+// Memory. A block that was not looked at lately costs a wait for every line of it that is touched,
+// so what the search may touch is asked for ahead of it: all restarts of a block of usual size at
+// once, of a larger one (an index) both that may come next, then the whole interval that the
+// bisection has led to.
 //
-// Trust. The checksum says that these are the bytes that were written, not that they make sense (and tests feed any bytes): every length is
-// checked against what is left, every restart against the entries' area, and each step moves forward, so any input ends in a result,
-// END or CORRUPT. A block whose entries are out of order may give a wrong result, never a wild read.
+// Trust. The checksum says that these are the bytes that were written, not that they make sense
+// (and tests feed any bytes): every length is checked against what is left, every restart against
+// the entries' area, and each step moves forward, so any input ends in a result, END or CORRUPT. A
+// block whose entries are out of order may give a wrong result, never a wild read.
 //
-// Keys that are stored whole are shown where they lie; others are put together in the cursor's buf, which is reused.
+// Keys that are stored whole are shown where they lie; others are put together in the cursor's buf,
+// which is reused.
 
 #include "engine/table/block.h"
 
@@ -46,7 +54,8 @@ static int view_init(struct block_view *v, struct slice contents)
     return OK;
 }
 
-// A varint of several bytes, mostly: sequence numbers. One load and no loop where eight bytes are there and suffice.
+// A varint of several bytes, mostly: sequence numbers. One load and no loop where eight bytes are
+// there and suffice.
 static const uint8_t *long_varint_get(const uint8_t *p, const uint8_t *end, uint64_t *out)
 {
     if (end - p < 8)
@@ -120,20 +129,23 @@ static bool prefetch_restarts(const struct block_view *v)
 // The entries behind restart i, but for its first line, which has been read.
 static void prefetch_interval(const struct block_view *v, uint32_t i)
 {
-    uint64_t at = restart_at(v, i), end = i + 1 < v->restart_count ? restart_at(v, i + 1) : v->restarts_at;
+    uint64_t at = restart_at(v, i),
+             end = i + 1 < v->restart_count ? restart_at(v, i + 1) : v->restarts_at;
     for (int lines = 0; lines < PREFETCH_LINES_MAX && (at += PREFETCH_LINE) < end; lines++)
         __builtin_prefetch(v->data + at);
 }
 
 // Parses the entry at restart number i, which stores its key whole.
-static bool parse_restart(const struct block_view *v, uint32_t i, uint32_t *offset, struct parsed *out)
+static bool parse_restart(
+    const struct block_view *v, uint32_t i, uint32_t *offset, struct parsed *out)
 {
     *offset = restart_at(v, i);
     return *offset < v->restarts_at && parse(v, *offset, out) && out->shared == 0;
 }
 
 // The last restart before (key, seq), or the first of all, parsed.
-static int bisect(const struct block_view *v, struct slice key, uint64_t seq, uint32_t *offset, struct parsed *e)
+static int bisect(
+    const struct block_view *v, struct slice key, uint64_t seq, uint32_t *offset, struct parsed *e)
 {
     uint32_t low = 0, high = v->restart_count, parsed = UINT32_MAX;
     bool asked = prefetch_restarts(v);
@@ -161,9 +173,10 @@ static int bisect(const struct block_view *v, struct slice key, uint64_t seq, ui
     return OK;
 }
 
-// The first entry at or behind (key, seq): OK, with *same if it has that key; END or CORRUPT. Its shared bytes are those of `key`.
-static int find(
-    const struct block_view *v, struct slice key, uint64_t seq, uint32_t *offset, struct parsed *e, bool *same)
+// The first entry at or behind (key, seq): OK, with *same if it has that key; END or CORRUPT. Its
+// shared bytes are those of `key`.
+static int find(const struct block_view *v, struct slice key, uint64_t seq, uint32_t *offset,
+    struct parsed *e, bool *same)
 {
     if (v->restart_count == 0)
         return END;
@@ -177,7 +190,8 @@ static int find(
             size_t common = slice_common_prefix(e->suffix, rest);
             bool key_ends = common == rest.len, entry_ends = common == e->suffix.len;
             *same = key_ends && entry_ends;
-            if (*same ? e->seq <= seq : key_ends || (!entry_ends && e->suffix.data[common] > rest.data[common]))
+            if (*same ? e->seq <= seq
+                      : key_ends || (!entry_ends && e->suffix.data[common] > rest.data[common]))
                 return OK;
             matched = e->shared + common;
         }
@@ -202,7 +216,8 @@ int block_get(struct slice contents, struct slice key, uint64_t max_seq, struct 
         return status;
     if (!same)
         return NOT_FOUND;
-    *out = (struct entry){.key = key, .value = e.value, .seq = e.seq, .expire_ms = e.expire_ms, .tag = e.tag};
+    *out = (struct entry){
+        .key = key, .value = e.value, .seq = e.seq, .expire_ms = e.expire_ms, .tag = e.tag};
     return OK;
 }
 
@@ -220,7 +235,7 @@ int block_find(struct slice contents, struct slice key, struct slice *value)
     return status;
 }
 
-// --- The cursor -------------------------------------------------------------------------------------------------------------------
+// --- The cursor ----------------------------------------------------------------------------------
 
 int block_cursor_init(struct block_cursor *c, struct slice contents)
 {
@@ -235,7 +250,8 @@ void block_cursor_release(struct block_cursor *c)
     *c = (struct block_cursor){0};
 }
 
-// Makes the parsed entry the current one; its shared bytes are taken from `base`, which may lie in the cursor's own buf.
+// Makes the parsed entry the current one; its shared bytes are taken from `base`, which may lie in
+// the cursor's own buf.
 static int show(struct block_cursor *c, uint32_t offset, const struct parsed *e, struct slice base)
 {
     struct slice key = e->suffix;
@@ -310,7 +326,8 @@ int block_cursor_last(struct block_cursor *c)
     return count == 0 ? END : walk_to(c, count - 1, c->view.restarts_at);
 }
 
-// The last restart before the current entry, which is not the first of all: mostly the one of the step before, or its neighbour.
+// The last restart before the current entry, which is not the first of all: mostly the one of the
+// step before, or its neighbour.
 static uint32_t restart_before(const struct block_cursor *c)
 {
     const struct block_view *v = &c->view;

@@ -1,19 +1,24 @@
 // cache: a hash table over (table, offset) and one queue in order of arrival.
 //
-// The hash table is open: a place, half a cache line, tells which block it has, and where the contents end, which is where a reader begins
-// (block.h). So a hit reads one place, and then block and contents are on their way at the same time. Taking out shifts the blocks behind
-// back (Knuth 6.4, algorithm R), so that no place is ever a tombstone; the table is at most half full.
+// The hash table is open: a place, half a cache line, tells which block it has, and where the
+// contents end, which is where a reader begins (block.h). So a hit reads one place, and then block
+// and contents are on their way at the same time. Taking out shifts the blocks behind back (Knuth
+// 6.4, algorithm R), so that no place is ever a tombstone; the table is at most half full.
 //
-// SIEVE (Zhang et al., NSDI 2024): new blocks enter at the queue's head. A hit sets `visited` and moves nothing. To evict, a hand walks from
-// the tail towards the head, and wraps: a visited block loses its mark and stays where it is, the first unvisited one goes. Blocks
-// seen once leave quickly, blocks seen again stay, and a hit costs one store. A pinned block is passed over and keeps its mark.
+// SIEVE (Zhang et al., NSDI 2024): new blocks enter at the queue's head. A hit sets `visited` and
+// moves nothing. To evict, a hand walks from the tail towards the head, and wraps: a visited block
+// loses its mark and stays where it is, the first unvisited one goes. Blocks seen once leave
+// quickly, blocks seen again stay, and a hit costs one store. A pinned block is passed over and
+// keeps its mark.
 //
-// The blocks of one table form a list of their own, so that a table that is gone takes its blocks along without a walk over the whole
-// cache. Indexes and filters have a `slot`, a pointer in their table that leads to them without hashing; whoever sets it tells the
-// block, and the block nulls it when it goes.
+// The blocks of one table form a list of their own, so that a table that is gone takes its blocks
+// along without a walk over the whole cache. Indexes and filters have a `slot`, a pointer in their
+// table that leads to them without hashing; whoever sets it tells the block, and the block nulls it
+// when it goes.
 //
-// Invariants: bytes is the sum of the charges of all blocks in the hash table; pinned_bytes of those with pins > 0, and of dead
-// blocks, which are in no list any more and wait for their last pin. bytes exceeds the capacity only by what is pinned.
+// Invariants: bytes is the sum of the charges of all blocks in the hash table; pinned_bytes of
+// those with pins > 0, and of dead blocks, which are in no list any more and wait for their last
+// pin. bytes exceeds the capacity only by what is pinned.
 
 #include "engine/table/cache.h"
 
@@ -165,7 +170,8 @@ static void drop_block(struct cache *c, struct cached_block *b)
 // Evicts until the cache fits, or until all that is left is pinned.
 static void evict(struct cache *c)
 {
-    uint64_t steps = 2 * c->count + 2; // each block is passed at most twice: to clear its mark, and to go
+    // each block is passed at most twice: to clear its mark, and to go
+    uint64_t steps = 2 * c->count + 2;
     while (c->bytes > c->capacity && steps-- > 0) {
         if (c->hand == &c->queue)
             c->hand = c->queue.prev;
@@ -249,7 +255,8 @@ void cache_hint(const struct cache *c, uint64_t table, uint64_t offset, bool nea
     }
 }
 
-struct cached_block *cache_insert(struct cache *c, uint64_t table, uint64_t offset, uint8_t *contents, size_t len)
+struct cached_block *cache_insert(
+    struct cache *c, uint64_t table, uint64_t offset, uint8_t *contents, size_t len)
 {
     struct cached_block *b = cache_get(c, table, offset);
     if (b != NULL) {

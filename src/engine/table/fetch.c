@@ -1,20 +1,24 @@
-// fetch: see fetch.h. This file has the block source and the bookkeeping of one waiter; fetcher.c has the reads.
+// fetch: see fetch.h. This file has the block source and the bookkeeping of one waiter; fetcher.c
+// has the reads.
 //
-// items[] is in order of time: [0, round_start) is what the last fetch_start brought or kept, from round_start on is what this round has noted
-// (a miss) or touched (held, if it keeps). fetch_start drops the first part, turns the misses of the second into reads, and makes all of it
-// the first part of the next round. So a user that repeats its steps finds in memory what it touched or missed the last time, whatever the
-// cache evicts meanwhile: each round gets at least one block further.
+// items[] is in order of time: [0, round_start) is what the last fetch_start brought or kept, from
+// round_start on is what this round has noted (a miss) or touched (held, if it keeps). fetch_start
+// drops the first part, turns the misses of the second into reads, and makes all of it the first
+// part of the next round. So a user that repeats its steps finds in memory what it touched or
+// missed the last time, whatever the cache evicts meanwhile: each round gets at least one block
+// further.
 //
-// Bounds. A round notes at most a share of the cache (NOTE_SHARE), which then is what its results pin, and one block when half of the
-// cache is pinned or about to be. Blocks that are kept may reach half of the cache, over which the answer is NO_MEMORY.
-// While reads are pending items[] does not change, because reads point to its elements.
+// Bounds. A round notes at most a share of the cache (NOTE_SHARE), which then is what its results
+// pin, and one block when half of the cache is pinned or about to be. Blocks that are kept may
+// reach half of the cache, over which the answer is NO_MEMORY. While reads are pending items[] does
+// not change, because reads point to its elements.
 
 #include "engine/table/fetch.h"
 
 #include "base/alloc.h"
 #include "base/ensure.h"
-#include "engine/table/fetcher.h"
 #include "engine/stats.h"
+#include "engine/table/fetcher.h"
 
 enum {
     NOTE_SHARE = 8, // of the cache's capacity: 1 / NOTE_SHARE
@@ -62,7 +66,8 @@ static void truncate_items(struct fetch *f, uint32_t count)
         forget_item(f, &f->items[--f->count]);
 }
 
-static struct fetch_item *append(struct fetch *f, enum item_state state, struct table *t, struct handle h)
+static struct fetch_item *append(
+    struct fetch *f, enum item_state state, struct table *t, struct handle h)
 {
     ENSURE(f->pending == 0);
     if (f->count == f->cap) {
@@ -70,7 +75,8 @@ static struct fetch_item *append(struct fetch *f, enum item_state state, struct 
         f->items = xrealloc(f->items, f->cap * sizeof *f->items);
     }
     struct fetch_item *item = &f->items[f->count++];
-    *item = (struct fetch_item){.fetch = f, .state = state, .table = t, .number = t->number, .handle = h};
+    *item = (struct fetch_item){
+        .fetch = f, .state = state, .table = t, .number = t->number, .handle = h};
     return item;
 }
 
@@ -90,17 +96,18 @@ bool fetch_full(const struct fetch *f)
         return false;
     const struct fetcher *fetcher = f->fetcher;
     uint64_t capacity = cache_capacity(fetcher->cache), share = capacity / NOTE_SHARE;
-    return f->noted >= NOTE_COUNT_MAX || f->noted_bytes >= (share > NOTE_BYTES_MIN ? share : NOTE_BYTES_MIN) ||
+    return f->noted >= NOTE_COUNT_MAX ||
+           f->noted_bytes >= (share > NOTE_BYTES_MIN ? share : NOTE_BYTES_MIN) ||
            cache_pinned_bytes(fetcher->cache) + fetcher->incoming_bytes > capacity / PINNED_SHARE;
 }
 
-// --- The block source ---------------------------------------------------------------------------------------------------------------
+// --- The block source ----------------------------------------------------------------------------
 
 static void note(struct fetch *f, struct table *t, struct handle h)
 {
     struct fetch_item *last = f->count > f->round_start ? &f->items[f->count - 1] : NULL;
-    bool same =
-        last != NULL && last->state == ITEM_NOTED && last->number == t->number && last->handle.offset == h.offset;
+    bool same = last != NULL && last->state == ITEM_NOTED && last->number == t->number &&
+                last->handle.offset == h.offset;
     if (same || fetch_full(f))
         return;
     append(f, ITEM_NOTED, t, h);
@@ -109,11 +116,13 @@ static void note(struct fetch *f, struct table *t, struct handle h)
 }
 
 // The failure of the read that this block was waited for with, if it failed.
-static int failure_of(const struct fetch *f, const struct table *t, struct handle h, struct error *err)
+static int failure_of(
+    const struct fetch *f, const struct table *t, struct handle h, struct error *err)
 {
     for (uint32_t i = 0; i < f->round_start; i++) {
         const struct fetch_item *item = &f->items[i];
-        if (item->state == ITEM_FAILED && item->number == t->number && item->handle.offset == h.offset) {
+        if (item->state == ITEM_FAILED && item->number == t->number &&
+            item->handle.offset == h.offset) {
             if (err != NULL)
                 *err = *item->error;
             return item->error->status;
@@ -129,16 +138,16 @@ static bool keep_is_full(const struct fetch *f)
 }
 
 // A pinned block becomes the answer.
-static int found(
-    struct fetch *f, struct table *t, struct handle h, struct cached_block *b, struct block_ref *out, struct error *err)
+static int found(struct fetch *f, struct table *t, struct handle h, struct cached_block *b,
+    struct block_ref *out, struct error *err)
 {
     if (f->source.tracks) {
         struct fetch_item *last = f->count > f->round_start ? &f->items[f->count - 1] : NULL;
         if (last == NULL || last->block != b) {
             if (keep_is_full(f)) {
                 cache_unpin(f->fetcher->cache, b);
-                return error_set(
-                    err, NO_MEMORY, NULL, 0, 0, "a command needs more blocks at once than the cache can hold");
+                return error_set(err, NO_MEMORY, NULL, 0, 0,
+                    "a command needs more blocks at once than the cache can hold");
             }
             fetch_item_hold(append(f, ITEM_HELD, t, h), b);
         }
@@ -148,7 +157,8 @@ static int found(
 }
 
 // The slow half of get: not in memory.
-static int miss(struct fetch *f, struct table *t, struct handle h, struct block_ref *out, struct error *err)
+static int miss(
+    struct fetch *f, struct table *t, struct handle h, struct block_ref *out, struct error *err)
 {
     struct engine_stats *stats = f->fetcher->stats;
     struct cached_block *b;
@@ -169,8 +179,8 @@ static int miss(struct fetch *f, struct table *t, struct handle h, struct block_
     return status;
 }
 
-static int fetch_get(
-    struct block_source *source, struct table *t, struct handle h, struct block_ref *out, struct error *err)
+static int fetch_get(struct block_source *source, struct table *t, struct handle h,
+    struct block_ref *out, struct error *err)
 {
     struct fetch *f = (struct fetch *)(void *)source;
     struct cached_block **slot = fetcher_slot(t, h), *b = slot != NULL ? *slot : NULL;
@@ -209,12 +219,13 @@ static void fetch_hint(struct block_source *source, struct table *t, struct hand
     cache_hint(((struct fetch *)(void *)source)->fetcher->cache, t->number, h.offset, near);
 }
 
-// --- A waiter -----------------------------------------------------------------------------------------------------------------------
+// --- A waiter ------------------------------------------------------------------------------------
 
 void fetch_init(struct fetch *f, struct fetcher *fetcher)
 {
     *f = (struct fetch){
-        .source = {.get = fetch_get, .put = fetch_put, .want = fetch_want, .hint = fetch_hint}, .fetcher = fetcher};
+        .source = {.get = fetch_get, .put = fetch_put, .want = fetch_want, .hint = fetch_hint},
+        .fetcher = fetcher};
     list_init(&f->ready_link);
 }
 
@@ -282,8 +293,9 @@ void fetch_start(struct fetch *f, void (*ready_cb)(struct fetch *f))
     // The new before the old is dropped: a block that is noted twice, or touched again, stays.
     for (uint32_t i = f->round_start; i < f->count; i++) {
         struct fetch_item *item = &f->items[i];
-        struct cached_block *b =
-            item->state == ITEM_NOTED ? cache_get(f->fetcher->cache, item->number, item->handle.offset) : NULL;
+        struct cached_block *b = item->state == ITEM_NOTED ? cache_get(f->fetcher->cache,
+                                                                 item->number, item->handle.offset)
+                                                           : NULL;
         if (b == NULL)
             continue;
         fetch_item_hold(item, b);

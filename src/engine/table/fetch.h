@@ -1,14 +1,17 @@
-// fetch: blocks for the loop. A block_source over the cache that notes what it misses, and the vector of cold reads that brings it in.
+// fetch: blocks for the loop. A block_source over the cache that notes what it misses, and the
+// vector of cold reads that brings it in.
 //
-// The order of attempts for a block: the table's slot or the cache; the page cache (read_nowait, a bounded number of times a turn); then
-// it is noted as a miss and the answer is WAIT. fetch_start() submits all that was noted: reads of the same block, by whomever, are one
-// job. When the last has arrived the waiter is called; the blocks stay pinned by the fetch.
-// Opening a table's file is part of the read job; open files are a bounded cache (open_files.h).
+// The order of attempts for a block: the table's slot or the cache; the page cache (read_nowait, a
+// bounded number of times a turn); then it is noted as a miss and the answer is WAIT. fetch_start()
+// submits all that was noted: reads of the same block, by whomever, are one job. When the last has
+// arrived the waiter is called; the blocks stay pinned by the fetch. Opening a table's file is part
+// of the read job; open files are a bounded cache (open_files.h).
 //
-// Rounds. A round ends with fetch_start(). What a round fetched stays pinned until the next fetch_start(), by when its user has done
-// something lasting with it: pinned the row, or moved a cursor onto it. A user that starts over after each round, as a txn does, also
-// needs what it merely passed on its way: fetch_keep() pins all blocks that are touched, fetch_resolved() lets go of those that were
-// touched for a result that has been secured otherwise.
+// Rounds. A round ends with fetch_start(). What a round fetched stays pinned until the next
+// fetch_start(), by when its user has done something lasting with it: pinned the row, or moved a
+// cursor onto it. A user that starts over after each round, as a txn does, also needs what it
+// merely passed on its way: fetch_keep() pins all blocks that are touched, fetch_resolved() lets go
+// of those that were touched for a result that has been secured otherwise.
 #ifndef VARVE_ENGINE_TABLE_FETCH_H
 #define VARVE_ENGINE_TABLE_FETCH_H
 
@@ -19,14 +22,15 @@ struct fetcher; // one an engine: open files, reads under way
 struct engine_stats;
 
 // max_block: bytes of an uncompressed data block that are believed.
-struct fetcher *fetcher_new(struct env *env, struct exec *exec, const char *dir, struct cache *cache,
-    unsigned max_open_files, uint64_t max_block, struct engine_stats *stats);
+struct fetcher *fetcher_new(struct env *env, struct exec *exec, const char *dir,
+    struct cache *cache, unsigned max_open_files, uint64_t max_block, struct engine_stats *stats);
 // No fetch is in use. Drives exec until no read is under way and all files are closed.
 void fetcher_free(struct fetcher *f);
 void fetcher_turn_begin(struct fetcher *f); // renews the allowance of page cache probes
 // The table has been published: its index and filter, as its builder left them, enter the cache.
 void fetcher_adopt(struct fetcher *f, struct table *t);
-// Has a table point to its filter if that is in the cache, else begins to read it, waiting for nothing. Bounded; may do nothing.
+// Has a table point to its filter if that is in the cache, else begins to read it, waiting for
+// nothing. Bounded; may do nothing.
 void fetcher_want_filter(struct fetcher *f, struct table *t);
 // The table is gone: its file is closed and its blocks leave the cache.
 void fetcher_forget(struct fetcher *f, struct table *t);
@@ -49,7 +53,8 @@ struct fetch {
 };
 
 void fetch_init(struct fetch *f, struct fetcher *fetcher);
-// Gives up pins and forgets misses; cancels what is under way (ready_cb will not fire). Usable again.
+// Gives up pins and forgets misses; cancels what is under way (ready_cb will not fire). Usable
+// again.
 void fetch_release(struct fetch *f);
 void fetch_free(struct fetch *f); // the same, and gives up its memory
 // Forgets what was noted and touched in this round.

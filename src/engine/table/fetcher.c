@@ -1,20 +1,24 @@
-// fetcher: the cold reads of an engine. One read is one block and one job of the read lane: open the table's file if nobody has, read, verify,
-// uncompress. The loop then puts the block into the cache and tells all who wait for it.
+// fetcher: the cold reads of an engine. One read is one block and one job of the read lane: open
+// the table's file if nobody has, read, verify, uncompress. The loop then puts the block into the
+// cache and tells all who wait for it.
 //
-// Reads are found by (table number, offset), so that whoever asks for a block that is on its way joins. They go out in order of asking, a
-// bounded number at a time: the rest waits in `queue`, costs no block memory, and leaves room for the read lane's other users.
+// Reads are found by (table number, offset), so that whoever asks for a block that is on its way
+// joins. They go out in order of asking, a bounded number at a time: the rest waits in `queue`,
+// costs no block memory, and leaves room for the read lane's other users.
 //
-// A read does not need its table: it has the number, the place and the open file. When the table goes meanwhile (fetcher_forget) the
-// result is thrown away; its waiters will not ask for it again, because no version leads there.
+// A read does not need its table: it has the number, the place and the open file. When the table
+// goes meanwhile (fetcher_forget) the result is thrown away; its waiters will not ask for it again,
+// because no version leads there.
 //
-// Call backs run at the end of a job's done, after all bookkeeping, off the `ready` list: a call back may release other fetches on it.
+// Call backs run at the end of a job's done, after all bookkeeping, off the `ready` list: a call
+// back may release other fetches on it.
 
 #include "engine/table/fetcher.h"
 
 #include "base/alloc.h"
 #include "base/ensure.h"
-#include "engine/table/filter.h"
 #include "engine/stats.h"
+#include "engine/table/filter.h"
 
 enum {
     PROBES_A_TURN = 64,
@@ -42,11 +46,16 @@ struct read {
     struct error *error;
 };
 
-struct fetcher *fetcher_new(struct env *env, struct exec *exec, const char *dir, struct cache *cache,
-    unsigned max_open_files, uint64_t max_block, struct engine_stats *stats)
+struct fetcher *fetcher_new(struct env *env, struct exec *exec, const char *dir,
+    struct cache *cache, unsigned max_open_files, uint64_t max_block, struct engine_stats *stats)
 {
     struct fetcher *f = xcalloc(1, sizeof *f);
-    *f = (struct fetcher){.env = env, .exec = exec, .dir = dir, .cache = cache, .stats = stats, .max_block = max_block};
+    *f = (struct fetcher){.env = env,
+        .exec = exec,
+        .dir = dir,
+        .cache = cache,
+        .stats = stats,
+        .max_block = max_block};
     open_files_init(&f->files, env, exec, max_open_files);
     f->reads = xcalloc(FIRST_READS, sizeof(struct read *));
     f->reads_mask = FIRST_READS - 1;
@@ -66,17 +75,18 @@ unsigned fetcher_open_files(const struct fetcher *f)
     return f->files.open;
 }
 
-// Data blocks are bounded by the largest value; an index or a filter is not compressed, and lies in the file.
+// Data blocks are bounded by the largest value; an index or a filter is not compressed, and lies in
+// the file.
 static uint64_t limit_of(const struct fetcher *f, struct table *t, struct handle h)
 {
     return fetcher_slot(t, h) != NULL ? t->size : f->max_block;
 }
 
-static int decode(uint8_t *stored, uint64_t number, struct handle h, uint64_t limit, bool is_filter, const char *path,
-    uint8_t **contents, size_t *len, struct error *err)
+static int decode(uint8_t *stored, uint64_t number, struct handle h, uint64_t limit, bool is_filter,
+    const char *path, uint8_t **contents, size_t *len, struct error *err)
 {
-    int status = block_decode(
-        stored, (size_t)h.len + BLOCK_TRAILER_SIZE, number, h.offset, (size_t)limit, path, contents, len, err);
+    int status = block_decode(stored, (size_t)h.len + BLOCK_TRAILER_SIZE, number, h.offset,
+        (size_t)limit, path, contents, len, err);
     if (status == OK && is_filter && !filter_valid(slice_of(*contents, *len))) {
         free(*contents);
         status = error_set(err, CORRUPT, path, h.offset, 0, "this is not a filter");
@@ -84,7 +94,8 @@ static int decode(uint8_t *stored, uint64_t number, struct handle h, uint64_t li
     return status;
 }
 
-int fetcher_probe(struct fetcher *f, struct table *t, struct handle h, struct cached_block **out, struct error *err)
+int fetcher_probe(struct fetcher *f, struct table *t, struct handle h, struct cached_block **out,
+    struct error *err)
 {
     uint64_t limit = limit_of(f, t, h);
     if (h.len > limit)
@@ -102,8 +113,8 @@ int fetcher_probe(struct fetcher *f, struct table *t, struct handle h, struct ca
     char path[TABLE_PATH_MAX];
     table_path(path, sizeof path, f->dir, t->number);
     struct cached_block **slot = fetcher_slot(t, h);
-    int status =
-        decode(stored, t->number, h, limit, slot != NULL && slot == &t->filter_block, path, &contents, &len, err);
+    int status = decode(stored, t->number, h, limit, slot != NULL && slot == &t->filter_block, path,
+        &contents, &len, err);
     if (status != OK)
         return status;
     *out = cache_insert(f->cache, t->number, h.offset, contents, len);
@@ -111,7 +122,7 @@ int fetcher_probe(struct fetcher *f, struct table *t, struct handle h, struct ca
     return OK;
 }
 
-// --- The table of reads -------------------------------------------------------------------------------------------------------------
+// --- The table of reads --------------------------------------------------------------------------
 
 static struct read **place_of(struct fetcher *f, uint64_t number, uint64_t offset)
 {
@@ -147,7 +158,7 @@ static void remove_read(struct fetcher *f, struct read *r)
     f->incoming_bytes -= fetch_cost(r->handle);
 }
 
-// --- The job ------------------------------------------------------------------------------------------------------------------------
+// --- The job -------------------------------------------------------------------------------------
 
 static int read_block(struct read *r, struct error *err)
 {
@@ -170,7 +181,8 @@ static int read_block(struct read *r, struct error *err)
         free(stored);
         return status;
     }
-    return decode(stored, r->number, r->handle, r->limit, r->is_filter, path, &r->contents, &r->len, err);
+    return decode(
+        stored, r->number, r->handle, r->limit, r->is_filter, path, &r->contents, &r->len, err);
 }
 
 static void read_run(struct job *job)

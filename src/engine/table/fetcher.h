@@ -1,4 +1,5 @@
-// fetcher: the reads under way. Private to fetch.c and fetcher.c; loop-owned but for what a job is given.
+// fetcher: the reads under way. Private to fetch.c and fetcher.c; loop-owned but for what a job is
+// given.
 #ifndef VARVE_ENGINE_TABLE_FETCHER_H
 #define VARVE_ENGINE_TABLE_FETCHER_H
 
@@ -66,7 +67,8 @@ static inline void fetcher_set_slot(struct cached_block *b, struct cached_block 
     }
 }
 // The block from the page cache: OK and pinned, WAIT, or a failure.
-int fetcher_probe(struct fetcher *f, struct table *t, struct handle h, struct cached_block **out, struct error *err);
+int fetcher_probe(struct fetcher *f, struct table *t, struct handle h, struct cached_block **out,
+    struct error *err);
 // Makes the item wait for its block's read, which is queued if it is not there yet.
 void fetcher_read(struct fetcher *f, struct fetch_item *item);
 // Queues the read if there is room, for nobody.

@@ -1,10 +1,14 @@
-// filter: see filter.h for what and format.h for where. This file is the normative text of how bits are chosen.
+// filter: see filter.h for what and format.h for where. This file is the normative text of how bits
+// are chosen.
 //
-// The high half of a key's hash picks the 64-byte block. The low half is multiplied by an odd constant k times; the top nine bits of each
-// product are the number of a bit in the block (bit b is bit b % 8 of byte b / 8). The products differ in their top bits as those of a
-// multiplicative hash do (Knuth, 6.4), which is random enough: the rate measured by the tests is within a fifth of the ideal.
+// The high half of a key's hash picks the 64-byte block. The low half is multiplied by an odd
+// constant k times; the top nine bits of each product are the number of a bit in the block (bit b
+// is bit b % 8 of byte b / 8). The products differ in their top bits as those of a multiplicative
+// hash do (Knuth, 6.4), which is random enough: the rate measured by the tests is within a fifth of
+// the ideal.
 //
-// A block holds more or fewer keys than the average (Poisson), so the best k is a little below the ln 2 * bits of a classic filter.
+// A block holds more or fewer keys than the average (Poisson), so the best k is a little below the
+// ln 2 * bits of a classic filter.
 
 #include "engine/table/filter.h"
 
@@ -62,7 +66,8 @@ bool filter_valid(struct slice filter)
         return false;
     const uint8_t *tail = filter.data + filter.len - TAIL_SIZE;
     uint64_t blocks = get_le32(tail), probes = get_le32(tail + 4);
-    return blocks > 0 && blocks * FILTER_BLOCK_SIZE == filter.len - TAIL_SIZE && probes > 0 && probes <= PROBES_MAX;
+    return blocks > 0 && blocks * FILTER_BLOCK_SIZE == filter.len - TAIL_SIZE && probes > 0 &&
+           probes <= PROBES_MAX;
 }
 
 void filter_prefetch(struct slice filter, uint64_t hash)

@@ -1,9 +1,12 @@
-// open_files: see open_files.h. The list holds those that have a file, most recently used first; what is in use may be anywhere in it and is
-// passed over when one has to go. If all are in use the bound is exceeded by as many: the number of reads under way is itself bounded.
+// open_files: see open_files.h. The list holds those that have a file, most recently used first;
+// what is in use may be anywhere in it and is passed over when one has to go. If all are in use the
+// bound is exceeded by as many: the number of reads under way is itself bounded.
 //
-// Two jobs may open the same file at once. The first to come back provides it, the second's is closed.
+// Two jobs may open the same file at once. The first to come back provides it, the second's is
+// closed.
 //
-// Invariants: table->file == of exactly if of->table == table; of without table and users is freed at once.
+// Invariants: table->file == of exactly if of->table == table; of without table and users is freed
+// at once.
 
 #include "engine/table/open_files.h"
 
@@ -38,7 +41,8 @@ static void close_done(struct job *job)
 static void close_file(struct open_files *files, struct file *file)
 {
     struct close_job *c = xmalloc(sizeof *c);
-    *c = (struct close_job){.job = {.run = close_run, .done = close_done}, .files = files, .file = file};
+    *c = (struct close_job){
+        .job = {.run = close_run, .done = close_done}, .files = files, .file = file};
     files->closing++;
     exec_submit(files->exec, LANE_FILES, &c->job);
 }

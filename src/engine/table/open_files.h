@@ -1,6 +1,7 @@
-// open_files: the bounded cache of table files that are open for the loop's reads. Loop-owned. An open_file outlives its table while a read
-// job uses it; one in use is never closed. Closing is a job of the files lane: the last close of an unlinked file gives its blocks back,
-// which takes a while.
+// open_files: the bounded cache of table files that are open for the loop's reads. Loop-owned. An
+// open_file outlives its table while a read job uses it; one in use is never closed. Closing is a
+// job of the files lane: the last close of an unlinked file gives its blocks back, which takes a
+// while.
 #ifndef VARVE_ENGINE_TABLE_OPEN_FILES_H
 #define VARVE_ENGINE_TABLE_OPEN_FILES_H
 
@@ -27,7 +28,8 @@ struct open_file {
 };
 
 void open_files_init(struct open_files *files, struct env *env, struct exec *exec, unsigned max);
-void open_files_release(struct open_files *files); // none is in use; drives exec until all are closed
+// none is in use; drives exec until all are closed
+void open_files_release(struct open_files *files);
 // The table's open_file, made if need be, with one more user.
 struct open_file *open_file_use(struct open_files *files, struct table *t);
 void open_file_unuse(struct open_file *of);

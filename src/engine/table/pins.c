@@ -1,13 +1,16 @@
-// A parked command runs again from its start when its blocks have arrived. Between the two, newer commits may overwrite a key that it has
-// fetched, flush and compaction may move the key to another table, and the cache may drop the block. A pin makes the row outlive all
-// three: it is the newest state of one key, held by the txns that fetched it and kept current by commits.
+// A parked command runs again from its start when its blocks have arrived. Between the two, newer
+// commits may overwrite a key that it has fetched, flush and compaction may move the key to another
+// table, and the cache may drop the block. A pin makes the row outlive all three: it is the newest
+// state of one key, held by the txns that fetched it and kept current by commits.
 //
-// A hash table with chains, shared by all txns: two commands that wait for the same key hold the same pin. A pin is not the truth about the
-// memtables: whoever reads looks into them first, and a pin only answers for what is not there. That it follows commits matters once such
-// a commit has been flushed: the memtable is gone then, and the pin must not answer with what the tables said before.
+// A hash table with chains, shared by all txns: two commands that wait for the same key hold the
+// same pin. A pin is not the truth about the memtables: whoever reads looks into them first, and a
+// pin only answers for what is not there. That it follows commits matters once such a commit has
+// been flushed: the memtable is gone then, and the pin must not answer with what the tables said
+// before.
 //
-// Keys are found by full comparison; the table doubles at a load of one. A forgotten pin has left the table but still belongs to its holders.
-// Nothing here can fail.
+// Keys are found by full comparison; the table doubles at a load of one. A forgotten pin has left
+// the table but still belongs to its holders. Nothing here can fail.
 #include "engine/table/pins.h"
 
 #include "base/alloc.h"

@@ -1,10 +1,12 @@
 // table: point reads, and the description of a table from its own file.
 //
-// A point read asks the filter, then the index, then one data block. On the loop any of them may have to be fetched; filter and index are
-// asked for together, because whoever lacks one mostly lacks both (the table was just opened), while the data block is asked for only
-// when the filter has spoken: that saves the read in all but a hundredth of the tables that do not have the key.
+// A point read asks the filter, then the index, then one data block. On the loop any of them may
+// have to be fetched; filter and index are asked for together, because whoever lacks one mostly
+// lacks both (the table was just opened), while the data block is asked for only when the filter
+// has spoken: that saves the read in all but a hundredth of the tables that do not have the key.
 //
-// Checksums were verified where the block came into memory. What is checked here is that the contents make sense: CORRUPT names the table.
+// Checksums were verified where the block came into memory. What is checked here is that the
+// contents make sense: CORRUPT names the table.
 
 #include "engine/table/table.h"
 
@@ -14,8 +16,8 @@
 #include "base/alloc.h"
 #include "base/coding.h"
 #include "base/hash.h"
-#include "engine/table/filter.h"
 #include "engine/stats.h"
+#include "engine/table/filter.h"
 
 enum { PROPERTIES_MAX = 1 << 20 };
 
@@ -52,7 +54,7 @@ bool table_handle_decode(const struct table *t, struct slice bytes, struct handl
     return p == end && handle_fits(*out, t->size);
 }
 
-// --- Point reads ------------------------------------------------------------------------------------------------------------------
+// --- Point reads ---------------------------------------------------------------------------------
 
 void table_prefetch(const struct table *t, uint64_t hash)
 {
@@ -71,7 +73,8 @@ int table_may_contain(const struct table *t, uint64_t hash)
 }
 
 // As table_may_contain, through the source: 0, 1, WAIT or a failure in *status.
-static int ask_filter(struct block_source *source, struct table *t, uint64_t hash, int *status, struct error *err)
+static int ask_filter(
+    struct block_source *source, struct table *t, uint64_t hash, int *status, struct error *err)
 {
     struct block_ref ref;
     *status = source->get(source, t, t->filter, &ref, err);
@@ -86,19 +89,21 @@ static int ask_filter(struct block_source *source, struct table *t, uint64_t has
     return answer;
 }
 
-static int get_index(struct block_source *source, struct table *t, struct block_ref *ref, struct error *err)
+static int get_index(
+    struct block_source *source, struct table *t, struct block_ref *ref, struct error *err)
 {
     return source->get(source, t, t->index, ref, err);
 }
 
 // The data block that would hold key: OK, NOT_FOUND, WAIT or a failure.
-static int find_block(
-    struct block_source *source, struct table *t, struct slice key, struct handle *out, struct error *err)
+static int find_block(struct block_source *source, struct table *t, struct slice key,
+    struct handle *out, struct error *err)
 {
     struct block_ref index = {0};
     struct slice value;
     int status = OK;
-    bool at_hand = !source->tracks && t->index_block != NULL; // nothing is evicted while we look into it: no pin
+    // nothing is evicted while we look into it: no pin
+    bool at_hand = !source->tracks && t->index_block != NULL;
     if (at_hand) {
         t->index_block->visited = true;
         index.contents = t->index_block->contents;
@@ -113,8 +118,8 @@ static int find_block(
     return status == END ? NOT_FOUND : status;
 }
 
-static int get_in_block(struct block_source *source, struct table *t, struct handle h, struct slice key,
-    uint64_t max_seq, struct entry *out, struct block_ref *pin, struct error *err)
+static int get_in_block(struct block_source *source, struct table *t, struct handle h,
+    struct slice key, uint64_t max_seq, struct entry *out, struct block_ref *pin, struct error *err)
 {
     int status = source->get(source, t, h, pin, err);
     if (status != OK)
@@ -127,9 +132,10 @@ static int get_in_block(struct block_source *source, struct table *t, struct han
     return status;
 }
 
-// The first block that may hold key has ended before (key, max_seq): looks in those that go on with the same key, if there are any.
-static int get_in_following(struct block_source *source, struct table *t, struct slice key, uint64_t max_seq,
-    struct entry *out, struct block_ref *pin, struct error *err)
+// The first block that may hold key has ended before (key, max_seq): looks in those that go on with
+// the same key, if there are any.
+static int get_in_following(struct block_source *source, struct table *t, struct slice key,
+    uint64_t max_seq, struct entry *out, struct block_ref *pin, struct error *err)
 {
     struct block_ref index;
     int status = get_index(source, t, &index, err);
@@ -139,7 +145,8 @@ static int get_in_following(struct block_source *source, struct table *t, struct
     status = block_cursor_init(&c, index.contents);
     if (status == OK)
         status = block_cursor_seek(&c, key, SEQ_MAX);
-    while (status == OK && slice_equal(c.entry.key, key) && (status = block_cursor_next(&c)) == OK) {
+    while (
+        status == OK && slice_equal(c.entry.key, key) && (status = block_cursor_next(&c)) == OK) {
         struct handle h;
         if (!table_handle_decode(t, c.entry.value, &h)) {
             status = CORRUPT;
@@ -151,15 +158,18 @@ static int get_in_following(struct block_source *source, struct table *t, struct
             goto out;
         }
     }
-    status = status == CORRUPT ? table_corrupt(err, t, t->index.offset, "the index is not well formed") : NOT_FOUND;
+    status = status == CORRUPT
+                 ? table_corrupt(err, t, t->index.offset, "the index is not well formed")
+                 : NOT_FOUND;
 out:
     block_cursor_release(&c);
     source->put(source, &index);
     return status;
 }
 
-int table_get(struct block_source *source, struct table *t, struct slice key, uint64_t hash, uint64_t max_seq,
-    struct entry *out, struct block_ref *pin, struct engine_stats *stats, struct error *err)
+int table_get(struct block_source *source, struct table *t, struct slice key, uint64_t hash,
+    uint64_t max_seq, struct entry *out, struct block_ref *pin, struct engine_stats *stats,
+    struct error *err)
 {
     int status = OK, maybe = source->tracks && t->filter.len > 0 ? -1 : table_may_contain(t, hash);
     if (maybe < 0)
@@ -186,7 +196,7 @@ int table_get(struct block_source *source, struct table *t, struct slice key, ui
     return status;
 }
 
-// --- The file describes itself ------------------------------------------------------------------------------------------------------
+// --- The file describes itself -------------------------------------------------------------------
 
 static bool number_from(struct slice bytes, uint64_t *out)
 {
@@ -241,18 +251,21 @@ static bool set_properties(struct table *t, struct slice contents)
         uint64_t property;
         struct slice bytes;
         p = varint_get(p, end, &property);
-        if (p == NULL || (p = bytes_get(p, end, &bytes)) == NULL || !set_property(t, property, bytes))
+        if (p == NULL || (p = bytes_get(p, end, &bytes)) == NULL ||
+            !set_property(t, property, bytes))
             return false;
     }
-    return t->entries > 0 && t->seq_min <= t->seq_max && slice_compare(t->smallest, t->largest) <= 0;
+    return t->entries > 0 && t->seq_min <= t->seq_max &&
+           slice_compare(t->smallest, t->largest) <= 0;
 }
 
-static int read_footer(
-    struct env *env, struct file *f, const char *path, struct table *t, struct handle *properties, struct error *err)
+static int read_footer(struct env *env, struct file *f, const char *path, struct table *t,
+    struct handle *properties, struct error *err)
 {
     uint8_t footer[TABLE_FOOTER_SIZE];
     if (t->size < sizeof footer)
-        return error_set(err, CORRUPT, path, 0, 0, "a table of %llu bytes", (unsigned long long)t->size);
+        return error_set(
+            err, CORRUPT, path, 0, 0, "a table of %llu bytes", (unsigned long long)t->size);
     uint64_t at = t->size - sizeof footer;
     int status = env_read_exactly(env, f, path, at, footer, sizeof footer, err);
     if (status != OK)
@@ -260,17 +273,19 @@ static int read_footer(
     if (get_le64(footer) != TABLE_MAGIC || get_le64(footer + 56) != checksum64(footer, 56, 0))
         return error_set(err, CORRUPT, path, at, 0, "this is not the footer of a table");
     if (get_le32(footer + 8) > FORMAT_VERSION)
-        return error_set(
-            err, NEWER_FORMAT, path, at, 0, "version %u, we read up to %u", get_le32(footer + 8), FORMAT_VERSION);
+        return error_set(err, NEWER_FORMAT, path, at, 0, "version %u, we read up to %u",
+            get_le32(footer + 8), FORMAT_VERSION);
     t->index = (struct handle){get_le64(footer + 16), get_le64(footer + 24)};
     *properties = (struct handle){get_le64(footer + 32), get_le64(footer + 40)};
-    if (get_le64(footer + 48) != t->number || !handle_fits(t->index, at) || !handle_fits(*properties, at) ||
-        properties->len > PROPERTIES_MAX)
-        return error_set(err, CORRUPT, path, at, 0, "the footer is of another table, or points outside");
+    if (get_le64(footer + 48) != t->number || !handle_fits(t->index, at) ||
+        !handle_fits(*properties, at) || properties->len > PROPERTIES_MAX)
+        return error_set(
+            err, CORRUPT, path, at, 0, "the footer is of another table, or points outside");
     return OK;
 }
 
-static int read_meta(struct env *env, struct file *f, const char *path, struct table *t, struct error *err)
+static int read_meta(
+    struct env *env, struct file *f, const char *path, struct table *t, struct error *err)
 {
     struct handle properties = {0};
     int status = env->ops->size(env, f, &t->size, err);
@@ -285,16 +300,19 @@ static int read_meta(struct env *env, struct file *f, const char *path, struct t
         free(stored);
         return status;
     }
-    status = block_decode(stored, stored_len, t->number, properties.offset, PROPERTIES_MAX, path, &contents, &len, err);
+    status = block_decode(stored, stored_len, t->number, properties.offset, PROPERTIES_MAX, path,
+        &contents, &len, err);
     if (status != OK)
         return status;
     if (!set_properties(t, slice_of(contents, len)))
-        status = error_set(err, CORRUPT, path, properties.offset, 0, "the properties are not well formed");
+        status = error_set(
+            err, CORRUPT, path, properties.offset, 0, "the properties are not well formed");
     free(contents);
     return status;
 }
 
-int table_read_meta(struct env *env, const char *dir, uint64_t number, struct table **out, struct error *err)
+int table_read_meta(
+    struct env *env, const char *dir, uint64_t number, struct table **out, struct error *err)
 {
     char path[TABLE_PATH_MAX];
     table_path(path, sizeof path, dir, number);

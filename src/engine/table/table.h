@@ -1,12 +1,13 @@
-// table: reading SSTables. One cursor serves the loop and the jobs; what differs is where blocks come from: a block_source.
+// table: reading SSTables. One cursor serves the loop and the jobs; what differs is where blocks
+// come from: a block_source.
 #ifndef VARVE_ENGINE_TABLE_TABLE_H
 #define VARVE_ENGINE_TABLE_TABLE_H
 
 #include "engine/table/block.h"
 #include "engine/version/version.h"
 
-// Where a table cursor gets its blocks: from the cache, answering WAIT on a miss that it notes (loop: fetch.h), or by blocking reads
-// with read-ahead (jobs: table_scan.c).
+// Where a table cursor gets its blocks: from the cache, answering WAIT on a miss that it notes
+// (loop: fetch.h), or by blocking reads with read-ahead (jobs: table_scan.c).
 struct block_ref {
     struct slice contents;
     void *impl;
@@ -14,35 +15,43 @@ struct block_ref {
 
 struct block_source {
     // OK, WAIT, or a failure, which *err explains (err may be NULL).
-    int (*get)(struct block_source *s, struct table *t, struct handle h, struct block_ref *out, struct error *err);
+    int (*get)(struct block_source *s, struct table *t, struct handle h, struct block_ref *out,
+        struct error *err);
     void (*put)(struct block_source *s, struct block_ref *ref);
-    // A cursor that has just been told to WAIT will want this block soon. NULL: no use for the hint.
+    // A cursor that has just been told to WAIT will want this block soon. NULL: no use for the
+    // hint.
     void (*want)(struct block_source *s, struct table *t, struct handle h);
-    // A block will be got soon, if it is in memory: first where it is found is asked of the processor's caches, then (`near`) where it is.
-    // NULL: no use for the hint.
+    // A block will be got soon, if it is in memory: first where it is found is asked of the
+    // processor's caches, then (`near`) where it is. NULL: no use for the hint.
     void (*hint)(struct block_source *s, struct table *t, struct handle h, bool near);
     // A cursor has left this table. NULL: no use for the hint.
     void (*leave)(struct block_source *s, struct table *t);
     bool tracks; // it has to be told of every block that is used: no short cuts past get
 };
 
-// Over one table, which the caller keeps alive. Failures go to *err (may be NULL), which outlives the cursor.
+// Over one table, which the caller keeps alive. Failures go to *err (may be NULL), which outlives
+// the cursor.
 struct cursor *table_cursor(struct block_source *source, struct table *t, struct error *err);
-// Over the disjoint, ordered tables of a level (or any ordered slice of them), which the caller keeps alive with the array; opens them one at
-// a time.
+// Over the disjoint, ordered tables of a level (or any ordered slice of them), which the caller
+// keeps alive with the array; opens them one at a time.
 struct cursor *level_cursor(
     struct block_source *source, struct table *const *tables, uint32_t count, struct error *err);
 
-// A source for one job: blocking, its own file handles, read-ahead, no cache. Closed by table_scan_free after its cursors.
-struct block_source *table_scan_new(struct env *env, const char *dir, size_t readahead, uint64_t max_block);
+// A source for one job: blocking, its own file handles, read-ahead, no cache. Closed by
+// table_scan_free after its cursors.
+struct block_source *table_scan_new(
+    struct env *env, const char *dir, size_t readahead, uint64_t max_block);
 void table_scan_free(struct block_source *s, uint64_t *bytes_read);
 
-// Newest entry of key with seq <= max_seq: OK (PUT or DELETE), NOT_FOUND, WAIT, or a failure. *pin keeps the block that out borrows from
-// (to be put by the caller) on OK. hash = hash64(key). stats may be NULL.
+// Newest entry of key with seq <= max_seq: OK (PUT or DELETE), NOT_FOUND, WAIT, or a failure. *pin
+// keeps the block that out borrows from (to be put by the caller) on OK. hash = hash64(key). stats
+// may be NULL.
 struct engine_stats;
-int table_get(struct block_source *source, struct table *t, struct slice key, uint64_t hash, uint64_t max_seq,
-    struct entry *out, struct block_ref *pin, struct engine_stats *stats, struct error *err);
-// The table will be asked for this key soon: asks memory for the line of its filter, if that is there.
+int table_get(struct block_source *source, struct table *t, struct slice key, uint64_t hash,
+    uint64_t max_seq, struct entry *out, struct block_ref *pin, struct engine_stats *stats,
+    struct error *err);
+// The table will be asked for this key soon: asks memory for the line of its filter, if that is
+// there.
 void table_prefetch(const struct table *t, uint64_t hash);
 // 0: the filter, in memory, says no; 1: maybe; -1: the filter is not in memory.
 int table_may_contain(const struct table *t, uint64_t hash);
@@ -53,8 +62,10 @@ void handle_encode(struct buf *out, struct handle h);
 // CORRUPT: what passed its checksum makes no sense.
 int table_corrupt(struct error *err, const struct table *t, uint64_t offset, const char *what);
 
-// Reads footer and properties from the file and fills a new table's fields: for tools and checks; the manifest holds the same. Blocking.
-int table_read_meta(struct env *env, const char *dir, uint64_t number, struct table **out, struct error *err);
+// Reads footer and properties from the file and fills a new table's fields: for tools and checks;
+// the manifest holds the same. Blocking.
+int table_read_meta(
+    struct env *env, const char *dir, uint64_t number, struct table **out, struct error *err);
 
 enum { TABLE_PATH_MAX = 4096 + 32 };
 void table_path(char *out, size_t size, const char *dir, uint64_t number);

@@ -1,13 +1,16 @@
 // table_builder: entries in, one file out, in one pass and with bounded memory (format.h, TABLE).
 //
-// Data blocks are encoded into a buffer that goes to the file in large writes. The index entry of a block waits until the next key is
-// known, because the separator lies between the two keys and is as short as they allow. What grows with the table is the index and 8
-// bytes a key for the filter; both are written behind the data.
+// Data blocks are encoded into a buffer that goes to the file in large writes. The index entry of a
+// block waits until the next key is known, because the separator lies between the two keys and is
+// as short as they allow. What grows with the table is the index and 8 bytes a key for the filter;
+// both are written behind the data.
 //
-// Blocks are cut by size alone. Versions of one key may so be spread over blocks (the separator is then the key itself, and readers go
-// on in the next block), which keeps a key with many versions from growing a block without bound.
+// Blocks are cut by size alone. Versions of one key may so be spread over blocks (the separator is
+// then the key itself, and readers go on in the next block), which keeps a key with many versions
+// from growing a block without bound.
 //
-// What can fail: every write, with IO or NO_SPACE. After that the builder can only be abandoned; finish abandons by itself.
+// What can fail: every write, with IO or NO_SPACE. After that the builder can only be abandoned;
+// finish abandons by itself.
 
 #include "engine/table/table_builder.h"
 
@@ -36,7 +39,8 @@ struct table_builder {
     struct table *table;
 };
 
-int table_builder_open(const struct table_builder_options *options, struct table_builder **out, struct error *err)
+int table_builder_open(
+    const struct table_builder_options *options, struct table_builder **out, struct error *err)
 {
     struct table_builder *b = xcalloc(1, sizeof *b);
     b->options = *options;
@@ -69,7 +73,8 @@ static int write_out(struct table_builder *b, struct error *err)
     return OK;
 }
 
-static struct handle add_block(struct table_builder *b, struct slice contents, struct block_compressor *compressor)
+static struct handle add_block(
+    struct table_builder *b, struct slice contents, struct block_compressor *compressor)
 {
     struct handle h = {.offset = position(b)};
     h.len = block_encode(&b->out, contents, compressor, b->options.number, h.offset);
@@ -85,8 +90,10 @@ static struct slice separator(struct slice last, struct slice next)
 
 static void add_index_entry(struct table_builder *b, struct slice key)
 {
-    uint8_t bytes[2 * VARINT_MAX_LEN], *end = varint_put(varint_put(bytes, b->due.offset), b->due.len);
-    struct entry e = {.key = key, .value = slice_of(bytes, (size_t)(end - bytes)), .tag = RECORD_PUT};
+    uint8_t bytes[2 * VARINT_MAX_LEN],
+        *end = varint_put(varint_put(bytes, b->due.offset), b->due.len);
+    struct entry e = {
+        .key = key, .value = slice_of(bytes, (size_t)(end - bytes)), .tag = RECORD_PUT};
     block_builder_add(&b->index, &e);
     b->index_due = false;
 }
@@ -120,7 +127,8 @@ static void describe(struct table *t, const struct entry *e)
     t->seq_min = e->seq < t->seq_min ? e->seq : t->seq_min;
     t->seq_max = e->seq > t->seq_max ? e->seq : t->seq_max;
     if (e->tag & RECORD_EXPIRES) {
-        t->expire_min = t->expiring == 0 || e->expire_ms < t->expire_min ? e->expire_ms : t->expire_min;
+        t->expire_min =
+            t->expiring == 0 || e->expire_ms < t->expire_min ? e->expire_ms : t->expire_min;
         t->expire_max = e->expire_ms > t->expire_max ? e->expire_ms : t->expire_max;
         t->expiring++;
     }
@@ -133,7 +141,8 @@ int table_builder_add(struct table_builder *b, const struct entry *e, struct err
     if (first)
         table_set_range(b->table, e->key, e->key);
     size_t size = block_builder_size(&b->data);
-    if (b->data.count > 0 && size + e->key.len + e->value.len > b->options.block_size + b->options.block_size / 8) {
+    if (b->data.count > 0 &&
+        size + e->key.len + e->value.len > b->options.block_size + b->options.block_size / 8) {
         int status = cut_block(b, err);
         if (status != OK)
             return status;

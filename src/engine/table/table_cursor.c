@@ -1,12 +1,15 @@
 // table_cursor: walks the entries of one table, or of a row of disjoint tables, in both directions.
 //
-// Two block cursors: one in the index, one in the data block that the index entry points to. A movement that leaves the data block goes
-// on in the index, and one that leaves the index goes on in the next table. Each of these steps may find its block missing, so the whole
-// is a small state machine: `stage` is what remains to be done, run() does it until the cursor shows an entry or an answer is due. WAIT
-// leaves the stage as it is; the same call made again goes on there, another one begins anew (call_id tells them apart).
+// Two block cursors: one in the index, one in the data block that the index entry points to. A
+// movement that leaves the data block goes on in the index, and one that leaves the index goes on
+// in the next table. Each of these steps may find its block missing, so the whole is a small state
+// machine: `stage` is what remains to be done, run() does it until the cursor shows an entry or an
+// answer is due. WAIT leaves the stage as it is; the same call made again goes on there, another
+// one begins anew (call_id tells them apart).
 //
-// Blocks are held while they are used, so what was fetched cannot be lost between two calls. A movement that waits for the next block asks
-// for some more behind it: as many as it has passed since the last seek, so that seeks read nothing in vain and scans read far ahead.
+// Blocks are held while they are used, so what was fetched cannot be lost between two calls. A
+// movement that waits for the next block asks for some more behind it: as many as it has passed
+// since the last seek, so that seeks read nothing in vain and scans read far ahead.
 
 #include "base/alloc.h"
 #include "base/ensure.h"
@@ -96,14 +99,16 @@ static int open_table(struct table_cursor *c)
 
 static int in_index(struct table_cursor *c, int status)
 {
-    return status == CORRUPT ? table_corrupt(c->err, c->table, c->table->index.offset, "the index is not well formed")
+    return status == CORRUPT ? table_corrupt(c->err, c->table, c->table->index.offset,
+                                   "the index is not well formed")
                              : status;
 }
 
 static int in_data(struct table_cursor *c, int status)
 {
-    return status == CORRUPT ? table_corrupt(c->err, c->table, c->data_offset, "a data block is not well formed")
-                             : status;
+    return status == CORRUPT
+               ? table_corrupt(c->err, c->table, c->data_offset, "a data block is not well formed")
+               : status;
 }
 
 // The blocks behind (or before) the one that is missing will be wanted, too.
@@ -186,7 +191,8 @@ static int run_seek(struct table_cursor *c, struct slice key, uint64_t seq)
 static int run_seek_block(struct table_cursor *c, struct slice key, uint64_t seq)
 {
     int status = load(c);
-    return status != OK ? status : done_or(c, block_cursor_seek(&c->data, key, seq), STAGE_SEEK_NEXT_BLOCK);
+    return status != OK ? status
+                        : done_or(c, block_cursor_seek(&c->data, key, seq), STAGE_SEEK_NEXT_BLOCK);
 }
 
 static int run_seek_before(struct table_cursor *c, struct slice key)
@@ -337,7 +343,8 @@ static void hint(struct table_cursor *c, bool near)
         c->source->hint(c->source, c->table, h, near);
 }
 
-// The steps: the index, with a hint of the block; a nearer hint; the block, but for the search in it.
+// The steps: the index, with a hint of the block; a nearer hint; the block, but for the search in
+// it.
 static int aim(struct table_cursor *c, struct slice key, uint64_t seq, unsigned step)
 {
     int status = OK;
@@ -408,7 +415,8 @@ static int cursor_seek_last(struct cursor *base)
 static int cursor_next(struct cursor *base)
 {
     struct table_cursor *c = self(base);
-    int status = c->stage == STAGE_IDLE ? done_or(c, block_cursor_next(&c->data), STAGE_NEXT_BLOCK) : OK;
+    int status =
+        c->stage == STAGE_IDLE ? done_or(c, block_cursor_next(&c->data), STAGE_NEXT_BLOCK) : OK;
     c->call_id = CALL_NEXT;
     return status == OK ? run(c, (struct slice){0}, 0) : status;
 }
@@ -416,7 +424,8 @@ static int cursor_next(struct cursor *base)
 static int cursor_prev(struct cursor *base)
 {
     struct table_cursor *c = self(base);
-    int status = c->stage == STAGE_IDLE ? done_or(c, block_cursor_prev(&c->data), STAGE_PREV_BLOCK) : OK;
+    int status =
+        c->stage == STAGE_IDLE ? done_or(c, block_cursor_prev(&c->data), STAGE_PREV_BLOCK) : OK;
     c->call_id = CALL_PREV;
     return status == OK ? run(c, (struct slice){0}, 0) : status;
 }
@@ -440,7 +449,8 @@ static const struct cursor_ops table_cursor_ops = {
     .aim = cursor_aim,
 };
 
-struct cursor *level_cursor(struct block_source *source, struct table *const *tables, uint32_t count, struct error *err)
+struct cursor *level_cursor(
+    struct block_source *source, struct table *const *tables, uint32_t count, struct error *err)
 {
     struct table_cursor *c = xcalloc(1, sizeof *c);
     c->base.ops = &table_cursor_ops;

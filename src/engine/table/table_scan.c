@@ -1,8 +1,10 @@
-// table_scan: the block source of a job that reads tables from end to end: compaction, checks, dumps.
+// table_scan: the block source of a job that reads tables from end to end: compaction, checks,
+// dumps.
 //
-// Each table that is being read has a file handle of its own and a window of read-ahead over its data blocks; blocks are copied out of the
-// window. Index and filter are read past it, so that they do not throw it away. When a cursor leaves a table, handle and window go: a
-// merge over a level of hundreds of tables holds one of each.
+// Each table that is being read has a file handle of its own and a window of read-ahead over its
+// data blocks; blocks are copied out of the window. Index and filter are read past it, so that they
+// do not throw it away. When a cursor leaves a table, handle and window go: a merge over a level of
+// hundreds of tables holds one of each.
 //
 // Nothing here touches what the loop owns: not the cache, not the open files, no reference counter.
 
@@ -35,7 +37,8 @@ static void close_scanned(struct table_scan *s, struct scanned *t)
     free(t);
 }
 
-static int open_scanned(struct table_scan *s, const struct table *table, struct scanned **out, struct error *err)
+static int open_scanned(
+    struct table_scan *s, const struct table *table, struct scanned **out, struct error *err)
 {
     for (struct scanned *t = s->tables; t != NULL; t = t->next) {
         if (t->table == table) {
@@ -59,16 +62,16 @@ static int open_scanned(struct table_scan *s, const struct table *table, struct 
     return OK;
 }
 
-static int read_stored(
-    struct table_scan *s, struct scanned *t, uint64_t offset, void *data, size_t len, struct error *err)
+static int read_stored(struct table_scan *s, struct scanned *t, uint64_t offset, void *data,
+    size_t len, struct error *err)
 {
     s->bytes_read += len;
     return env_read_exactly(s->env, t->file, t->path, offset, data, len, err);
 }
 
 // Copies from the window, after moving it if the bytes are not all in it.
-static int read_windowed(
-    struct table_scan *s, struct scanned *t, uint64_t offset, void *data, size_t len, struct error *err)
+static int read_windowed(struct table_scan *s, struct scanned *t, uint64_t offset, void *data,
+    size_t len, struct error *err)
 {
     if (len > s->readahead)
         return read_stored(s, t, offset, data, len, err);
@@ -88,8 +91,8 @@ static int read_windowed(
     return OK;
 }
 
-static int scan_get(
-    struct block_source *source, struct table *table, struct handle h, struct block_ref *out, struct error *err)
+static int scan_get(struct block_source *source, struct table *table, struct handle h,
+    struct block_ref *out, struct error *err)
 {
     struct table_scan *s = (struct table_scan *)(void *)source;
     struct scanned *t;
@@ -107,7 +110,8 @@ static int scan_get(
         free(stored);
         return status;
     }
-    status = block_decode(stored, stored_len, table->number, h.offset, s->max_block, t->path, &contents, &len, err);
+    status = block_decode(
+        stored, stored_len, table->number, h.offset, s->max_block, t->path, &contents, &len, err);
     if (status == OK)
         *out = (struct block_ref){slice_of(contents, len), contents};
     return status;
@@ -132,7 +136,8 @@ static void scan_leave(struct block_source *source, struct table *table)
     }
 }
 
-struct block_source *table_scan_new(struct env *env, const char *dir, size_t readahead, uint64_t max_block)
+struct block_source *table_scan_new(
+    struct env *env, const char *dir, size_t readahead, uint64_t max_block)
 {
     struct table_scan *s = xcalloc(1, sizeof *s);
     s->source = (struct block_source){.get = scan_get, .put = scan_put, .leave = scan_leave};

@@ -1,11 +1,14 @@
-// The manifest is a segment of edits (format.h), and CURRENT names the one in force. Every append is synced before it is reported, so the
-// record before is always proven; a bad last record is an edit that nobody was told of, and is left out.
+// The manifest is a segment of edits (format.h), and CURRENT names the one in force. Every append
+// is synced before it is reported, so the record before is always proven; a bad last record is an
+// edit that nobody was told of, and is left out.
 //
-// A new manifest is written beside the old one, whole and synced, before a rename switches CURRENT: at any instant CURRENT names a
-// complete one. The old file is unlinked afterwards; if that is lost in a crash, recovery does it.
+// A new manifest is written beside the old one, whole and synced, before a rename switches CURRENT:
+// at any instant CURRENT names a complete one. The old file is unlinked afterwards; if that is lost
+// in a crash, recovery does it.
 //
-// A full disk. An append that fails half-way leaves the disk in a state that we do not know, which makes the engine read-only. So that a
-// full disk does not come to that, blocks are reserved ahead of the writes: NO_SPACE is met there, where nothing has happened yet.
+// A full disk. An append that fails half-way leaves the disk in a state that we do not know, which
+// makes the engine read-only. So that a full disk does not come to that, blocks are reserved ahead
+// of the writes: NO_SPACE is met there, where nothing has happened yet.
 //
 // After any other failure `failed` is set and every later append gets it.
 #include "engine/version/manifest.h"
@@ -50,7 +53,7 @@ static void manifest_path(char out[PATH_SIZE], const char *dir, uint64_t number)
     snprintf(out, PATH_SIZE, "%s/MANIFEST-%" PRIu64, dir, number);
 }
 
-// --- Reading ----------------------------------------------------------------------------------------------------------------------
+// --- Reading -------------------------------------------------------------------------------------
 
 static int read_current(struct env *env, const char *dir, uint64_t *number, struct error *err)
 {
@@ -78,13 +81,14 @@ static int read_current(struct env *env, const char *dir, uint64_t *number, stru
 }
 
 // Wraps what an edit is found guilty of into an error with its place.
-static int edit_error(struct error *err, const char *path, uint64_t offset, const struct error *cause)
+static int edit_error(
+    struct error *err, const char *path, uint64_t offset, const struct error *cause)
 {
     return error_set(err, cause->status, path, offset, 0, "%s", cause->text);
 }
 
-static int load_edit(const struct segment_record *record, const char *path, struct version **version,
-    uint64_t *next_file, struct error *err)
+static int load_edit(const struct segment_record *record, const char *path,
+    struct version **version, uint64_t *next_file, struct error *err)
 {
     struct version_edit edit;
     struct error cause = {0};
@@ -105,8 +109,8 @@ static int load_edit(const struct segment_record *record, const char *path, stru
     return status;
 }
 
-static int load_edits(
-    struct segment_reader *reader, const char *path, struct version **version, uint64_t *next_file, struct error *err)
+static int load_edits(struct segment_reader *reader, const char *path, struct version **version,
+    uint64_t *next_file, struct error *err)
 {
     struct segment_record record;
     bool torn;
@@ -123,8 +127,8 @@ static int load_edits(
     return status == END ? OK : status;
 }
 
-int manifest_load(struct env *env, const char *dir, struct version **version, uint64_t *next_file, uint64_t *number,
-    struct error *err)
+int manifest_load(struct env *env, const char *dir, struct version **version, uint64_t *next_file,
+    uint64_t *number, struct error *err)
 {
     int status = read_current(env, dir, number, err);
     if (status != OK)
@@ -150,7 +154,7 @@ int manifest_load(struct env *env, const char *dir, struct version **version, ui
     return OK;
 }
 
-// --- Writing ----------------------------------------------------------------------------------------------------------------------
+// --- Writing -------------------------------------------------------------------------------------
 
 static void encode_whole(struct buf *out, const struct version *v, uint64_t next_file)
 {
@@ -162,8 +166,8 @@ static void encode_whole(struct buf *out, const struct version *v, uint64_t next
 }
 
 // A complete new file with one record, synced, but not yet named by CURRENT.
-static int write_file(struct env *env, const char *dir, uint64_t number, struct slice payload, struct file **out,
-    uint64_t *size, uint64_t *reserved, struct error *err)
+static int write_file(struct env *env, const char *dir, uint64_t number, struct slice payload,
+    struct file **out, uint64_t *size, uint64_t *reserved, struct error *err)
 {
     char path[PATH_SIZE];
     manifest_path(path, dir, number);
@@ -210,8 +214,10 @@ static int write_current(struct env *env, const char *path, uint64_t number, str
     return status;
 }
 
-// The switch. *switched tells whether CURRENT may name the new one: from then on a failure is final.
-static int switch_current(struct env *env, const char *dir, uint64_t number, bool *switched, struct error *err)
+// The switch. *switched tells whether CURRENT may name the new one: from then on a failure is
+// final.
+static int switch_current(
+    struct env *env, const char *dir, uint64_t number, bool *switched, struct error *err)
 {
     char current[PATH_SIZE], tmp[PATH_SIZE];
     snprintf(current, sizeof current, "%s/CURRENT", dir);
@@ -230,13 +236,15 @@ static int switch_current(struct env *env, const char *dir, uint64_t number, boo
     return status == OK ? env->ops->sync_dir(env, dir, err) : status;
 }
 
-int manifest_create(struct env *env, struct exec *exec, const char *dir, const struct version *version, uint64_t number,
-    uint64_t next_file, struct manifest **out, struct error *err)
+int manifest_create(struct env *env, struct exec *exec, const char *dir,
+    const struct version *version, uint64_t number, uint64_t next_file, struct manifest **out,
+    struct error *err)
 {
     struct manifest *m = xcalloc(1, sizeof *m);
     struct buf payload = {0};
     encode_whole(&payload, version, next_file);
-    int status = write_file(env, dir, number, buf_slice(&payload), &m->file, &m->size, &m->reserved, err);
+    int status =
+        write_file(env, dir, number, buf_slice(&payload), &m->file, &m->size, &m->reserved, err);
     buf_release(&payload);
     bool switched;
     if (status == OK)
@@ -266,7 +274,7 @@ void manifest_close(struct manifest *m)
     free(m);
 }
 
-// --- Appending, in a job ----------------------------------------------------------------------------------------------------------
+// --- Appending, in a job -------------------------------------------------------------------------
 
 // The old manifest goes on if this fails before the switch.
 static int begin_new(struct manifest *m, bool *switched)
@@ -275,7 +283,8 @@ static int begin_new(struct manifest *m, bool *switched)
     uint64_t size, reserved;
     char path[PATH_SIZE];
     *switched = false;
-    int status = write_file(m->env, m->dir, m->new_number, buf_slice(&m->whole), &file, &size, &reserved, &m->err);
+    int status = write_file(
+        m->env, m->dir, m->new_number, buf_slice(&m->whole), &file, &size, &reserved, &m->err);
     if (status != OK)
         return status;
     status = switch_current(m->env, m->dir, m->new_number, switched, &m->err);
@@ -321,7 +330,8 @@ static void append_run(struct job *job)
         }
     }
     struct buf bytes = {0};
-    segment_append(&bytes, m->number, m->size, 0, env_now_ms(m->env), (uint32_t)m->size, buf_slice(&m->edit));
+    segment_append(
+        &bytes, m->number, m->size, 0, env_now_ms(m->env), (uint32_t)m->size, buf_slice(&m->edit));
     struct slice piece = buf_slice(&bytes);
     m->status = reserve(m, m->size + bytes.len);
     bool reserved = m->status == OK;
@@ -340,13 +350,15 @@ static void append_done(struct job *job)
 {
     struct manifest *m = LIST_ENTRY(job, struct manifest, job);
     m->busy = false;
-    // A write that meets a full disk behind its reservation is as final as any other; it is not told as something to try again.
+    // A write that meets a full disk behind its reservation is as final as any other; it is not
+    // told as something to try again.
     if (m->failed.status != OK && m->status == NO_SPACE)
         m->status = m->err.status = IO;
     m->done_cb(m->done_arg, m->status, &m->err);
 }
 
-// The answer of a manifest that has failed before, in a job of its own: a callback never fires inside the call.
+// The answer of a manifest that has failed before, in a job of its own: a callback never fires
+// inside the call.
 static void refuse_run(struct job *job)
 {
     struct manifest *m = LIST_ENTRY(job, struct manifest, job);
@@ -354,8 +366,9 @@ static void refuse_run(struct job *job)
     m->status = m->failed.status;
 }
 
-void manifest_append(struct manifest *m, const struct version_edit *edit, const struct version *version_after,
-    uint64_t next_file, uint64_t new_number, void (*done_cb)(void *arg, int status, const struct error *err), void *arg)
+void manifest_append(struct manifest *m, const struct version_edit *edit,
+    const struct version *version_after, uint64_t next_file, uint64_t new_number,
+    void (*done_cb)(void *arg, int status, const struct error *err), void *arg)
 {
     ENSURE(!m->busy);
     struct version_edit numbered = *edit;
@@ -370,7 +383,8 @@ void manifest_append(struct manifest *m, const struct version_edit *edit, const 
     m->busy = true;
     m->done_cb = done_cb;
     m->done_arg = arg;
-    m->job = (struct job){.run = m->failed.status == OK ? append_run : refuse_run, .done = append_done};
+    m->job =
+        (struct job){.run = m->failed.status == OK ? append_run : refuse_run, .done = append_done};
     exec_submit(m->exec, LANE_FILES, &m->job);
 }
 

@@ -1,13 +1,16 @@
-// A version is an immutable picture of the tables, so that a reader who holds one is never disturbed, and publishing a change is one
-// pointer. Each version has arrays of pointers to shared tables; building one copies the pointers (a few thousand at a hundred
-// gigabytes), which is cheap beside the megabytes that any edit stands for.
+// A version is an immutable picture of the tables, so that a reader who holds one is never
+// disturbed, and publishing a change is one pointer. Each version has arrays of pointers to shared
+// tables; building one copies the pointers (a few thousand at a hundred gigabytes), which is cheap
+// beside the megabytes that any edit stands for.
 //
-// Invariants of a version: the tables of levels >= 1 are sorted and their key ranges are disjoint; level 0 is newest first; no number
-// occurs twice; `counts` is the sum over all tables; `drops` holds each drop that some table may still need. version_apply() is where they
-// are enforced, because an edit also comes from the disk: what does not fit is CORRUPT, never an assertion.
+// Invariants of a version: the tables of levels >= 1 are sorted and their key ranges are disjoint;
+// level 0 is newest first; no number occurs twice; `counts` is the sum over all tables; `drops`
+// holds each drop that some table may still need. version_apply() is where they are enforced,
+// because an edit also comes from the disk: what does not fit is CORRUPT, never an assertion.
 //
-// A drop may be forgotten when no table overlaps its prefix, has entries older than it, and was written by a job that did not know
-// the drop (clean_seq). Without the last rule a table with keys on both sides of the prefix would keep the drop for ever.
+// A drop may be forgotten when no table overlaps its prefix, has entries older than it, and was
+// written by a job that did not know the drop (clean_seq). Without the last rule a table with keys
+// on both sides of the prefix would keep the drop for ever.
 #include "engine/version/version.h"
 
 #include "base/alloc.h"
@@ -65,7 +68,8 @@ bool table_needs_drop(const struct table *t, const struct drop *d)
 
 bool table_inside_drop(const struct table *t, const struct drop *d)
 {
-    return t->seq_max < d->seq && slice_starts_with(t->smallest, d->prefix) && slice_starts_with(t->largest, d->prefix);
+    return t->seq_max < d->seq && slice_starts_with(t->smallest, d->prefix) &&
+           slice_starts_with(t->largest, d->prefix);
 }
 
 struct version *version_new(void)
@@ -101,7 +105,7 @@ void version_unref(struct version *v, void (*table_gone)(void *arg, struct table
     free(v);
 }
 
-// --- Applying an edit -------------------------------------------------------------------------------------------------------------
+// --- Applying an edit ----------------------------------------------------------------------------
 
 static bool is_removed(const struct version_edit *edit, unsigned level, uint64_t number, bool *seen)
 {
@@ -147,8 +151,8 @@ static int check_level(const struct level *l, unsigned number, struct error *err
     return OK;
 }
 
-static int apply_level(const struct level *from, const struct version_edit *edit, unsigned number, bool *seen,
-    struct level *to, struct error *err)
+static int apply_level(const struct level *from, const struct version_edit *edit, unsigned number,
+    bool *seen, struct level *to, struct error *err)
 {
     uint32_t added = added_to_level(edit, number);
     to->tables = xmalloc((from->count + added + 1) * sizeof(struct table *));
@@ -162,7 +166,8 @@ static int apply_level(const struct level *from, const struct version_edit *edit
         to->bytes += to->tables[i]->size;
     if (added == 0)
         return OK;
-    qsort(to->tables, to->count, sizeof *to->tables, number == 0 ? compare_newest_first : compare_smallest);
+    qsort(to->tables, to->count, sizeof *to->tables,
+        number == 0 ? compare_newest_first : compare_smallest);
     return check_level(to, number, err);
 }
 
@@ -185,13 +190,14 @@ static int check_numbers(const struct version *v, struct error *err)
     int status = OK;
     for (uint32_t i = 1; i < n && status == OK; i++)
         if (numbers[i] == numbers[i - 1])
-            status = error_set(err, CORRUPT, NULL, 0, 0, "table %llu is there twice", (unsigned long long)numbers[i]);
+            status = error_set(err, CORRUPT, NULL, 0, 0, "table %llu is there twice",
+                (unsigned long long)numbers[i]);
     free(numbers);
     return status;
 }
 
-static int apply_tables(
-    const struct version *base, const struct version_edit *edit, struct version *v, struct error *err)
+static int apply_tables(const struct version *base, const struct version_edit *edit,
+    struct version *v, struct error *err)
 {
     bool *seen = xcalloc(edit->removed_count + 1, sizeof *seen);
     int status = OK;
@@ -205,7 +211,8 @@ static int apply_tables(
     return status == OK && edit->added_count > 0 ? check_numbers(v, err) : status;
 }
 
-static void apply_log_ends(const struct version *base, const struct version_edit *edit, struct version *v)
+static void apply_log_ends(
+    const struct version *base, const struct version_edit *edit, struct version *v)
 {
     v->log_ends = xmalloc((base->log_end_count + edit->log_end_count + 1) * sizeof *v->log_ends);
     for (uint32_t i = 0; i < base->log_end_count; i++)
@@ -225,7 +232,8 @@ static bool drop_is_needed(const struct version *v, const struct drop *d)
             const struct table *t = level->tables[i];
             if (table_needs_drop(t, d))
                 return true;
-            if (l > 0 && slice_compare(t->smallest, d->prefix) > 0 && !slice_starts_with(t->smallest, d->prefix))
+            if (l > 0 && slice_compare(t->smallest, d->prefix) > 0 &&
+                !slice_starts_with(t->smallest, d->prefix))
                 break;
         }
     }
@@ -235,12 +243,14 @@ static bool drop_is_needed(const struct version *v, const struct drop *d)
 static bool edit_finishes(const struct version_edit *edit, uint32_t done, const struct drop *d)
 {
     for (uint32_t i = 0; i < done; i++)
-        if (edit->drops_done.items[i].seq == d->seq && slice_equal(edit->drops_done.items[i].prefix, d->prefix))
+        if (edit->drops_done.items[i].seq == d->seq &&
+            slice_equal(edit->drops_done.items[i].prefix, d->prefix))
             return true;
     return false;
 }
 
-static void apply_drops(const struct drop_set *drops, struct version_edit *edit, uint32_t done, struct version *v)
+static void apply_drops(
+    const struct drop_set *drops, struct version_edit *edit, uint32_t done, struct version *v)
 {
     for (uint32_t i = 0; i < drops->count; i++) {
         const struct drop *d = &drops->items[i];
@@ -253,7 +263,8 @@ static void apply_drops(const struct drop_set *drops, struct version_edit *edit,
     }
 }
 
-static void apply_counts(const struct version *base, const struct version_edit *edit, struct version *v)
+static void apply_counts(
+    const struct version *base, const struct version_edit *edit, struct version *v)
 {
     counts_add_all(&v->counts, &base->counts);
     for (uint32_t i = 0; i < edit->drops.count; i++)
@@ -261,14 +272,16 @@ static void apply_counts(const struct version *base, const struct version_edit *
     counts_add_all(&v->counts, &edit->counts);
 }
 
-int version_apply(const struct version *base, struct version_edit *edit, struct version **out, struct error *err)
+int version_apply(
+    const struct version *base, struct version_edit *edit, struct version **out, struct error *err)
 {
     struct version *v = version_new();
     v->last_seq = edit->last_seq != 0 ? edit->last_seq : base->last_seq;
     v->log_start = edit->log_start != 0 ? edit->log_start : base->log_start;
     int status = OK;
     if (v->last_seq < base->last_seq || v->log_start < base->log_start)
-        status = error_set(err, CORRUPT, NULL, 0, 0, "an edit goes back from sequence number %llu to %llu",
+        status = error_set(err, CORRUPT, NULL, 0, 0,
+            "an edit goes back from sequence number %llu to %llu",
             (unsigned long long)base->last_seq, (unsigned long long)v->last_seq);
     if (status == OK)
         status = apply_tables(base, edit, v, err);
@@ -299,7 +312,7 @@ void version_snapshot_edit(const struct version *v, struct version_edit *out)
     counts_add_all(&out->counts, &v->counts);
 }
 
-// --- Questions --------------------------------------------------------------------------------------------------------------------
+// --- Questions -----------------------------------------------------------------------------------
 
 uint32_t version_find(const struct level *level, struct slice key)
 {
@@ -314,7 +327,8 @@ uint32_t version_find(const struct level *level, struct slice key)
     return low;
 }
 
-static bool level_overlaps(const struct level *level, unsigned number, struct slice smallest, struct slice largest)
+static bool level_overlaps(
+    const struct level *level, unsigned number, struct slice smallest, struct slice largest)
 {
     uint32_t i = number == 0 ? 0 : version_find(level, smallest);
     uint32_t end = number == 0 || i == level->count ? level->count : i + 1;
@@ -324,7 +338,8 @@ static bool level_overlaps(const struct level *level, unsigned number, struct sl
     return false;
 }
 
-bool version_overlaps_below(const struct version *v, unsigned level, struct slice smallest, struct slice largest)
+bool version_overlaps_below(
+    const struct version *v, unsigned level, struct slice smallest, struct slice largest)
 {
     for (unsigned l = level + 1; l < ENGINE_LEVELS; l++)
         if (level_overlaps(&v->levels[l], l, smallest, largest))

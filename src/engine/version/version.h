@@ -1,16 +1,18 @@
-// version: the set of tables that make up the database below the memtables, and everything that changes with it. Owned by the loop,
-// immutable once published; readers and jobs hold references (the counter is the loop's alone). A new version is an old one plus an edit.
+// version: the set of tables that make up the database below the memtables, and everything that
+// changes with it. Owned by the loop, immutable once published; readers and jobs hold references
+// (the counter is the loop's alone). A new version is an old one plus an edit.
 //
-// A table's life: version_edit_add -> every version it is in holds a reference -> an edit removes it (obsolete) -> the last version that
-// holds it goes -> table_gone: its blocks leave the cache, its file is closed, and unlinked by the files lane if it is obsolete.
+// A table's life: version_edit_add -> every version it is in holds a reference -> an edit removes
+// it (obsolete) -> the last version that holds it goes -> table_gone: its blocks leave the cache,
+// its file is closed, and unlinked by the files lane if it is obsolete.
 #ifndef VARVE_ENGINE_VERSION_VERSION_H
 #define VARVE_ENGINE_VERSION_VERSION_H
 
 #include "base/buf.h"
-#include "engine/table/cache.h"
+#include "engine/engine.h"
 #include "engine/record/counts.h"
 #include "engine/record/drops.h"
-#include "engine/engine.h"
+#include "engine/table/cache.h"
 
 struct handle {
     uint64_t offset;
@@ -36,25 +38,29 @@ struct table {
         uint8_t *data; // heap; NULL: none, or taken over by the cache
         size_t len;
     } built_index,
-        built_filter; // as the builder left them: into the cache when the table is published, so that nobody has to wait for them
+        // as the builder left them: into the cache when the table is published, so that nobody has
+        // to wait for them
+        built_filter;
     bool being_compacted;
     bool obsolete; // unlink the file when the last reference goes
 };
 
 struct table *table_meta_new(void); // zeroed, one reference
 struct table *table_ref(struct table *t);
-// Frees with the last reference. While a table may be open or cached the last one is a version's (version_unref tells table_gone first):
-// cursors and jobs hold none, but keep a version.
+// Frees with the last reference. While a table may be open or cached the last one is a version's
+// (version_unref tells table_gone first): cursors and jobs hold none, but keep a version.
 void table_unref(struct table *t);
 void table_set_range(struct table *t, struct slice smallest, struct slice largest); // copies
 
 struct level {
-    struct table **tables; // level 0: newest first (by seq_max, then number); others: by smallest key, disjoint
+    // level 0: newest first (by seq_max, then number); others: by smallest key, disjoint
+    struct table **tables;
     uint32_t count;
     uint64_t bytes;
 };
 
-// Where recovery cut the log: segment `number` ends at offset, and the segments between it and `resume` do not count.
+// Where recovery cut the log: segment `number` ends at offset, and the segments between it and
+// `resume` do not count.
 struct log_end {
     uint64_t number, offset, resume;
 };
@@ -70,7 +76,8 @@ struct version {
     struct counts counts;
 };
 
-// What changes from one version to the next; also what the manifest records. The builder of an edit owns it.
+// What changes from one version to the next; also what the manifest records. The builder of an edit
+// owns it.
 struct version_edit {
     uint64_t next_file; // 0: not set, and so for the others
     uint64_t last_seq;
@@ -102,19 +109,23 @@ int version_edit_decode(struct version_edit *e, struct slice payload, struct err
 
 struct version *version_new(void); // empty, one reference
 struct version *version_ref(struct version *v);
-// Frees with the last reference; table_gone(arg, table) is called for each table whose last reference that was, before it is freed.
+// Frees with the last reference; table_gone(arg, table) is called for each table whose last
+// reference that was, before it is freed.
 void version_unref(struct version *v, void (*table_gone)(void *arg, struct table *t), void *arg);
-// A new version, or CORRUPT if the edit does not fit (overlapping tables in a level, removing what is not there). New drops forget the
-// counts below them, then the edit's counts are added. Drops that no table needs any more (none overlaps that has older entries and was
-// written without knowing the drop) are left out and added to edit->drops_done.
-int version_apply(const struct version *base, struct version_edit *edit, struct version **out, struct error *err);
+// A new version, or CORRUPT if the edit does not fit (overlapping tables in a level, removing what
+// is not there). New drops forget the counts below them, then the edit's counts are added. Drops
+// that no table needs any more (none overlaps that has older entries and was written without
+// knowing the drop) are left out and added to edit->drops_done.
+int version_apply(
+    const struct version *base, struct version_edit *edit, struct version **out, struct error *err);
 // The edit that makes this version out of nothing: the first of a new manifest.
 void version_snapshot_edit(const struct version *v, struct version_edit *out);
 
 // Index of the first table of a level >= 1 whose largest key is >= key; count if none.
 uint32_t version_find(const struct level *level, struct slice key);
 // Whether some table of levels > level overlaps [smallest, largest].
-bool version_overlaps_below(const struct version *v, unsigned level, struct slice smallest, struct slice largest);
+bool version_overlaps_below(
+    const struct version *v, unsigned level, struct slice smallest, struct slice largest);
 // The same for one key.
 bool version_key_below(const struct version *v, unsigned level, struct slice key);
 // Whether any drop newer than seq covers key.

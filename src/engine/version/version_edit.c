@@ -1,9 +1,10 @@
-// The edit's bytes (format.h, EDIT). Encoding a field that is not set writes nothing, so that the same function writes a flush of one
-// table and the whole version that a manifest begins with.
+// The edit's bytes (format.h, EDIT). Encoding a field that is not set writes nothing, so that the
+// same function writes a flush of one table and the whole version that a manifest begins with.
 //
-// Decoding takes any bytes: every length is checked against what is there, levels and key lengths against their limits, and a table's
-// range and handles for sense, because later code relies on them. What decodes may still not fit the version before it: that is for
-// version_apply() to find. An unknown tag below EDIT_OPTIONAL is a meaning that we must not miss, so it is NEWER_FORMAT.
+// Decoding takes any bytes: every length is checked against what is there, levels and key lengths
+// against their limits, and a table's range and handles for sense, because later code relies on
+// them. What decodes may still not fit the version before it: that is for version_apply() to find.
+// An unknown tag below EDIT_OPTIONAL is a meaning that we must not miss, so it is NEWER_FORMAT.
 #include "base/alloc.h"
 #include "base/coding.h"
 #include "engine/version/version.h"
@@ -45,7 +46,7 @@ void version_edit_add_log_end(struct version_edit *e, struct log_end end)
     e->log_ends[e->log_end_count++] = end;
 }
 
-// --- Encoding ---------------------------------------------------------------------------------------------------------------------
+// --- Encoding ------------------------------------------------------------------------------------
 
 static void put_field(struct buf *out, unsigned tag, const struct buf *field)
 {
@@ -64,9 +65,10 @@ static void put_number(struct buf *out, unsigned tag, uint64_t value)
 
 static void put_table(struct buf *field, unsigned level, const struct table *t)
 {
-    const uint64_t numbers[] = {level, t->number, t->size, t->index.offset, t->index.len, t->filter.offset,
-        t->filter.len, t->entries, t->deletes, t->in_doubt, t->seq_min, t->seq_max, (uint64_t)t->expire_min,
-        (uint64_t)t->expire_max, t->expiring, t->raw_bytes, t->clean_seq};
+    const uint64_t numbers[] = {level, t->number, t->size, t->index.offset, t->index.len,
+        t->filter.offset, t->filter.len, t->entries, t->deletes, t->in_doubt, t->seq_min,
+        t->seq_max, (uint64_t)t->expire_min, (uint64_t)t->expire_max, t->expiring, t->raw_bytes,
+        t->clean_seq};
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         buf_append_varint(field, numbers[i]);
     buf_append_bytes(field, t->smallest);
@@ -97,7 +99,8 @@ static void put_counts(struct buf *out, const struct counts *c, struct buf *fiel
     }
 }
 
-static void put_drops(struct buf *out, unsigned tag, const struct drop_set *drops, struct buf *field)
+static void put_drops(
+    struct buf *out, unsigned tag, const struct drop_set *drops, struct buf *field)
 {
     for (uint32_t i = 0; i < drops->count; i++) {
         buf_clear(field);
@@ -137,9 +140,10 @@ void version_edit_encode(const struct version_edit *e, struct buf *out)
     buf_release(&field);
 }
 
-// --- Decoding ---------------------------------------------------------------------------------------------------------------------
+// --- Decoding ------------------------------------------------------------------------------------
 
-// What is left of a field. Once something does not decode, p is NULL and every further read gives 0.
+// What is left of a field. Once something does not decode, p is NULL and every further read gives
+// 0.
 struct reader {
     const uint8_t *p, *end;
 };
@@ -176,15 +180,16 @@ static struct handle take_handle(struct reader *r)
 
 static bool handle_fits(struct handle h, uint64_t size)
 {
-    return h.len <= size && h.offset <= size - h.len && BLOCK_TRAILER_SIZE <= size - h.len - h.offset;
+    return h.len <= size && h.offset <= size - h.len &&
+           BLOCK_TRAILER_SIZE <= size - h.len - h.offset;
 }
 
 static bool table_makes_sense(const struct table *t, struct slice smallest, struct slice largest)
 {
     return t->number != 0 && t->size >= TABLE_FOOTER_SIZE && handle_fits(t->index, t->size) &&
-           (t->filter.len == 0 || handle_fits(t->filter, t->size)) && t->seq_min <= t->seq_max && t->expire_min >= 0 &&
-           t->expire_min <= t->expire_max && largest.len <= ENGINE_KEY_MAX && smallest.len <= ENGINE_KEY_MAX &&
-           slice_compare(smallest, largest) <= 0;
+           (t->filter.len == 0 || handle_fits(t->filter, t->size)) && t->seq_min <= t->seq_max &&
+           t->expire_min >= 0 && t->expire_min <= t->expire_max && largest.len <= ENGINE_KEY_MAX &&
+           smallest.len <= ENGINE_KEY_MAX && slice_compare(smallest, largest) <= 0;
 }
 
 static void decode_table(struct version_edit *e, struct reader *r)
@@ -282,11 +287,13 @@ static int decode_field(struct version_edit *e, uint64_t tag, struct slice field
         break;
     default:
         if (tag < EDIT_OPTIONAL)
-            return error_set(
-                err, NEWER_FORMAT, NULL, 0, 0, "an edit has the unknown field %llu", (unsigned long long)tag);
+            return error_set(err, NEWER_FORMAT, NULL, 0, 0, "an edit has the unknown field %llu",
+                (unsigned long long)tag);
         return OK;
     }
-    return r.p == r.end ? OK : error_set(err, CORRUPT, NULL, 0, 0, "an edit's field %u does not decode", (unsigned)tag);
+    return r.p == r.end ? OK
+                        : error_set(err, CORRUPT, NULL, 0, 0, "an edit's field %u does not decode",
+                              (unsigned)tag);
 }
 
 int version_edit_decode(struct version_edit *e, struct slice payload, struct error *err)

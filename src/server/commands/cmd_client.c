@@ -1,9 +1,11 @@
 // cmd_client: CLIENT, by which a client names itself and looks at, or closes, others.
 //
-// Handlers may run more than once (inside a transaction that waits), so what touches other connections is deferred until the attempt has
-// been committed; KILL counts its victims at once and closes them then. A client that kills itself gets its reply first.
+// Handlers may run more than once (inside a transaction that waits), so what touches other
+// connections is deferred until the attempt has been committed; KILL counts its victims at once and
+// closes them then. A client that kills itself gets its reply first.
 //
-// PAUSE, REPLY, TRACKING and their kin are not built yet and answer as unknown subcommands. UNBLOCK finds nobody: no command blocks yet.
+// PAUSE, REPLY, TRACKING and their kin are not built yet and answer as unknown subcommands. UNBLOCK
+// finds nobody: no command blocks yet.
 
 #include "commands/number.h"
 #include "server/loop/conn.h"
@@ -50,7 +52,8 @@ static bool parse_type(struct call *call, struct slice name, enum client_class *
     else if (slice_equal_nocase(name, "pubsub"))
         *out = CLIENT_PUBSUB;
     else {
-        reply_errorf(call->reply, "ERR Unknown client type '%.*s'", (int)name.len, (const char *)name.data);
+        reply_errorf(
+            call->reply, "ERR Unknown client type '%.*s'", (int)name.len, (const char *)name.data);
         return false;
     }
     return true;
@@ -90,8 +93,8 @@ static int client_list(struct call *call)
         return call_syntax_error(call);
     }
     bool good = !by_id || list_by_id(call, &text);
-    for (struct list *at = s->clients.all.next; !by_id && class == CLIENT_NORMAL && at != &s->clients.all;
-         at = at->next)
+    for (struct list *at = s->clients.all.next;
+         !by_id && class == CLIENT_NORMAL && at != &s->clients.all; at = at->next)
         describe_line(LIST_ENTRY(at, struct conn, link), &text);
     if (good)
         reply_verbatim(call->reply, buf_slice(&text), "txt");
@@ -107,7 +110,8 @@ struct kill_filter {
 };
 
 // One option and its value. False: an error has been replied.
-static bool parse_filter(struct call *call, struct slice name, struct slice value, struct kill_filter *f)
+static bool parse_filter(
+    struct call *call, struct slice name, struct slice value, struct kill_filter *f)
 {
     if (slice_equal_nocase(name, "id")) {
         if (number_parse_int(value, &f->id) && f->id > 0)
@@ -120,7 +124,8 @@ static bool parse_filter(struct call *call, struct slice name, struct slice valu
     if (slice_equal_nocase(name, "user")) {
         if (slice_equal(value, slice_cstr("default")))
             return true;
-        reply_errorf(call->reply, "ERR No such user '%.*s'", (int)value.len, (const char *)value.data);
+        reply_errorf(
+            call->reply, "ERR No such user '%.*s'", (int)value.len, (const char *)value.data);
         return false;
     }
     if (slice_equal_nocase(name, "addr")) {
@@ -146,7 +151,8 @@ static bool filter_matches(const struct kill_filter *f, struct conn *c)
         return false;
     if (f->address.data != NULL && !slice_equal(f->address, slice_cstr(conn_address(c))))
         return false;
-    return f->local_address.data == NULL || slice_equal(f->local_address, slice_cstr(conn_local_address(c)));
+    return f->local_address.data == NULL ||
+           slice_equal(f->local_address, slice_cstr(conn_local_address(c)));
 }
 
 static void kill_effect(struct commands *commands, struct session *session, struct slice data)
@@ -199,7 +205,8 @@ static int client_kill(struct call *call)
 static int client_setname(struct call *call)
 {
     if (!session_set_text(&call->session->name, call->argv[2]))
-        return call_error(call, "ERR Client names cannot contain spaces, newlines or special characters.");
+        return call_error(
+            call, "ERR Client names cannot contain spaces, newlines or special characters.");
     reply_ok(call->reply);
     return OK;
 }
@@ -218,13 +225,14 @@ static int client_setinfo(struct call *call)
     struct slice option = call->argv[2];
     bool is_name = slice_equal_nocase(option, "lib-name");
     if (!is_name && !slice_equal_nocase(option, "lib-ver")) {
-        reply_errorf(call->reply, "ERR Unrecognized option '%.*s'", (int)option.len, (const char *)option.data);
+        reply_errorf(call->reply, "ERR Unrecognized option '%.*s'", (int)option.len,
+            (const char *)option.data);
         return OK;
     }
     char **text = is_name ? &call->session->lib_name : &call->session->lib_ver;
     if (!session_set_text(text, call->argv[3])) {
-        reply_errorf(call->reply, "ERR %.*s cannot contain spaces, newlines or special characters.", (int)option.len,
-            (const char *)option.data);
+        reply_errorf(call->reply, "ERR %.*s cannot contain spaces, newlines or special characters.",
+            (int)option.len, (const char *)option.data);
         return OK;
     }
     reply_ok(call->reply);
@@ -258,7 +266,8 @@ static int client_unblock(struct call *call)
     int64_t id;
     if (call->argc > 4)
         return call_subcommand_syntax_error(call);
-    if (call->argc == 4 && !slice_equal_nocase(call->argv[3], "timeout") && !slice_equal_nocase(call->argv[3], "error"))
+    if (call->argc == 4 && !slice_equal_nocase(call->argv[3], "timeout") &&
+        !slice_equal_nocase(call->argv[3], "error"))
         return call_error(call, "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR");
     if (!call_int(call, call->argv[2], &id))
         return OK;
@@ -315,7 +324,9 @@ static int client_help(struct call *call)
 #define EVERYBODY (CMD_NOSCRIPT | CMD_LOADING | CMD_STALE)
 #define ADMINS (CMD_ADMIN | EVERYBODY)
 #define CONNECTION .acl = "connection", .group = "connection"
-#define TYPES "(normal:x=NORMAL master:x=MASTER@3.2.0 slave:x=SLAVE replica:x=REPLICA@5.0.0 pubsub:x=PUBSUB)"
+#define TYPES                                                                                      \
+    "(normal:x=NORMAL master:x=MASTER@3.2.0 slave:x=SLAVE replica:x=REPLICA@5.0.0 "                \
+    "pubsub:x=PUBSUB)"
 
 static const struct command subcommands[] = {
     {.name = "getname",
@@ -360,10 +371,12 @@ static const struct command subcommands[] = {
         .complexity = "O(N) where N is the number of connections",
         .summary = "Closes connections",
         .history = "2.8.12:Filters.;2.8.12:The `ID` filter.;3.2.0:The type `master`.;"
-                   "5.0.0:The type `replica`, for which `slave` is an older word.;6.2.0:The `LADDR` filter.",
-        .arguments = "filter:o(ip:port:s~2.8.12 new-format:o*(client-id:i=ID?@2.8.12 "
-                     "normal_master_slave_pubsub:o=TYPE?@2.8.12" TYPES " username:s=USER? ip:port:s=ADDR? "
-                     "ip:port:s=LADDR?@6.2.0 yes/no:s=SKIPME?))"},
+                   "5.0.0:The type `replica`, for which `slave` is an older word.;6.2.0:The "
+                   "`LADDR` filter.",
+        .arguments =
+            "filter:o(ip:port:s~2.8.12 new-format:o*(client-id:i=ID?@2.8.12 "
+            "normal_master_slave_pubsub:o=TYPE?@2.8.12" TYPES " username:s=USER? ip:port:s=ADDR? "
+            "ip:port:s=LADDR?@6.2.0 yes/no:s=SKIPME?))"},
     {.name = "list",
         .fn = client_list,
         .arity = -2,
@@ -373,9 +386,10 @@ static const struct command subcommands[] = {
         .complexity = "O(N) where N is the number of connections",
         .summary = "Describes the connections",
         .tips = "nondeterministic_output",
-        .history = "2.8.12:The field `id`.;5.0.0:The filter `TYPE`.;6.0.0:The field `user`.;"
-                   "6.2.0:The fields `argv-mem`, `tot-mem`, `laddr` and `redir`, and the filter `ID`.;"
-                   "7.0.0:The fields `resp`, `multi-mem`, `rbs` and `rbp`.;7.0.3:The field `ssub`.",
+        .history =
+            "2.8.12:The field `id`.;5.0.0:The filter `TYPE`.;6.0.0:The field `user`.;"
+            "6.2.0:The fields `argv-mem`, `tot-mem`, `laddr` and `redir`, and the filter `ID`.;"
+            "7.0.0:The fields `resp`, `multi-mem`, `rbs` and `rbp`.;7.0.3:The field `ssub`.",
         .arguments = "normal_master_replica_pubsub:o=TYPE?@5.0.0"
                      "(normal:x=NORMAL master:x=MASTER replica:x=REPLICA pubsub:x=PUBSUB) "
                      "id:b=ID?@6.2.0(client-id:i*)"},

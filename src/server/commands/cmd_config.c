@@ -1,8 +1,9 @@
-// cmd_config: CONFIG. What a directive is and how it is set is config.h's; here is what a changed value does to the running server, and the
-// replies.
+// cmd_config: CONFIG. What a directive is and how it is set is config.h's; here is what a changed
+// value does to the running server, and the replies.
 //
-// A change takes effect by itself where the code reads the settings each time (timeout, limits, the password). The others have a row in
-// `appliers`. An applier that fails makes CONFIG SET take back all of its changes, and is then called again with the old value.
+// A change takes effect by itself where the code reads the settings each time (timeout, limits, the
+// password). The others have a row in `appliers`. An applier that fails makes CONFIG SET take back
+// all of its changes, and is then called again with the old value.
 
 #include <stdlib.h>
 
@@ -17,7 +18,7 @@ static struct server *server_of(struct call *call)
     return commands_server(call->commands);
 }
 
-// --- GET ----------------------------------------------------------------------------------------------------------------------------
+// --- GET -----------------------------------------------------------------------------------------
 
 static bool is_pattern(struct slice s)
 {
@@ -27,7 +28,8 @@ static bool is_pattern(struct slice s)
     return false;
 }
 
-// Patterns match every name once, in the order of the rows; a name without wild cards also finds what is hidden, and is repeated as given.
+// Patterns match every name once, in the order of the rows; a name without wild cards also finds
+// what is hidden, and is repeated as given.
 struct get {
     struct reply *reply;
     const struct config *config;
@@ -43,7 +45,8 @@ static void consider(struct get *g, const struct directive *row, const char *nam
         bool pattern = is_pattern(g->patterns[i]);
         if (!pattern && !slice_equal_nocase(g->patterns[i], name))
             continue;
-        if (pattern && ((row->flags & DIRECTIVE_HIDDEN) || !glob_match(g->patterns[i], slice_cstr(name), true)))
+        if (pattern && ((row->flags & DIRECTIVE_HIDDEN) ||
+                           !glob_match(g->patterns[i], slice_cstr(name), true)))
             continue;
         g->found++;
         if (g->write) {
@@ -77,7 +80,7 @@ static int config_get_command(struct call *call)
     return OK;
 }
 
-// --- SET ----------------------------------------------------------------------------------------------------------------------------
+// --- SET -----------------------------------------------------------------------------------------
 
 static bool apply_fsync(struct server *s, const char **why)
 {
@@ -94,7 +97,8 @@ static bool apply_rate_limit(struct server *s, const char **why)
 // The clients' share is not the engine's.
 static bool apply_maxmemory(struct server *s, const char **why)
 {
-    engine_set_memory_budget(s->engine, s->settings->data.memory_budget - settings_client_memory(s->settings));
+    engine_set_memory_budget(
+        s->engine, s->settings->data.memory_budget - settings_client_memory(s->settings));
     return true;
 }
 
@@ -119,7 +123,8 @@ static bool apply_maxclients(struct server *s, const char **why)
     static char text[128]; // the reply is written before the next CONFIG SET
     int possible = server_fit_descriptors(s, s->settings->network.maxclients);
     snprintf(text, sizeof text,
-        "The operating system is not able to handle the specified number of clients, try with %d", possible);
+        "The operating system is not able to handle the specified number of clients, try with %d",
+        possible);
     *why = text;
     return possible >= s->settings->network.maxclients;
 }
@@ -155,9 +160,11 @@ static int config_set_command(struct call *call)
     if (call->argc % 2 != 0)
         return call_syntax_error(call);
     enum enable allowed = s->settings->security.protected_configs;
-    bool protected_ok = allowed == ENABLE_YES || (allowed == ENABLE_LOCAL && server_call_is_local(call));
+    bool protected_ok =
+        allowed == ENABLE_YES || (allowed == ENABLE_LOCAL && server_call_is_local(call));
     struct buf error = {0};
-    if (config_set(s->config, call->argv + 2, (call->argc - 2) / 2, protected_ok, apply, s, &error)) {
+    if (config_set(
+            s->config, call->argv + 2, (call->argc - 2) / 2, protected_ok, apply, s, &error)) {
         reply_ok(call->reply);
     } else {
         buf_append_byte(&error, 0);
@@ -167,10 +174,11 @@ static int config_set_command(struct call *call)
     return OK;
 }
 
-// --- The rest -----------------------------------------------------------------------------------------------------------------------
+// --- The rest ------------------------------------------------------------------------------------
 
-// Rewriting reads, writes and syncs: a job does it with a copy of the values, and the reply is a stream that waits for it. The client may
-// leave before the job has ended; whichever of the two comes last frees. In a transaction it happens on the loop.
+// Rewriting reads, writes and syncs: a job does it with a copy of the values, and the reply is a
+// stream that waits for it. The client may leave before the job has ended; whichever of the two
+// comes last frees. In a transaction it happens on the loop.
 struct rewrite {
     struct stream stream; // first
     struct job job;
@@ -222,7 +230,8 @@ static void rewrite_reply(struct reply *reply, int status, const struct error *e
         reply_errorf(reply, "ERR Rewriting config file: %s", err->text);
 }
 
-static int rewrite_step(struct stream *stream, struct reply *reply, uint64_t deadline_us, size_t max_bytes)
+static int rewrite_step(
+    struct stream *stream, struct reply *reply, uint64_t deadline_us, size_t max_bytes)
 {
     struct rewrite *r = (struct rewrite *)stream;
     if (!r->done)

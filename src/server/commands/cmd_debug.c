@@ -1,5 +1,6 @@
-// cmd_debug: MEMORY and DEBUG: looking inside, and what tests need. Only the subcommands that can say or do something true here; the others of
-// Redis speak of structures that Varve has not, and are unknown.
+// cmd_debug: MEMORY and DEBUG: looking inside, and what tests need. Only the subcommands that can
+// say or do something true here; the others of Redis speak of structures that Varve has not, and
+// are unknown.
 //
 // DEBUG is a protected command: the dispatcher lets it through as enable-debug-command says.
 
@@ -11,7 +12,8 @@
 #include "os/os.h"
 #include "server/server.h"
 
-// What a record takes in a memtable beside its bytes: tag, lengths, sequence number, place in the index.
+// What a record takes in a memtable beside its bytes: tag, lengths, sequence number, place in the
+// index.
 enum { RECORD_OVERHEAD = 48 };
 
 static struct server *server_of(struct call *call)
@@ -19,7 +21,7 @@ static struct server *server_of(struct call *call)
     return commands_server(call->commands);
 }
 
-// --- MEMORY -------------------------------------------------------------------------------------------------------------------------
+// --- MEMORY --------------------------------------------------------------------------------------
 
 static int memory_usage(struct call *call)
 {
@@ -37,7 +39,8 @@ static int memory_usage(struct call *call)
     if (status == NOT_FOUND)
         reply_null(call->reply);
     else if (status == OK)
-        reply_int(call->reply, (int64_t)(KEY_PREFIX_LEN + call->argv[2].len + 1 + value.bytes.len + RECORD_OVERHEAD));
+        reply_int(call->reply,
+            (int64_t)(KEY_PREFIX_LEN + call->argv[2].len + 1 + value.bytes.len + RECORD_OVERHEAD));
     return status == NOT_FOUND ? OK : status;
 }
 
@@ -93,7 +96,7 @@ static const struct command memory_subcommands[] = {
     {.name = NULL},
 };
 
-// --- DEBUG --------------------------------------------------------------------------------------------------------------------------
+// --- DEBUG ---------------------------------------------------------------------------------------
 
 static void text_of(struct slice s, char *out, size_t size)
 {
@@ -160,7 +163,8 @@ static int debug_help(struct call *call)
         "LOG <message>",
         "    Write <message> to the server's log.",
         "READ-DELAY <milliseconds>",
-        "    Make every read from disk take that much longer, with nothing found in the system's page cache.",
+        "    Make every read from disk take that much longer, with nothing found in the system's "
+        "page cache.",
         "SET-ACTIVE-EXPIRE <0|1>",
         "    0: expired keys are deleted only when somebody comes across them.",
         "SLEEP <seconds>",

@@ -1,8 +1,9 @@
 // cmd_server: SAVE, BGSAVE, BGREWRITEAOF, LASTSAVE, SHUTDOWN.
 //
-// Every acknowledged write is in the log, so none of these is needed to keep data. They do the nearest useful thing and answer as Redis does: a
-// save flushes the memtable, a rewrite of the log compacts everything once. SAVE makes its own client wait, not the server: its reply is a
-// stream (commands/stream.h) that has nothing to say until the flush is done.
+// Every acknowledged write is in the log, so none of these is needed to keep data. They do the
+// nearest useful thing and answer as Redis does: a save flushes the memtable, a rewrite of the log
+// compacts everything once. SAVE makes its own client wait, not the server: its reply is a stream
+// (commands/stream.h) that has nothing to say until the flush is done.
 
 #include <stdlib.h>
 
@@ -15,7 +16,7 @@ static struct server *server_of(struct call *call)
     return commands_server(call->commands);
 }
 
-// --- SAVE ---------------------------------------------------------------------------------------------------------------------------
+// --- SAVE ----------------------------------------------------------------------------------------
 
 struct save_stream {
     struct stream stream; // first
@@ -34,7 +35,8 @@ static void save_is_done(struct save_waiter *w)
         s->ready_cb(s->arg);
 }
 
-static int save_step(struct stream *stream, struct reply *reply, uint64_t deadline_us, size_t max_bytes)
+static int save_step(
+    struct stream *stream, struct reply *reply, uint64_t deadline_us, size_t max_bytes)
 {
     struct save_stream *s = (struct save_stream *)stream;
     if (!s->done)
@@ -75,7 +77,7 @@ static int save(struct call *call)
     return OK;
 }
 
-// --- In the background ----------------------------------------------------------------------------------------------------------------
+// --- In the background ---------------------------------------------------------------------------
 
 static void start_save(struct commands *c, struct session *session, struct slice data)
 {
@@ -122,10 +124,10 @@ static int lastsave(struct call *call)
     return OK;
 }
 
-// --- SHUTDOWN -----------------------------------------------------------------------------------------------------------------------
+// --- SHUTDOWN ------------------------------------------------------------------------------------
 
-// SAVE, NOSAVE, NOW and FORCE choose between ways to end that are one here: what was acknowledged is in the log, what is not yet durable is
-// made so, nobody is waited for.
+// SAVE, NOSAVE, NOW and FORCE choose between ways to end that are one here: what was acknowledged
+// is in the log, what is not yet durable is made so, nobody is waited for.
 static int shutdown_command(struct call *call)
 {
     bool save_given = false, nosave = false, abort_given = false, other = false;
@@ -200,7 +202,8 @@ const struct command cmd_server_rows[] = {
         .complexity = "O(1)",
         .summary = "Ends the server, with everything that was acknowledged on disk",
         .history = "7.0.0:The options `NOW`, `FORCE` and `ABORT`.",
-        .arguments = "nosave_save:o?(nosave:x=NOSAVE save:x=SAVE) now:x=NOW?@7.0.0 force:x=FORCE?@7.0.0 "
-                     "abort:x=ABORT?@7.0.0"},
+        .arguments =
+            "nosave_save:o?(nosave:x=NOSAVE save:x=SAVE) now:x=NOW?@7.0.0 force:x=FORCE?@7.0.0 "
+            "abort:x=ABORT?@7.0.0"},
     {.name = NULL},
 };

@@ -1,12 +1,14 @@
 // The memory limit of a container.
 //
-// /proc/self/cgroup has a line for each hierarchy, "ID:CONTROLLERS:PATH". Version 2 is the line with no controllers; its limit is in
-// memory.max below /sys/fs/cgroup. Version 1 has a line whose controllers hold "memory", and the limit in memory.limit_in_bytes below
-// /sys/fs/cgroup/memory. A group obeys the limits of all groups around it, so that the walk goes up to the root and keeps the smallest.
-// Inside a container the path may be as seen from outside; then nothing is found below it, and the walk still ends at the mounted root,
-// which is the container's own group.
+// /proc/self/cgroup has a line for each hierarchy, "ID:CONTROLLERS:PATH". Version 2 is the line
+// with no controllers; its limit is in memory.max below /sys/fs/cgroup. Version 1 has a line whose
+// controllers hold "memory", and the limit in memory.limit_in_bytes below /sys/fs/cgroup/memory. A
+// group obeys the limits of all groups around it, so that the walk goes up to the root and keeps
+// the smallest. Inside a container the path may be as seen from outside; then nothing is found
+// below it, and the walk still ends at the mounted root, which is the container's own group.
 //
-// "max", and version 1's huge number for no limit, are simply not smaller than the machine. What cannot be read limits nothing.
+// "max", and version 1's huge number for no limit, are simply not smaller than the machine. What
+// cannot be read limits nothing.
 #include "server/config/cgroup.h"
 
 #include <stdio.h>
@@ -33,7 +35,8 @@ int read_small_file(struct env *env, const char *path, char *data, size_t size)
     return (int)got;
 }
 
-static uint64_t smallest_limit(struct env *env, const char *mount, char *group, const char *file, uint64_t limit)
+static uint64_t smallest_limit(
+    struct env *env, const char *mount, char *group, const char *file, uint64_t limit)
 {
     for (;;) {
         char path[4096 + 128], text[64];
@@ -77,7 +80,8 @@ uint64_t memory_available(struct env *env)
         if (controllers[0] == 0)
             limit = smallest_limit(env, "/sys/fs/cgroup", line, "memory.max", limit);
         else if (has_memory(controllers))
-            limit = smallest_limit(env, "/sys/fs/cgroup/memory", line, "memory.limit_in_bytes", limit);
+            limit =
+                smallest_limit(env, "/sys/fs/cgroup/memory", line, "memory.limit_in_bytes", limit);
     }
     return limit;
 }

@@ -1,4 +1,5 @@
-// cgroup: how much memory this process may have: the machine's, or less where a control group (v1 or v2) limits it.
+// cgroup: how much memory this process may have: the machine's, or less where a control group (v1
+// or v2) limits it.
 #ifndef VARVE_SERVER_CONFIG_CGROUP_H
 #define VARVE_SERVER_CONFIG_CGROUP_H
 
@@ -7,9 +8,11 @@
 #include "engine/env.h"
 
 uint64_t memory_of_machine(void);
-// The smaller of the machine's memory and the limits of our control group and the groups around it. Reads small files.
+// The smaller of the machine's memory and the limits of our control group and the groups around it.
+// Reads small files.
 uint64_t memory_available(struct env *env);
-// A file of /proc or /sys, which tells no size: up to size - 1 bytes and a zero. -1 if it cannot be read.
+// A file of /proc or /sys, which tells no size: up to size - 1 bytes and a zero. -1 if it cannot be
+// read.
 int read_small_file(struct env *env, const char *path, char *data, size_t size);
 
 #endif

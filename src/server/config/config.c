@@ -1,11 +1,13 @@
 // Values of directives: from words to a canonical text and a field, and back.
 //
-// A row says what a value looks like; this file knows nothing of any single directive. Every value has two faces that config_assign() keeps
-// together: the text in its slot, which is what CONFIG GET shows and CONFIG REWRITE writes, and, where the server has use for it, a plain
-// field of struct config. Strings in fields point into the slots, so nobody keeps them across a CONFIG SET.
+// A row says what a value looks like; this file knows nothing of any single directive. Every value
+// has two faces that config_assign() keeps together: the text in its slot, which is what CONFIG GET
+// shows and CONFIG REWRITE writes, and, where the server has use for it, a plain field of struct
+// config. Strings in fields point into the slots, so nobody keeps them across a CONFIG SET.
 //
-// config_parse_value() is the only check. Its texts are those of Redis, because clients and tests see them through CONFIG SET; the start
-// adds where the value came from and what is allowed (config_parse.c).
+// config_parse_value() is the only check. Its texts are those of Redis, because clients and tests
+// see them through CONFIG SET; the start adds where the value came from and what is allowed
+// (config_parse.c).
 #include "server/config/config_row.h"
 
 #include <errno.h>
@@ -62,7 +64,8 @@ int config_find(struct slice name)
     int index = 0;
     for (const struct directive_group *g = groups; g->title != NULL; g++)
         for (const struct directive *row = g->rows; row->name != NULL; row++, index++)
-            if (slice_equal_nocase(name, row->name) || (row->alias != NULL && slice_equal_nocase(name, row->alias)))
+            if (slice_equal_nocase(name, row->name) ||
+                (row->alias != NULL && slice_equal_nocase(name, row->alias)))
                 return index;
     return -1;
 }
@@ -92,9 +95,10 @@ void config_describe_allowed(const struct directive *row, struct buf *out)
         break;
     case DIRECTIVE_INT:
     case DIRECTIVE_OCTAL:
-        buf_printf(out, row->type == DIRECTIVE_OCTAL ? "octal permissions from " : "an integer from ");
-        buf_printf(out, row->type == DIRECTIVE_OCTAL ? "%llo to %llo" : "%lld to %lld", (long long)row->min,
-            (long long)row_max(row));
+        buf_printf(
+            out, row->type == DIRECTIVE_OCTAL ? "octal permissions from " : "an integer from ");
+        buf_printf(out, row->type == DIRECTIVE_OCTAL ? "%llo to %llo" : "%lld to %lld",
+            (long long)row->min, (long long)row_max(row));
         break;
     case DIRECTIVE_MEMORY:
     case DIRECTIVE_PERCENT:
@@ -124,7 +128,7 @@ void config_describe_allowed(const struct directive *row, struct buf *out)
     }
 }
 
-// --- Parsing ------------------------------------------------------------------------------------------------------------------------
+// --- Parsing -------------------------------------------------------------------------------------
 
 bool config_parse_integer(struct slice text, int base, int64_t *out)
 {
@@ -149,8 +153,8 @@ bool config_parse_memory(struct slice text, int64_t *out)
     static const struct {
         const char *name;
         int64_t factor;
-    } units[] = {{"", 1}, {"b", 1}, {"k", 1000}, {"kb", 1 << 10}, {"m", 1000000}, {"mb", 1 << 20}, {"g", 1000000000},
-        {"gb", 1 << 30}};
+    } units[] = {{"", 1}, {"b", 1}, {"k", 1000}, {"kb", 1 << 10}, {"m", 1000000}, {"mb", 1 << 20},
+        {"g", 1000000000}, {"gb", 1 << 30}};
     size_t digits = 0;
     while (digits < text.len && text.data[digits] >= '0' && text.data[digits] <= '9')
         digits++;
@@ -174,18 +178,20 @@ static bool in_range(const struct directive *row, int64_t v, struct buf *scratch
         return true;
     buf_clear(scratch);
     if (row->flags & DIRECTIVE_ZERO_OK)
-        buf_printf(
-            scratch, "argument must be 0 or between %lld and %lld inclusive", (long long)row->min, (long long)max);
+        buf_printf(scratch, "argument must be 0 or between %lld and %lld inclusive",
+            (long long)row->min, (long long)max);
     else if (row->type == DIRECTIVE_OCTAL)
-        buf_printf(scratch, "argument must be between %llo and %llo inclusive", (long long)row->min, (long long)max);
+        buf_printf(scratch, "argument must be between %llo and %llo inclusive", (long long)row->min,
+            (long long)max);
     else
-        buf_printf(scratch, "argument must be between %lld and %lld inclusive", (long long)row->min, (long long)max);
+        buf_printf(scratch, "argument must be between %lld and %lld inclusive", (long long)row->min,
+            (long long)max);
     *why = (const char *)scratch->data;
     return false;
 }
 
-static bool parse_number(
-    const struct directive *row, struct slice word, int64_t *v, struct buf *scratch, const char **why)
+static bool parse_number(const struct directive *row, struct slice word, int64_t *v,
+    struct buf *scratch, const char **why)
 {
     switch (row->type) {
     case DIRECTIVE_INT:
@@ -216,8 +222,8 @@ static bool parse_number(
     }
 }
 
-static bool parse_choice(
-    const struct directive *row, struct slice word, int64_t *v, struct buf *scratch, const char **why)
+static bool parse_choice(const struct directive *row, struct slice word, int64_t *v,
+    struct buf *scratch, const char **why)
 {
     for (const struct choice *choice = row->choices; choice->name != NULL; choice++) {
         if (slice_equal_nocase(word, choice->name)) {
@@ -263,8 +269,9 @@ static void print_number(const struct directive *row, int64_t v, struct buf *out
     }
 }
 
-bool config_parse_value(const struct directive *row, const char *old, bool more, const struct slice *words, int count,
-    struct config_value *out, struct buf *scratch, const char **why)
+bool config_parse_value(const struct directive *row, const char *old, bool more,
+    const struct slice *words, int count, struct config_value *out, struct buf *scratch,
+    const char **why)
 {
     struct buf text = {0};
     int64_t number = 0;
@@ -322,7 +329,7 @@ int config_split_value(struct slice value, struct slice **out)
     return n;
 }
 
-// --- Storing ------------------------------------------------------------------------------------------------------------------------
+// --- Storing -------------------------------------------------------------------------------------
 
 static void store(struct config *c, const struct directive *row, const struct config_value *value)
 {
@@ -367,7 +374,8 @@ static void assign_default(struct config *c, int index, struct buf *scratch)
         count = quote_split(whole, &storage, &words, &cap);
     struct config_value value;
     const char *why;
-    ENSURE(config_parse_value(row, NULL, false, words != NULL ? words : &whole, count, &value, scratch, &why));
+    ENSURE(config_parse_value(
+        row, NULL, false, words != NULL ? words : &whole, count, &value, scratch, &why));
     ENSURE(strcmp(value.text, row->initial) == 0);
     c->slots[index].text = value.text;
     store(c, row, &value);
@@ -424,7 +432,8 @@ char *config_absolute(const char *path)
         path += 2;
     if (here != NULL && strcmp(path, ".") == 0)
         path = "";
-    buf_printf(&full, path[0] != 0 && here != NULL ? "%s/%s" : "%s%s", here != NULL ? here : "", path);
+    buf_printf(
+        &full, path[0] != 0 && here != NULL ? "%s/%s" : "%s%s", here != NULL ? here : "", path);
     free(here);
     return (char *)full.data;
 }
@@ -444,7 +453,7 @@ void config_derive(struct config *c)
     data->memory_budget = budget > BUDGET_MIN ? budget : BUDGET_MIN;
 }
 
-// --- Questions ----------------------------------------------------------------------------------------------------------------------
+// --- Questions -----------------------------------------------------------------------------------
 
 const char *config_get(const struct config *c, const char *name)
 {

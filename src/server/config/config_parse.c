@@ -1,10 +1,13 @@
 // Where values come from: files with their includes, the environment, the command line.
 //
-// All of them end in config_read_words(): a directive and its values. Each source is one pass; a later source replaces what an earlier one
-// said, and within a source a later line replaces an earlier one, except for the two directives that take many lines (save and
-// client-output-buffer-limit), whose lines add up. An include is read in its place and counts as the same source.
+// All of them end in config_read_words(): a directive and its values. Each source is one pass; a
+// later source replaces what an earlier one said, and within a source a later line replaces an
+// earlier one, except for the two directives that take many lines (save and
+// client-output-buffer-limit), whose lines add up. An include is read in its place and counts as
+// the same source.
 //
-// Every failure is one line for the operator: "FILE:LINE: DIRECTIVE: WHAT IS WRONG; allowed: WHAT". Reading stops at the first.
+// Every failure is one line for the operator: "FILE:LINE: DIRECTIVE: WHAT IS WRONG; allowed: WHAT".
+// Reading stops at the first.
 #include "server/config/config_row.h"
 
 #include <ctype.h>
@@ -20,10 +23,11 @@ enum {
     FILE_SIZE_MAX = 16 << 20,
 };
 
-static int fail(struct error *err, const struct config_source *source, struct slice name, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
+static int fail(struct error *err, const struct config_source *source, struct slice name,
+    const char *format, ...) __attribute__((format(printf, 4, 5)));
 
-static int fail(struct error *err, const struct config_source *source, struct slice name, const char *format, ...)
+static int fail(struct error *err, const struct config_source *source, struct slice name,
+    const char *format, ...)
 {
     char what[768];
     va_list args;
@@ -32,7 +36,8 @@ static int fail(struct error *err, const struct config_source *source, struct sl
     va_end(args);
     int len = name.len < 64 ? (int)name.len : 64;
     if (source->line > 0)
-        return error_set(err, MISUSE, NULL, 0, 0, "%s:%d: %.*s: %s", source->name, source->line, len, name.data, what);
+        return error_set(err, MISUSE, NULL, 0, 0, "%s:%d: %.*s: %s", source->name, source->line,
+            len, name.data, what);
     return error_set(err, MISUSE, NULL, 0, 0, "%s: %.*s: %s", source->name, len, name.data, what);
 }
 
@@ -41,7 +46,8 @@ static int compare_names(const void *a, const void *b)
     return strcmp(((const struct dir_entry *)a)->name, ((const struct dir_entry *)b)->name);
 }
 
-static int include(struct config *c, struct config_source *source, struct slice word, struct error *err)
+static int include(
+    struct config *c, struct config_source *source, struct slice word, struct error *err)
 {
     struct slice name = slice_cstr("include");
     if (source->depth >= INCLUDE_DEPTH_MAX)
@@ -78,8 +84,8 @@ static int include(struct config *c, struct config_source *source, struct slice 
     return status;
 }
 
-int config_read_words(
-    struct config *c, struct config_source *source, const struct slice *words, int count, struct error *err)
+int config_read_words(struct config *c, struct config_source *source, const struct slice *words,
+    int count, struct error *err)
 {
     int index = config_find(words[0]);
     if (index < 0)
@@ -95,17 +101,20 @@ int config_read_words(
     int value_count = count - 1, status = OK;
     if (value_count == 1 && row->type >= DIRECTIVE_WORDS)
         value_count = config_split_value(words[1], &split);
-    if (value_count == 0 || !config_parse_value(row, c->slots[index].text, source->seen[index],
-                                split != NULL ? split : values, value_count, &value, &scratch, &why)) {
+    if (value_count == 0 ||
+        !config_parse_value(row, c->slots[index].text, source->seen[index],
+            split != NULL ? split : values, value_count, &value, &scratch, &why)) {
         struct buf allowed = {0};
         config_describe_allowed(row, &allowed);
         if (row->treatment == TREAT_REFUSED)
-            status = fail(err, source, words[0], "%s%s%s", why, row->initial != NULL ? "; allowed: " : "",
+            status = fail(err, source, words[0], "%s%s%s", why,
+                row->initial != NULL ? "; allowed: " : "",
                 row->initial == NULL   ? ""
                 : row->initial[0] != 0 ? row->initial
                                        : "\"\"");
         else
-            status = fail(err, source, words[0], "%s; allowed: %s", why, (const char *)allowed.data);
+            status =
+                fail(err, source, words[0], "%s; allowed: %s", why, (const char *)allowed.data);
         buf_release(&allowed);
     } else {
         source->seen[index] = true;
@@ -116,7 +125,8 @@ int config_read_words(
     return status;
 }
 
-static int read_line(struct config *c, struct config_source *source, struct slice line, struct error *err)
+static int read_line(
+    struct config *c, struct config_source *source, struct slice line, struct error *err)
 {
     while (line.len > 0 && isspace(line.data[0]))
         line = slice_skip(line, 1);
@@ -130,7 +140,8 @@ static int read_line(struct config *c, struct config_source *source, struct slic
     int count = quote_split(line, &storage, &words, &cap);
     int status = OK;
     if (count < 0)
-        status = fail(err, source, line, "unbalanced quotes; allowed: \"...\" or '...' before a blank or the end");
+        status = fail(err, source, line,
+            "unbalanced quotes; allowed: \"...\" or '...' before a blank or the end");
     else if (count > 0)
         status = config_read_words(c, source, words, count, err);
     free(words);
@@ -138,7 +149,8 @@ static int read_line(struct config *c, struct config_source *source, struct slic
     return status;
 }
 
-int config_read_text(struct config *c, struct config_source *source, struct slice text, struct error *err)
+int config_read_text(
+    struct config *c, struct config_source *source, struct slice text, struct error *err)
 {
     int status = OK;
     while (status == OK && text.len > 0) {
@@ -151,18 +163,20 @@ int config_read_text(struct config *c, struct config_source *source, struct slic
     return status;
 }
 
-int config_read_file(struct config *c, const char *path, struct config_source *parent, struct error *err)
+int config_read_file(
+    struct config *c, const char *path, struct config_source *parent, struct error *err)
 {
     uint8_t *data;
     size_t len;
     int status = env_read_file(c->env, path, FILE_SIZE_MAX, &data, &len, err);
     if (status == NOT_FOUND)
-        return error_set(err, MISSING, NULL, 0, 0, "%s%s%s: there is no such file", parent != NULL ? parent->name : "",
-            parent != NULL ? ": include " : "", path);
+        return error_set(err, MISSING, NULL, 0, 0, "%s%s%s: there is no such file",
+            parent != NULL ? parent->name : "", parent != NULL ? ": include " : "", path);
     if (status != OK)
         return status;
     struct config_source source = {path, 0, NULL, parent != NULL ? parent->depth + 1 : 0};
-    source.seen = parent != NULL ? parent->seen : xcalloc((size_t)config_row_count(), sizeof *source.seen);
+    source.seen =
+        parent != NULL ? parent->seen : xcalloc((size_t)config_row_count(), sizeof *source.seen);
     status = config_read_text(c, &source, slice_of(data, len), err);
     if (parent == NULL)
         free(source.seen);
@@ -170,10 +184,11 @@ int config_read_file(struct config *c, const char *path, struct config_source *p
     return status;
 }
 
-// As Redis reads them: "--name" begins a directive, what follows are its values, of which the first may begin with dashes too; "--name value" may
-// also be one argument. --save without a value means "".
-static int read_argument(
-    struct config *c, struct config_source *source, int argc, char **argv, int *used, struct error *err)
+// As Redis reads them: "--name" begins a directive, what follows are its values, of which the first
+// may begin with dashes too; "--name value" may also be one argument. --save without a value means
+// "".
+static int read_argument(struct config *c, struct config_source *source, int argc, char **argv,
+    int *used, struct error *err)
 {
     struct buf storage = {0};
     struct slice *words = NULL;
@@ -192,7 +207,8 @@ static int read_argument(
     *used = n;
     int status = OK;
     if (count <= 0)
-        status = fail(err, source, slice_cstr(argv[0]), "no directive; allowed: those that --help lists");
+        status = fail(
+            err, source, slice_cstr(argv[0]), "no directive; allowed: those that --help lists");
     else
         status = config_read_words(c, source, words, count, err);
     free(words);
@@ -202,13 +218,14 @@ static int read_argument(
 
 int config_read_arguments(struct config *c, int argc, char **argv, struct error *err)
 {
-    struct config_source source = {"command line", 0, xcalloc((size_t)config_row_count(), sizeof(bool)), 0};
+    struct config_source source = {
+        "command line", 0, xcalloc((size_t)config_row_count(), sizeof(bool)), 0};
     int status = OK;
     for (int i = 0, used; status == OK && i < argc; i += used) {
         used = 1;
         if (strncmp(argv[i], "--", 2) != 0)
-            status =
-                fail(err, &source, slice_cstr(argv[i]), "a value without a directive; allowed: --directive value ...");
+            status = fail(err, &source, slice_cstr(argv[i]),
+                "a value without a directive; allowed: --directive value ...");
         else
             status = read_argument(c, &source, argc - i, argv + i, &used, err);
     }
@@ -216,13 +233,14 @@ int config_read_arguments(struct config *c, int argc, char **argv, struct error 
     return status;
 }
 
-static int read_variable(
-    struct config *c, struct config_source *source, const char *variable, FILE *notes, struct error *err)
+static int read_variable(struct config *c, struct config_source *source, const char *variable,
+    FILE *notes, struct error *err)
 {
     const char *equals = strchr(variable, '=');
     char name[64];
     size_t len = (size_t)(equals - variable) - strlen("VARVE_");
-    snprintf(name, sizeof name, "%.*s", (int)(len < sizeof name ? len : sizeof name - 1), variable + strlen("VARVE_"));
+    snprintf(name, sizeof name, "%.*s", (int)(len < sizeof name ? len : sizeof name - 1),
+        variable + strlen("VARVE_"));
     for (char *at = name; *at != 0; at++)
         *at = *at == '_' ? '-' : (char)tolower((unsigned char)*at);
     int index = config_find(slice_cstr(name));
@@ -231,7 +249,8 @@ static int read_variable(
             *at = *at == '-' ? '_' : *at;
     index = index < 0 ? config_find(slice_cstr(name)) : index;
     if (index < 0) {
-        fprintf(notes, "environment: VARVE_%.*s names no directive and is passed over\n", (int)len, variable + 6);
+        fprintf(notes, "environment: VARVE_%.*s names no directive and is passed over\n", (int)len,
+            variable + 6);
         return OK;
     }
     struct buf storage = {0};
@@ -241,7 +260,8 @@ static int read_variable(
     int status;
     struct slice given = slice_of(variable, (size_t)(equals - variable));
     if (count < 0) {
-        status = fail(err, source, given, "unbalanced quotes; allowed: \"...\" or '...' before a blank or the end");
+        status = fail(err, source, given,
+            "unbalanced quotes; allowed: \"...\" or '...' before a blank or the end");
     } else {
         words = xrealloc(words, (size_t)(count + 2) * sizeof *words);
         if (count == 0) // VARVE_REQUIREPASS= is the empty value
@@ -257,7 +277,8 @@ static int read_variable(
 
 int config_read_environment(struct config *c, char **environment, FILE *notes, struct error *err)
 {
-    struct config_source source = {"environment", 0, xcalloc((size_t)config_row_count(), sizeof(bool)), 0};
+    struct config_source source = {
+        "environment", 0, xcalloc((size_t)config_row_count(), sizeof(bool)), 0};
     int status = OK;
     for (char **at = environment; status == OK && at != NULL && *at != NULL; at++)
         if (strncmp(*at, "VARVE_", 6) == 0 && strchr(*at, '=') != NULL)

@@ -1,26 +1,28 @@
-// Rows: directives whose author expects something of the server that it does not do. Passing over them in silence would lose data, let in
-// strangers, or answer wrongly; so only the default, which asks for nothing, may be given.
+// Rows: directives whose author expects something of the server that it does not do. Passing over
+// them in silence would lose data, let in strangers, or answer wrongly; so only the default, which
+// asks for nothing, may be given.
 #include "server/config/config_row.h"
 
-#define REFUSED(name_, alias_, type_, flags_, initial_, max_, help_)                                                   \
-    {                                                                                                                  \
-        .name = name_, .alias = alias_, .type = DIRECTIVE_##type_, .treatment = TREAT_REFUSED, .flags = flags_,        \
-        .initial = initial_, .max = max_, .help = help_                                                                \
+#define REFUSED(name_, alias_, type_, flags_, initial_, max_, help_)                               \
+    {                                                                                              \
+        .name = name_, .alias = alias_, .type = DIRECTIVE_##type_, .treatment = TREAT_REFUSED,     \
+        .flags = flags_, .initial = initial_, .max = max_, .help = help_                           \
     }
 // Given at all, it asks for something.
-#define REFUSED_LINE(name_, help_)                                                                                     \
-    {                                                                                                                  \
-        .name = name_, .type = DIRECTIVE_WORDS, .treatment = TREAT_REFUSED, .flags = DIRECTIVE_FILE_ONLY,              \
-        .help = help_                                                                                                  \
+#define REFUSED_LINE(name_, help_)                                                                 \
+    {                                                                                              \
+        .name = name_, .type = DIRECTIVE_WORDS, .treatment = TREAT_REFUSED,                        \
+        .flags = DIRECTIVE_FILE_ONLY, .help = help_                                                \
     }
 
-static const char tls[] =
-    "encrypted connections are not built yet, and nobody should send in the clear what was meant to be encrypted";
-static const char users[] =
-    "users and access lists are not built yet, and nobody should be let in who was meant to be kept out";
+static const char tls[] = "encrypted connections are not built yet, and nobody should send in the "
+                          "clear what was meant to be encrypted";
+static const char users[] = "users and access lists are not built yet, and nobody should be let in "
+                            "who was meant to be kept out";
 
-static const struct choice policies[] = {{"volatile-lru", 0}, {"volatile-lfu", 1}, {"volatile-random", 2},
-    {"volatile-ttl", 3}, {"allkeys-lru", 4}, {"allkeys-lfu", 5}, {"allkeys-random", 6}, {"noeviction", 7}, {NULL}};
+static const struct choice policies[] = {{"volatile-lru", 0}, {"volatile-lfu", 1},
+    {"volatile-random", 2}, {"volatile-ttl", 3}, {"allkeys-lru", 4}, {"allkeys-lfu", 5},
+    {"allkeys-random", 6}, {"noeviction", 7}, {NULL}};
 
 // clang-format off
 const struct directive config_refused_rows[] = {

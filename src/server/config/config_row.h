@@ -1,9 +1,10 @@
-// Rows: what a directive is, and how a value is parsed, kept and shown. Private to the config modules and cmd_config.c. To find a directive,
-// look in the table of its group:
+// Rows: what a directive is, and how a value is parsed, kept and shown. Private to the config
+// modules and cmd_config.c. To find a directive, look in the table of its group:
 //   config_network.c   addresses, ports, clients, limits
 //   config_process.c   logging, the process, administration
 //   config_storage.c   data directory, durability, memory, and the engine's own
-//   config_unused.c    known, accepted, without effect (config_unused_replication.c: of replication and cluster)
+//   config_unused.c    known, accepted, without effect (config_unused_replication.c: of replication
+//                      and cluster)
 //   config_refused.c   known, and refused because ignoring them would betray who wrote them
 #ifndef VARVE_SERVER_CONFIG_CONFIG_ROW_H
 #define VARVE_SERVER_CONFIG_CONFIG_ROW_H
@@ -24,8 +25,9 @@ enum directive_type {
 
 enum directive_treatment {
     TREAT_HONOURED,
-    TREAT_ACCEPTED, // no effect; shown by CONFIG GET; one warning names what was given and differs from the default
-    TREAT_REFUSED,  // only the default may be given
+    // no effect; shown by CONFIG GET; one warning names what was given and differs from the default
+    TREAT_ACCEPTED,
+    TREAT_REFUSED, // only the default may be given
 };
 
 enum directive_flags {
@@ -38,10 +40,11 @@ enum directive_flags {
     DIRECTIVE_OWN = 1 << 6,       // Varve's, unknown to Redis
 };
 
-// Makes the canonical text of a value out of words. old: the text so far; more: the directive was given before by the same source (a file), and
-// this line adds to it. False: *why says what is wrong.
-typedef bool (*directive_special)(
-    const char *old, bool more, const struct slice *words, int count, struct buf *out, const char **why);
+// Makes the canonical text of a value out of words. old: the text so far; more: the directive was
+// given before by the same source (a file), and this line adds to it. False: *why says what is
+// wrong.
+typedef bool (*directive_special)(const char *old, bool more, const struct slice *words, int count,
+    struct buf *out, const char **why);
 
 struct choice {
     const char *name; // NULL: the end
@@ -61,25 +64,28 @@ struct directive {
         size_t offset, size; // in struct settings; size 0: none
     } field;
     directive_special special;
-    void (*store)(struct settings *settings, const char *text); // instead of field, for what is no plain value
+    // instead of field, for what is no plain value
+    void (*store)(struct settings *settings, const char *text);
     int words_per_line;  // CONFIG REWRITE spreads the words over lines of so many; 0: one line
     const char *allowed; // of specials: for messages and help
     const char *help;    // for refused rows: why
 };
 
-#define FIELD(member)                                                                                                  \
-    {                                                                                                                  \
-        offsetof(struct settings, member), sizeof(((struct settings *)0)->member)                                      \
+#define FIELD(member)                                                                              \
+    {                                                                                              \
+        offsetof(struct settings, member), sizeof(((struct settings *)0)->member)                  \
     }
 
-// --- Rows -------------------------------------------------------------------------------------------------------------------------
+// --- Rows ----------------------------------------------------------------------------------------
 
 struct directive_group {
     const char *title;
     const struct directive *rows; // ends with a NULL name
 };
-extern const struct directive config_network_rows[], config_client_rows[], config_process_rows[], config_storage_rows[];
-extern const struct directive config_engine_rows[], config_unused_rows[], config_unused_replication_rows[];
+extern const struct directive config_network_rows[], config_client_rows[], config_process_rows[],
+    config_storage_rows[];
+extern const struct directive config_engine_rows[], config_unused_rows[],
+    config_unused_replication_rows[];
 extern const struct directive config_refused_rows[];
 
 const struct directive_group *config_groups(void); // ends with a NULL title
@@ -89,7 +95,7 @@ int config_find(struct slice name); // by name or alias, ignoring case; -1: none
 // What may be given: "an integer from 0 to 65535", "yes or no".
 void config_describe_allowed(const struct directive *row, struct buf *out);
 
-// --- Values -----------------------------------------------------------------------------------------------------------------------
+// --- Values --------------------------------------------------------------------------------------
 
 struct config_slot {
     char *text; // canonical, as CONFIG GET shows it; NULL for DIRECTIVE_FILE_ONLY
@@ -102,9 +108,11 @@ struct config_value {
 };
 
 // Checks words against the row. False: *why is Redis' text for it (static, or in scratch).
-bool config_parse_value(const struct directive *row, const char *old, bool more, const struct slice *words, int count,
-    struct config_value *out, struct buf *scratch, const char **why);
-// The words of a value of many words that was given as one: what stands between single spaces. *out is one heap block, words borrow.
+bool config_parse_value(const struct directive *row, const char *old, bool more,
+    const struct slice *words, int count, struct config_value *out, struct buf *scratch,
+    const char **why);
+// The words of a value of many words that was given as one: what stands between single spaces. *out
+// is one heap block, words borrow.
 int config_split_value(struct slice value, struct slice **out);
 // Takes the value over.
 void config_assign(struct config *c, int index, struct config_value *value);
@@ -115,7 +123,8 @@ bool config_parse_memory(struct slice text, int64_t *out);
 char *config_absolute(const char *path);
 // In the largest unit that fits: "64mb".
 void config_append_memory(int64_t bytes, struct buf *out);
-// Recomputes what derives from other values: dir as an absolute path, the memory budget from maxmemory, the machine and its control group. Reads small files.
+// Recomputes what derives from other values: dir as an absolute path, the memory budget from
+// maxmemory, the machine and its control group. Reads small files.
 void config_derive(struct config *c);
 
 struct log_file;
@@ -128,7 +137,7 @@ struct config {
     struct log_file *log; // made by config_logger
 };
 
-// --- Reading: config_parse.c --------------------------------------------------------------------------------------------------------
+// --- Reading: config_parse.c ---------------------------------------------------------------------
 
 // Where a value comes from, for messages and for values of many lines.
 struct config_source {
@@ -137,15 +146,17 @@ struct config_source {
     bool *seen;       // one a row: given before by this source
     int depth;        // of includes
 };
-int config_read_words(
-    struct config *c, struct config_source *source, const struct slice *words, int count, struct error *err);
-int config_read_text(struct config *c, struct config_source *source, struct slice text, struct error *err);
-int config_read_file(struct config *c, const char *path, struct config_source *parent, struct error *err);
+int config_read_words(struct config *c, struct config_source *source, const struct slice *words,
+    int count, struct error *err);
+int config_read_text(
+    struct config *c, struct config_source *source, struct slice text, struct error *err);
+int config_read_file(
+    struct config *c, const char *path, struct config_source *parent, struct error *err);
 int config_read_arguments(struct config *c, int argc, char **argv, struct error *err);
 // VARVE_MAX_OPEN_FILES=512. Names that no row has are reported to `notes` and passed over.
 int config_read_environment(struct config *c, char **environment, FILE *notes, struct error *err);
 
-// --- Writing ------------------------------------------------------------------------------------------------------------------------
+// --- Writing -------------------------------------------------------------------------------------
 
 // The directive as lines of a file: "save 3600 1\nsave 300 100\n".
 void config_append_lines(const struct directive *row, const char *text, struct buf *out);

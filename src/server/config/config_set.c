@@ -1,5 +1,6 @@
-// CONFIG SET: all pairs or none, in three passes: find the rows and check that they may be set, parse and store, put into effect. What fails in
-// the second or third takes back what was stored, and puts that into effect again. Texts and their order are those of Redis.
+// CONFIG SET: all pairs or none, in three passes: find the rows and check that they may be set,
+// parse and store, put into effect. What fails in the second or third takes back what was stored,
+// and puts that into effect again. Texts and their order are those of Redis.
 #include "server/config/config_row.h"
 
 #include <stdlib.h>
@@ -14,17 +15,18 @@ struct change {
     bool stored, applied;
 };
 
-static bool fail(struct buf *error, const struct directive *row, struct slice given, const char *why)
+static bool fail(
+    struct buf *error, const struct directive *row, struct slice given, const char *why)
 {
     bool alias = row->alias != NULL && slice_equal_nocase(given, row->alias);
-    buf_printf(
-        error, "ERR CONFIG SET failed (possibly related to argument '%s') - %s", alias ? row->alias : row->name, why);
+    buf_printf(error, "ERR CONFIG SET failed (possibly related to argument '%s') - %s",
+        alias ? row->alias : row->name, why);
     return false;
 }
 
 // The first pair that may not be set decides what is said.
-static bool find_rows(
-    struct change *changes, const struct slice *pairs, int count, bool protected_ok, struct buf *error)
+static bool find_rows(struct change *changes, const struct slice *pairs, int count,
+    bool protected_ok, struct buf *error)
 {
     for (int i = 0; i < count; i++) {
         struct slice name = pairs[2 * i];
@@ -47,7 +49,8 @@ static bool find_rows(
     return true;
 }
 
-static bool store(struct config *c, struct change *change, struct slice text, struct buf *scratch, const char **why)
+static bool store(struct config *c, struct change *change, struct slice text, struct buf *scratch,
+    const char **why)
 {
     const struct directive *row = config_row(change->index);
     struct slice *words = NULL;
@@ -56,7 +59,8 @@ static bool store(struct config *c, struct change *change, struct slice text, st
         count = config_split_value(text, &words);
     struct config_value value;
     const char *old = c->slots[change->index].text;
-    bool ok = config_parse_value(row, old, false, words != NULL ? words : &text, count, &value, scratch, why);
+    bool ok = config_parse_value(
+        row, old, false, words != NULL ? words : &text, count, &value, scratch, why);
     free(words);
     if (!ok)
         return false;
@@ -78,8 +82,8 @@ static void take_back(struct config *c, struct change *change)
     buf_release(&scratch);
 }
 
-bool config_set(struct config *c, const struct slice *pairs, int count, bool protected_ok, config_apply apply,
-    void *arg, struct buf *error)
+bool config_set(struct config *c, const struct slice *pairs, int count, bool protected_ok,
+    config_apply apply, void *arg, struct buf *error)
 {
     struct change *changes = xcalloc((size_t)count, sizeof *changes);
     struct buf scratch = {0};

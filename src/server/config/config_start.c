@@ -1,4 +1,5 @@
-// The start: what the command line asks for, and the texts that are made from the rows: help and the sample file.
+// The start: what the command line asks for, and the texts that are made from the rows: help and
+// the sample file.
 //
 //   varve-server [FILE | -] [--directive value ...]
 //   varve-server --help | --version | --sample-config
@@ -49,9 +50,11 @@ static void print_allowed(FILE *out, const char *indent, const struct directive 
 void config_print_help(FILE *out)
 {
     fputs("varve-server [FILE | -] [--directive value ...]\n\n"
-          "FILE is a configuration file in Redis' syntax, - is standard input. Every directive may also be given on "
+          "FILE is a configuration file in Redis' syntax, - is standard input. Every directive may "
+          "also be given on "
           "the command line, or in\n"
-          "the environment as VARVE_NAME in capitals, with _ for each dash. The command line wins over the "
+          "the environment as VARVE_NAME in capitals, with _ for each dash. The command line wins "
+          "over the "
           "environment, and that over FILE.\n\n"
           "  --check-config   read all that, say whether it is right, and end\n"
           "  --sample-config  print a file with every directive and what it does\n"
@@ -89,10 +92,12 @@ static void print_sample_row(FILE *out, const struct directive *row)
 
 void config_print_sample(FILE *out)
 {
-    fputs("# Varve's directives. A line without # sets one; what stands here behind a # is the default.\n"
+    fputs("# Varve's directives. A line without # sets one; what stands here behind a # is the "
+          "default.\n"
           "# Made by: varve-server --sample-config\n"
           "#\n"
-          "# Sizes take a unit: 1k is 1000 bytes, 1kb is 1024, and so on with m, mb, g, gb. Values with blanks stand "
+          "# Sizes take a unit: 1k is 1000 bytes, 1kb is 1024, and so on with m, mb, g, gb. Values "
+          "with blanks stand "
           "in quotes.\n",
         out);
     for (const struct directive_group *g = config_groups(); g->title != NULL; g++) {
@@ -123,7 +128,8 @@ static int read_standard_input(struct config *c, struct error *err)
     char piece[4096];
     for (size_t n; (n = fread(piece, 1, sizeof piece, stdin)) > 0 && text.len < 16 << 20;)
         buf_append(&text, piece, n);
-    struct config_source source = {"standard input", 0, xcalloc((size_t)config_row_count(), sizeof(bool)), 0};
+    struct config_source source = {
+        "standard input", 0, xcalloc((size_t)config_row_count(), sizeof(bool)), 0};
     int status = config_read_text(c, &source, buf_slice(&text), err);
     free(source.seen);
     buf_release(&text);
@@ -155,7 +161,8 @@ static bool print_what_is_asked(const char *option, FILE *out)
     return true;
 }
 
-static int read_sources(struct config *c, int argc, char **argv, char **environment, FILE *out, struct error *err)
+static int read_sources(
+    struct config *c, int argc, char **argv, char **environment, FILE *out, struct error *err)
 {
     int status = OK;
     if (argc > 0 && strcmp(argv[0], "-") == 0) {
@@ -173,8 +180,8 @@ static int read_sources(struct config *c, int argc, char **argv, char **environm
     return status;
 }
 
-int config_load_from(
-    struct env *env, int argc, char **argv, char **environment, FILE *out_file, struct config **out, struct error *err)
+int config_load_from(struct env *env, int argc, char **argv, char **environment, FILE *out_file,
+    struct config **out, struct error *err)
 {
     if (argc > 1 && print_what_is_asked(argv[1], out_file))
         return END;

@@ -1,25 +1,28 @@
-// Rows: what Redis has a knob for and Varve has no use for. Each is checked as Redis checks it and shown by CONFIG GET, so that files and tools
-// keep working; one line of the log names those that were given and differ from the default.
+// Rows: what Redis has a knob for and Varve has no use for. Each is checked as Redis checks it and
+// shown by CONFIG GET, so that files and tools keep working; one line of the log names those that
+// were given and differ from the default.
 #include "server/config/config_row.h"
 
 #include <stdlib.h>
 
 #define IMMUTABLE DIRECTIVE_IMMUTABLE
-#define UNUSED(name_, alias_, type_, flags_, initial_, min_, max_, help_)                                              \
-    {                                                                                                                  \
-        .name = name_, .alias = alias_, .type = DIRECTIVE_##type_, .treatment = TREAT_ACCEPTED, .flags = flags_,       \
-        .initial = initial_, .min = min_, .max = max_, .help = help_                                                   \
+#define UNUSED(name_, alias_, type_, flags_, initial_, min_, max_, help_)                          \
+    {                                                                                              \
+        .name = name_, .alias = alias_, .type = DIRECTIVE_##type_, .treatment = TREAT_ACCEPTED,    \
+        .flags = flags_, .initial = initial_, .min = min_, .max = max_, .help = help_              \
     }
-#define UNUSED_ENUM(name_, flags_, initial_, choices_, help_)                                                          \
-    {                                                                                                                  \
-        .name = name_, .type = DIRECTIVE_ENUM, .treatment = TREAT_ACCEPTED, .flags = flags_, .initial = initial_,      \
-        .choices = choices_, .help = help_                                                                             \
+#define UNUSED_ENUM(name_, flags_, initial_, choices_, help_)                                      \
+    {                                                                                              \
+        .name = name_, .type = DIRECTIVE_ENUM, .treatment = TREAT_ACCEPTED, .flags = flags_,       \
+        .initial = initial_, .choices = choices_, .help = help_                                    \
     }
 
-static const struct choice supervisors[] = {{"upstart", 0}, {"systemd", 1}, {"auto", 2}, {"no", 3}, {NULL}};
-static const struct choice facilities[] = {{"user", 0}, {"local0", 1}, {"local1", 2}, {"local2", 3}, {"local3", 4},
-    {"local4", 5}, {"local5", 6}, {"local6", 7}, {"local7", 8}, {NULL}};
-static const struct choice oom_modes[] = {{"no", 0}, {"yes", 1}, {"relative", 2}, {"absolute", 3}, {NULL}};
+static const struct choice supervisors[] = {
+    {"upstart", 0}, {"systemd", 1}, {"auto", 2}, {"no", 3}, {NULL}};
+static const struct choice facilities[] = {{"user", 0}, {"local0", 1}, {"local1", 2}, {"local2", 3},
+    {"local3", 4}, {"local4", 5}, {"local5", 6}, {"local6", 7}, {"local7", 8}, {NULL}};
+static const struct choice oom_modes[] = {
+    {"no", 0}, {"yes", 1}, {"relative", 2}, {"absolute", 3}, {NULL}};
 static const struct choice sanitize_modes[] = {{"no", 0}, {"yes", 1}, {"clients", 2}, {NULL}};
 static const struct choice pubsub_defaults[] = {{"allchannels", 0}, {"resetchannels", 1}, {NULL}};
 static const struct choice enables[] = {{"no", 0}, {"yes", 1}, {"local", 2}, {NULL}};
@@ -27,8 +30,8 @@ static const struct choice shutdown_modes[] = {
     {"default", 0}, {"save", 1}, {"nosave", 2}, {"now", 3}, {"force", 4}, {NULL}};
 
 // Pairs of seconds and changes. The lines of a file add up; a single empty word clears.
-static bool parse_save(
-    const char *old, bool more, const struct slice *words, int count, struct buf *out, const char **why)
+static bool parse_save(const char *old, bool more, const struct slice *words, int count,
+    struct buf *out, const char **why)
 {
     *why = "Invalid save parameters";
     if (count == 1 && words[0].len == 0)
@@ -46,8 +49,8 @@ static bool parse_save(
     return true;
 }
 
-static bool parse_oom_values(
-    const char *old, bool more, const struct slice *words, int count, struct buf *out, const char **why)
+static bool parse_oom_values(const char *old, bool more, const struct slice *words, int count,
+    struct buf *out, const char **why)
 {
     *why = "wrong number of arguments";
     if (count != 3)
@@ -63,12 +66,13 @@ static bool parse_oom_values(
 }
 
 // Letters to flags and back, so that CONFIG GET shows them in Redis' order.
-static bool parse_events(
-    const char *old, bool more, const struct slice *words, int count, struct buf *out, const char **why)
+static bool parse_events(const char *old, bool more, const struct slice *words, int count,
+    struct buf *out, const char **why)
 {
     static const char kinds[] = "g$lshzxetd", rest[] = "nKEm";
     bool on[128] = {0};
-    *why = count > 1 ? "wrong number of arguments" : "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.";
+    *why = count > 1 ? "wrong number of arguments"
+                     : "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.";
     if (count > 1)
         return false;
     for (size_t i = 0; count == 1 && i < words[0].len; i++) {
@@ -76,7 +80,8 @@ static bool parse_events(
         if (letter == 'A')
             for (const char *k = kinds; *k != 0; k++)
                 on[(uint8_t)*k] = true;
-        else if (letter != 0 && letter < 128 && (strchr(kinds, letter) != NULL || strchr(rest, letter) != NULL))
+        else if (letter != 0 && letter < 128 &&
+                 (strchr(kinds, letter) != NULL || strchr(rest, letter) != NULL))
             on[letter] = true;
         else
             return false;
@@ -94,8 +99,8 @@ static bool parse_events(
     return true;
 }
 
-static bool parse_percentiles(
-    const char *old, bool more, const struct slice *words, int count, struct buf *out, const char **why)
+static bool parse_percentiles(const char *old, bool more, const struct slice *words, int count,
+    struct buf *out, const char **why)
 {
     *why = "latency-tracking-info-percentiles parameters should sit between [0.0,100.0]";
     if (count == 1 && words[0].len == 0)

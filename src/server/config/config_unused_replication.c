@@ -1,20 +1,24 @@
-// Rows: replication and cluster. A server that is neither a replica nor part of a cluster takes them as Redis in that state does: without effect.
-// What would make it one is refused, see config_refused.c.
+// Rows: replication and cluster. A server that is neither a replica nor part of a cluster takes
+// them as Redis in that state does: without effect. What would make it one is refused, see
+// config_refused.c.
 #include "server/config/config_row.h"
 
-#define UNUSED(name_, alias_, type_, flags_, initial_, min_, max_, help_)                                              \
-    {                                                                                                                  \
-        .name = name_, .alias = alias_, .type = DIRECTIVE_##type_, .treatment = TREAT_ACCEPTED, .flags = flags_,       \
-        .initial = initial_, .min = min_, .max = max_, .help = help_                                                   \
+#define UNUSED(name_, alias_, type_, flags_, initial_, min_, max_, help_)                          \
+    {                                                                                              \
+        .name = name_, .alias = alias_, .type = DIRECTIVE_##type_, .treatment = TREAT_ACCEPTED,    \
+        .flags = flags_, .initial = initial_, .min = min_, .max = max_, .help = help_              \
     }
 
 static const char replica[] = "For a server that is a replica.";
 static const char master[] = "For a server that has replicas.";
 static const char cluster[] = "For a server in a cluster.";
 
-static const struct choice diskless_loads[] = {{"disabled", 0}, {"on-empty-db", 1}, {"swapdb", 2}, {NULL}};
-static const struct choice propagation_errors[] = {{"ignore", 0}, {"panic", 1}, {"panic-on-replicas", 2}, {NULL}};
-static const struct choice endpoints[] = {{"ip", 0}, {"hostname", 1}, {"unknown-endpoint", 2}, {NULL}};
+static const struct choice diskless_loads[] = {
+    {"disabled", 0}, {"on-empty-db", 1}, {"swapdb", 2}, {NULL}};
+static const struct choice propagation_errors[] = {
+    {"ignore", 0}, {"panic", 1}, {"panic-on-replicas", 2}, {NULL}};
+static const struct choice endpoints[] = {
+    {"ip", 0}, {"hostname", 1}, {"unknown-endpoint", 2}, {NULL}};
 
 // clang-format off
 const struct directive config_unused_replication_rows[] = {

@@ -1,11 +1,13 @@
-// The log's lines: "PID:M DD Mon YYYY HH:MM:SS.mmm LEVEL TEXT" as Redis writes them, so that what parses its logs parses ours. M is the role
-// (a master, as every Varve is), LEVEL one of . - * # from debug to warning.
+// The log's lines: "PID:M DD Mon YYYY HH:MM:SS.mmm LEVEL TEXT" as Redis writes them, so that what
+// parses its logs parses ours. M is the role (a master, as every Varve is), LEVEL one of . - * #
+// from debug to warning.
 //
-// A line to a file is an open, a write behind what is there, and a close. Lines are rare (starts, stops, flushes, failures), and a
-// tool that renames the file, or cuts it to nothing, needs to tell us nothing. Jobs log too: a mutex keeps the lines apart.
+// A line to a file is an open, a write behind what is there, and a close. Lines are rare (starts,
+// stops, flushes, failures), and a tool that renames the file, or cuts it to nothing, needs to tell
+// us nothing. Jobs log too: a mutex keeps the lines apart.
 //
-// Failures do not stop the server. When the file cannot be written, the first such line on standard output says why, and this and the
-// following lines go there until the file can be written again.
+// Failures do not stop the server. When the file cannot be written, the first such line on standard
+// output says why, and this and the following lines go there until the file can be written again.
 #include "server/config/log_file.h"
 
 #include <pthread.h>
@@ -51,8 +53,8 @@ static void write_line(struct logger *logger, enum log_level level, const char *
     localtime_r(&seconds, &when);
     char date[64], text[1280];
     strftime(date, sizeof date, "%d %b %Y %H:%M:%S", &when);
-    int len = snprintf(
-        text, sizeof text, "%d:M %s.%03d %c %s\n", (int)getpid(), date, (int)(now_ms % 1000), ".-*#"[level], line);
+    int len = snprintf(text, sizeof text, "%d:M %s.%03d %c %s\n", (int)getpid(), date,
+        (int)(now_ms % 1000), ".-*#"[level], line);
     if (len >= (int)sizeof text) {
         len = (int)sizeof text - 1;
         text[len - 1] = '\n';
@@ -61,7 +63,8 @@ static void write_line(struct logger *logger, enum log_level level, const char *
     struct error err = {0};
     bool failed = log->path != NULL && append(log, text, (size_t)len, &err) != OK;
     if (failed && !log->failing)
-        fprintf(stdout, "The log cannot be written, it goes on here: %s: %s\n", log->path, err.text);
+        fprintf(
+            stdout, "The log cannot be written, it goes on here: %s: %s\n", log->path, err.text);
     log->failing = failed;
     if (failed || log->path == NULL) {
         fwrite(text, 1, (size_t)len, stdout);

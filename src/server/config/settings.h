@@ -1,6 +1,7 @@
-// settings: what the configuration says, as plain values by concern. Filled by config (config.h) before the server starts and changed by
-// CONFIG SET on the loop; everybody else only reads. Strings belong to config and are replaced, never edited: nobody keeps them over
-// a loop turn. Bytes, seconds and milliseconds as the names say.
+// settings: what the configuration says, as plain values by concern. Filled by config (config.h)
+// before the server starts and changed by CONFIG SET on the loop; everybody else only reads.
+// Strings belong to config and are replaced, never edited: nobody keeps them over a loop turn.
+// Bytes, seconds and milliseconds as the names say.
 #ifndef VARVE_SERVER_CONFIG_SETTINGS_H
 #define VARVE_SERVER_CONFIG_SETTINGS_H
 
@@ -20,7 +21,8 @@ struct output_limit {
 };
 
 struct network_settings {
-    char **bind; // addresses as in the directive: "-" before one makes it optional, "*" and "::*" are all
+    char **
+        bind; // addresses as in the directive: "-" before one makes it optional, "*" and "::*" are all
     int bind_count;
     int port; // 0: no TCP
     int backlog;
@@ -81,7 +83,8 @@ struct settings {
     char *pidfile; // NULL or empty: none
 };
 
-// The bytes that maxmemory_clients allows, at most half of the budget, so that the engine always has the other half; 0: no limit.
+// The bytes that maxmemory_clients allows, at most half of the budget, so that the engine always
+// has the other half; 0: no limit.
 static inline uint64_t settings_client_memory(const struct settings *s)
 {
     int64_t limit = s->clients.maxmemory_clients;

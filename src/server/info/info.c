@@ -1,7 +1,8 @@
 // Gathering and printing. The rows are in info_table.c and info_engine.c.
 //
-// used_memory is what malloc has given out less the block cache, which the engine drops whenever it needs room: so an alert on
-// used_memory / maxmemory speaks of what cannot be given back. INFO's maxmemory is the budget in effect, never 0.
+// used_memory is what malloc has given out less the block cache, which the engine drops whenever it
+// needs room: so an alert on used_memory / maxmemory speaks of what cannot be given back. INFO's
+// maxmemory is the budget in effect, never 0.
 #include "server/info/info.h"
 
 #include <malloc.h>
@@ -43,7 +44,8 @@ static void gather_memory(struct info *x)
     const struct engine_stats *e = &x->engine;
     // What we know we hold: where malloc does not tell (a sanitizer's), better than nothing.
     uint64_t droppable = e->cache_bytes + e->clean_bytes;
-    uint64_t known = e->memtable_bytes + e->pinned_bytes + e->table_meta_bytes + server_client_memory(x->server);
+    uint64_t known =
+        e->memtable_bytes + e->pinned_bytes + e->table_meta_bytes + server_client_memory(x->server);
     struct info_memory *m = &x->memory;
     m->allocated = larger(heap.uordblks + heap.hblkhd, known + droppable);
     m->used = m->allocated - droppable;

@@ -1,5 +1,6 @@
-// info: what the server knows of itself, one row a metric. INFO prints the rows; whatever else shows metrics walks the same rows. Loop only;
-// the system is asked when somebody asks, never on the way of a command.
+// info: what the server knows of itself, one row a metric. INFO prints the rows; whatever else
+// shows metrics walks the same rows. Loop only; the system is asked when somebody asks, never on
+// the way of a command.
 #ifndef VARVE_SERVER_INFO_INFO_H
 #define VARVE_SERVER_INFO_INFO_H
 
@@ -48,11 +49,12 @@ struct metric {
 };
 
 struct info_section {
-    const char *title;                                    // "Server"
-    const char *name;                                     // what INFO's argument says: "server"
-    bool by_default;                                      // not only for INFO all
-    const struct metric *metrics;                         // ends with a NULL name; NULL: none
-    void (*lines)(const struct info *x, struct buf *out); // what has no fixed names: commandstats, keyspace; NULL: none
+    const char *title;            // "Server"
+    const char *name;             // what INFO's argument says: "server"
+    bool by_default;              // not only for INFO all
+    const struct metric *metrics; // ends with a NULL name; NULL: none
+    // what has no fixed names: commandstats, keyspace; NULL: none
+    void (*lines)(const struct info *x, struct buf *out);
 };
 
 // Ends with a NULL title. In Redis' order, Varve's own last.

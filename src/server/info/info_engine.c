@@ -1,7 +1,9 @@
-// Rows: the section "Engine", which Redis has not. Bytes and counts are since the start unless the name says otherwise; times are microseconds.
+// Rows: the section "Engine", which Redis has not. Bytes and counts are since the start unless the
+// name says otherwise; times are microseconds.
 //
-// Amplification. Write: bytes that log, flush and compaction have written for each byte of keys and values that users wrote. Space: bytes of
-// all tables for each byte of the lowest level in use, where everything lives once; what is above it is newer versions and tombstones.
+// Amplification. Write: bytes that log, flush and compaction have written for each byte of keys and
+// values that users wrote. Space: bytes of all tables for each byte of the lowest level in use,
+// where everything lives once; what is above it is newer versions and tombstones.
 #include "server/info/info.h"
 
 #include "server/info/info_rows.h"
@@ -96,6 +98,7 @@ void info_engine_lines(const struct info *x, struct buf *out)
 {
     for (int i = 0; i < ENGINE_LEVELS; i++)
         buf_printf(out, "engine_level%d:files=%llu,bytes=%llu,entries=%llu\r\n", i,
-            (unsigned long long)x->engine.levels[i].files, (unsigned long long)x->engine.levels[i].bytes,
+            (unsigned long long)x->engine.levels[i].files,
+            (unsigned long long)x->engine.levels[i].bytes,
             (unsigned long long)x->engine.levels[i].entries);
 }

@@ -1,5 +1,6 @@
-// How a metric becomes a row: METRIC(NAME, KIND, EXPRESSION) in a list, where the expression sees `x` (struct info) and `s` (the server). A list
-// is expanded twice, to getters and to rows: see info_table.c.
+// How a metric becomes a row: METRIC(NAME, KIND, EXPRESSION) in a list, where the expression sees
+// `x` (struct info) and `s` (the server). A list is expanded twice, to getters and to rows: see
+// info_table.c.
 #ifndef VARVE_SERVER_INFO_INFO_ROWS_H
 #define VARVE_SERVER_INFO_INFO_ROWS_H
 
@@ -11,12 +12,12 @@
 #define METRIC_SET_PERCENT(v, e) (v)->real = (e)
 #define METRIC_SET_SECONDS(v, e) (v)->real = (e)
 
-#define METRIC_GETTER(name, kind, expression)                                                                          \
-    static void get_##name(const struct info *x, struct metric_value *v)                                               \
-    {                                                                                                                  \
-        const struct server *s = x->server;                                                                            \
-        (void)s;                                                                                                       \
-        METRIC_SET_##kind(v, expression);                                                                              \
+#define METRIC_GETTER(name, kind, expression)                                                      \
+    static void get_##name(const struct info *x, struct metric_value *v)                           \
+    {                                                                                              \
+        const struct server *s = x->server;                                                        \
+        (void)s;                                                                                   \
+        METRIC_SET_##kind(v, expression);                                                          \
     }
 #define METRIC_ROW(name, kind, expression) {#name, METRIC_##kind, get_##name},
 

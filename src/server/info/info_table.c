@@ -1,7 +1,9 @@
-// Rows: the sections and fields of INFO as Redis 7.0.15 has them, in its order. A field that says 0 because there is nothing to count stands
-// under a line that says so; README.md lists them with their reasons.
+// Rows: the sections and fields of INFO as Redis 7.0.15 has them, in its order. A field that says 0
+// because there is nothing to count stands under a line that says so; README.md lists them with
+// their reasons.
 //
-// To add a field, add a line to its section's list: name, kind, expression. What has no fixed names is written by a function, at the end.
+// To add a field, add a line to its section's list: name, kind, expression. What has no fixed names
+// is written by a function, at the end.
 #include "server/info/info.h"
 
 #include <string.h>
@@ -299,13 +301,16 @@ static const struct metric cpu_metrics[] = {CPU(METRIC_ROW) {NULL}};
 static const struct metric cluster_metrics[] = {CLUSTER(METRIC_ROW) {NULL}};
 // clang-format on
 
-// --- Lines without fixed names --------------------------------------------------------------------------------------------------------
+// --- Lines without fixed names -------------------------------------------------------------------
 
 static void print_command(void *out, const char *name, const struct command_stats *c)
 {
-    buf_printf(out, "cmdstat_%s:calls=%llu,usec=%llu,usec_per_call=%.2f,rejected_calls=%llu,failed_calls=%llu\r\n",
-        name, (unsigned long long)c->calls, (unsigned long long)c->usec, quotient((double)c->usec, (double)c->calls),
-        (unsigned long long)c->rejected, (unsigned long long)c->failed);
+    buf_printf(out,
+        "cmdstat_%s:calls=%llu,usec=%llu,usec_per_call=%.2f,rejected_calls=%llu,failed_calls=%"
+        "llu\r\n",
+        name, (unsigned long long)c->calls, (unsigned long long)c->usec,
+        quotient((double)c->usec, (double)c->calls), (unsigned long long)c->rejected,
+        (unsigned long long)c->failed);
 }
 
 static void command_lines(const struct info *x, struct buf *out)

@@ -1,9 +1,11 @@
-// clients: all connections seen together: who they are, what they hold, and who goes when they hold too much.
+// clients: all connections seen together: who they are, what they hold, and who goes when they hold
+// too much.
 //
 // Addresses are asked of the system when somebody wants to see them, and kept.
 //
-// maxmemory-clients bounds the buffers of all clients. The sum is kept up to date as connections are settled; when it is exceeded the
-// biggest go, as long as it takes. Looking for the biggest is a walk over all, which a server in such trouble can afford.
+// maxmemory-clients bounds the buffers of all clients. The sum is kept up to date as connections
+// are settled; when it is exceeded the biggest go, as long as it takes. Looking for the biggest is
+// a walk over all, which a server in such trouble can afford.
 
 #include "server/loop/conn.h"
 
@@ -58,8 +60,8 @@ const char *conn_local_address(struct conn *c)
 bool conn_is_local(struct conn *c)
 {
     const char *address = conn_address(c);
-    return c->use.unix_socket || strncmp(address, "127.", 4) == 0 || strncmp(address, "[::1]", 5) == 0 ||
-           strncmp(address, "[::ffff:127.", 12) == 0;
+    return c->use.unix_socket || strncmp(address, "127.", 4) == 0 ||
+           strncmp(address, "[::1]", 5) == 0 || strncmp(address, "[::ffff:127.", 12) == 0;
 }
 
 bool server_call_is_local(const struct call *call)
@@ -91,7 +93,8 @@ void clients_evict(struct server *s)
         struct conn *c = biggest(s);
         if (c == NULL)
             return;
-        log_line(s->logger, LOG_NOTICE, "Client id=%llu evicted: clients hold %llu bytes, this one %zu",
+        log_line(s->logger, LOG_NOTICE,
+            "Client id=%llu evicted: clients hold %llu bytes, this one %zu",
             (unsigned long long)c->session.id, (unsigned long long)s->clients.memory, c->memory);
         s->counters.evicted_clients++;
         conn_close(c);
@@ -131,15 +134,18 @@ void conn_describe(struct conn *c, struct buf *out)
     describe_flags(c, flags);
     uv_os_fd_t fd = -1;
     uv_fileno(&c->handle, &fd);
-    buf_printf(out, "id=%llu addr=%s laddr=%s fd=%d name=%s", (unsigned long long)session->id, conn_address(c),
-        conn_local_address(c), fd, text_or_empty(session->name));
+    buf_printf(out, "id=%llu addr=%s laddr=%s fd=%d name=%s", (unsigned long long)session->id,
+        conn_address(c), conn_local_address(c), fd, text_or_empty(session->name));
     buf_printf(out, " age=%llu idle=%llu flags=%s db=%d sub=0 psub=0 ssub=0 multi=%d",
         (unsigned long long)((now_us - c->use.created_us) / 1000000),
-        (unsigned long long)((now_us - c->use.active_us) / 1000000), flags, session->db, session_queued(session));
+        (unsigned long long)((now_us - c->use.active_us) / 1000000), flags, session->db,
+        session_queued(session));
     buf_printf(out, " qbuf=%zu qbuf-free=%zu argv-mem=%zu multi-mem=%zu", conn_backlog(c),
-        c->input.bytes.cap - c->input.bytes.len, resp_parser_memory(&c->input.parser), session_memory(session));
-    buf_printf(out, " rbs=%zu rbp=%zu obl=%zu oll=%d omem=%zu tot-mem=%zu", c->output.bytes.cap, c->output.bytes.cap,
-        c->output.bytes.len, c->output.busy, c->output.writing.cap, conn_memory(c));
+        c->input.bytes.cap - c->input.bytes.len, resp_parser_memory(&c->input.parser),
+        session_memory(session));
+    buf_printf(out, " rbs=%zu rbp=%zu obl=%zu oll=%d omem=%zu tot-mem=%zu", c->output.bytes.cap,
+        c->output.bytes.cap, c->output.bytes.len, c->output.busy, c->output.writing.cap,
+        conn_memory(c));
     buf_printf(out, " events=%s cmd=%s", c->output.busy ? "rw" : "r",
         session->last_command ? session->last_command->name : "NULL");
     if (session->last_subcommand != NULL)

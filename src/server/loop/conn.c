@@ -1,11 +1,13 @@
 // conn: a connection's life, and what happens to it at the end of a turn.
 //
-// A connection is in up to five lists of the server: all, ready (may execute), dirty (something happened this turn), undurable (waits
-// for the log) and paced. conn_close takes it out of all of them, gives up its parked command and its stream, and closes the handle;
-// memory goes in libuv's close callback, because a write under way still uses it.
+// A connection is in up to five lists of the server: all, ready (may execute), dirty (something
+// happened this turn), undurable (waits for the log) and paced. conn_close takes it out of all of
+// them, gives up its parked command and its stream, and closes the handle; memory goes in libuv's
+// close callback, because a write under way still uses it.
 //
-// conn_settle is the one place where a turn's consequences are drawn: output is sent, limits are checked, memory is counted, and a
-// connection that is to close does so when nothing is left to be sent. Everything else only makes the connection dirty.
+// conn_settle is the one place where a turn's consequences are drawn: output is sent, limits are
+// checked, memory is counted, and a connection that is to close does so when nothing is left to be
+// sent. Everything else only makes the connection dirty.
 
 #include "server/loop/conn.h"
 
@@ -98,8 +100,9 @@ void conn_make_dirty(struct conn *c)
 
 size_t conn_memory(const struct conn *c)
 {
-    return sizeof *c + c->input.bytes.cap + resp_parser_memory(&c->input.parser) + c->output.bytes.cap +
-           c->output.writing.cap + c->output.ring.cap * sizeof *c->output.ring.marks + session_memory(&c->session);
+    return sizeof *c + c->input.bytes.cap + resp_parser_memory(&c->input.parser) +
+           c->output.bytes.cap + c->output.writing.cap +
+           c->output.ring.cap * sizeof *c->output.ring.marks + session_memory(&c->session);
 }
 
 void conn_shrink(struct conn *c)
@@ -131,13 +134,15 @@ static bool over_limits(struct conn *c)
     struct server *s = c->server;
     if (conn_over_output_limit(c)) {
         s->counters.output_buffer_disconnects++;
-        log_line(s->logger, LOG_WARNING, "Client id=%llu closed: over its output buffer limit with %zu bytes",
+        log_line(s->logger, LOG_WARNING,
+            "Client id=%llu closed: over its output buffer limit with %zu bytes",
             (unsigned long long)c->session.id, conn_unsent(c));
         return true;
     }
     if (conn_backlog(c) > s->settings->clients.query_buffer_limit) {
         s->counters.query_buffer_disconnects++;
-        log_line(s->logger, LOG_WARNING, "Client id=%llu closed: over its query buffer limit with %zu bytes",
+        log_line(s->logger, LOG_WARNING,
+            "Client id=%llu closed: over its query buffer limit with %zu bytes",
             (unsigned long long)c->session.id, conn_backlog(c));
         return true;
     }

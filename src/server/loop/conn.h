@@ -1,8 +1,10 @@
-// conn: one client's connection. Private to this folder, owned by the loop. How its parts work together is told in the sources:
-// conn_input.c (bytes -> commands), park.c (commands that wait for the disk), conn_output.c (replies -> bytes), conn_stream.c, pace.c.
+// conn: one client's connection. Private to this folder, owned by the loop. How its parts work
+// together is told in the sources: conn_input.c (bytes -> commands), park.c (commands that wait for
+// the disk), conn_output.c (replies -> bytes), conn_stream.c, pace.c.
 //
-// Life: conn_new at accept; conn_close from anywhere on the loop takes it out of everything at once and frees it when libuv has let go
-// of the handle, so a pointer stays readable (and `closed`) until the end of the callback.
+// Life: conn_new at accept; conn_close from anywhere on the loop takes it out of everything at once
+// and frees it when libuv has let go of the handle, so a pointer stays readable (and `closed`)
+// until the end of the callback.
 #ifndef VARVE_SERVER_LOOP_CONN_H
 #define VARVE_SERVER_LOOP_CONN_H
 
@@ -10,7 +12,8 @@
 #include "server/server.h"
 
 enum {
-    INPUT_BACKLOG = 64 * 1024,  // unexecuted input at which a held connection is no longer read from
+    // unexecuted input at which a held connection is no longer read from
+    INPUT_BACKLOG = 64 * 1024,
     BUFFER_KEEP = 64 * 1024,    // capacity that an empty buffer keeps from turn to turn
     STREAM_OUTPUT = 256 * 1024, // unsent bytes at which a stream pauses
 };
@@ -96,7 +99,8 @@ struct conn {
     struct list link, ready_link, dirty_link, undurable_link, pace_link;
 };
 
-// conn.c. The handle has not been initialised; the caller does it with handle.data = conn, and then conn_start or conn_close.
+// conn.c. The handle has not been initialised; the caller does it with handle.data = conn, and then
+// conn_start or conn_close.
 struct conn *conn_new(struct server *s);
 void conn_start(struct conn *c);
 void conn_close(struct conn *c);
@@ -104,7 +108,8 @@ void conn_close(struct conn *c);
 void conn_close_after_reply(struct conn *c);
 void conn_make_ready(struct conn *c);
 void conn_make_dirty(struct conn *c);
-// The end of a turn for a connection in which something happened: sends, checks limits, counts memory, closes if it is due.
+// The end of a turn for a connection in which something happened: sends, checks limits, counts
+// memory, closes if it is due.
 void conn_settle(struct conn *c);
 // What the connection's buffers and lists take.
 size_t conn_memory(const struct conn *c);
@@ -120,7 +125,8 @@ static inline size_t conn_backlog(const struct conn *c)
     return c->input.bytes.len - c->input.position;
 }
 
-// park.c. The attempt of a command waited: txn becomes the connection's, rest is the input behind the command.
+// park.c. The attempt of a command waited: txn becomes the connection's, rest is the input behind
+// the command.
 void conn_park(struct conn *c, struct txn *txn, uint64_t seed, struct slice rest);
 // The command is over: its txn is free for the next.
 void conn_unpark(struct conn *c, struct txn *txn);

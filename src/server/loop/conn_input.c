@@ -1,16 +1,21 @@
 // conn_input: bytes -> commands -> replies in the output buffer.
 //
-// Reading. A connection without unexecuted input reads into the server's one shared buffer, and commands are executed right there: in
-// the common case nothing is copied and an idle connection owns no buffer. What is left over (a piece of a command; commands over this
-// turn's share; commands behind one that waits) is copied to the connection's own buffer, where reading goes on until it is empty. When
-// the parser knows that a big argument is under way, exactly the missing bytes are read behind what is there, into memory that grows with
-// what has arrived, not with what was announced.
+// Reading. A connection without unexecuted input reads into the server's one shared buffer, and
+// commands are executed right there: in the common case nothing is copied and an idle connection
+// owns no buffer. What is left over (a piece of a command; commands over this turn's share;
+// commands behind one that waits) is copied to the connection's own buffer, where reading goes on
+// until it is empty. When the parser knows that a big argument is under way, exactly the missing
+// bytes are read behind what is there, into memory that grows with what has arrived, not with what
+// was announced.
 //
-// Running. Commands are executed in the read callback itself, at most RUN_COMMANDS or RUN_US a turn; then the connection queues up in the
-// ready list. A held connection (enum conn_hold) executes nothing; whoever takes the hold away makes it ready. It is read from until
-// INPUT_BACKLOG, so that a closed peer is noticed and the commands behind a parked one can be prefetched.
+// Running. Commands are executed in the read callback itself, at most RUN_COMMANDS or RUN_US a
+// turn; then the connection queues up in the ready list. A held connection (enum conn_hold)
+// executes nothing; whoever takes the hold away makes it ready. It is read from until
+// INPUT_BACKLOG, so that a closed peer is noticed and the commands behind a parked one can be
+// prefetched.
 //
-// The end of input is not the end of the connection: what was read is executed and answered first (conn.c).
+// The end of input is not the end of the connection: what was read is executed and answered first
+// (conn.c).
 
 #include "server/loop/conn.h"
 
@@ -38,7 +43,8 @@ static struct resp_limits input_limits(const struct conn *c)
 // A browser that was tricked into talking to us (cross-protocol scripting) sends these lines first.
 static bool is_http(struct slice name)
 {
-    return (name.len == 4 && slice_equal_nocase(name, "post")) || (name.len == 5 && slice_equal_nocase(name, "host:"));
+    return (name.len == 4 && slice_equal_nocase(name, "post")) ||
+           (name.len == 5 && slice_equal_nocase(name, "host:"));
 }
 
 static void protocol_error(struct conn *c)
@@ -47,8 +53,8 @@ static void protocol_error(struct conn *c)
     struct reply reply = {.out = &c->output.bytes, .proto = c->session.proto};
     reply_errorf(&reply, "ERR %s", c->input.parser.error);
     commands_count_error(s->commands, slice_cstr("ERR"));
-    log_line(
-        s->logger, LOG_VERBOSE, "%s from client id=%llu", c->input.parser.error, (unsigned long long)c->session.id);
+    log_line(s->logger, LOG_VERBOSE, "%s from client id=%llu", c->input.parser.error,
+        (unsigned long long)c->session.id);
     conn_close_after_reply(c);
 }
 
@@ -85,8 +91,8 @@ static bool execute(struct conn *c, struct slice rest)
     size_t start = c->output.bytes.len;
     struct stream *stream = NULL;
     txn_begin(txn);
-    int status =
-        commands_execute(s->commands, &c->session, txn, p->argv, p->argc, s->turn.now_ms, seed, first, &reply, &stream);
+    int status = commands_execute(s->commands, &c->session, txn, p->argv, p->argc, s->turn.now_ms,
+        seed, first, &reply, &stream);
     if (status == WAIT) {
         conn_park(c, txn, seed, rest);
         return false;
@@ -114,7 +120,8 @@ static size_t run(struct conn *c, struct slice input)
             break;
         }
         if (p->argc > 0 && is_http(p->argv[0])) {
-            log_line(s->logger, LOG_WARNING, "Client id=%llu speaks HTTP: possibly an attack through a browser. Closed",
+            log_line(s->logger, LOG_WARNING,
+                "Client id=%llu speaks HTTP: possibly an attack through a browser. Closed",
                 (unsigned long long)c->session.id);
             conn_close(c);
             break;
@@ -212,8 +219,8 @@ void conn_update_reading(struct conn *c)
     if (c->closed)
         return;
     bool may_wait = c->hold != 0 || !list_empty(&c->ready_link);
-    bool stop =
-        c->input.ended || (c->hold & (HOLD_CLOSING | HOLD_PACED)) || (may_wait && conn_backlog(c) >= INPUT_BACKLOG);
+    bool stop = c->input.ended || (c->hold & (HOLD_CLOSING | HOLD_PACED)) ||
+                (may_wait && conn_backlog(c) >= INPUT_BACKLOG);
     if (stop == !c->input.reading)
         return;
     c->input.reading = !stop;

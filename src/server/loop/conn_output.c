@@ -1,12 +1,15 @@
 // conn_output: replies -> the socket, once a turn, and never before their truth is durable.
 //
-// A reply that shows a sequence number above the durable one gets a mark: where it lies in the connection's output, and the seq. What
-// lies before the first mark whose seq is not durable may be sent. Under everysec and no, the log write at the end of the turn makes all
-// marks of the turn durable before anything is sent; then they are dropped together, by one comparison. If the log fails, each reply with
-// a mark above the durable seq is replaced by the error, one for one, so that the client's pipeline stays in step.
+// A reply that shows a sequence number above the durable one gets a mark: where it lies in the
+// connection's output, and the seq. What lies before the first mark whose seq is not durable may be
+// sent. Under everysec and no, the log write at the end of the turn makes all marks of the turn
+// durable before anything is sent; then they are dropped together, by one comparison. If the log
+// fails, each reply with a mark above the durable seq is replaced by the error, one for one, so
+// that the client's pipeline stays in step.
 //
-// Sending is one write for all of a turn's replies. What the kernel does not take is swapped into `writing`, which libuv sends in the
-// background while new replies collect in `bytes`; there is at most one such write at a time.
+// Sending is one write for all of a turn's replies. What the kernel does not take is swapped into
+// `writing`, which libuv sends in the background while new replies collect in `bytes`; there is at
+// most one such write at a time.
 //
 // Positions are counted over the connection's whole life, so that sending moves none of them.
 
@@ -47,7 +50,8 @@ void conn_mark(struct conn *c, size_t start, uint64_t seq)
     struct mark_ring *ring = &out->ring;
     if (ring->count == ring->cap)
         ring_grow(ring);
-    *ring_at(ring, ring->count++) = (struct output_mark){out->base + start, out->base + out->bytes.len, seq};
+    *ring_at(ring, ring->count++) =
+        (struct output_mark){out->base + start, out->base + out->bytes.len, seq};
     if (seq > ring->seq_max)
         ring->seq_max = seq;
 }
@@ -89,7 +93,8 @@ static void replace_lost(struct conn *c, uint64_t durable_seq)
 
 static size_t sendable(const struct conn_output *out)
 {
-    return out->ring.count == 0 ? out->bytes.len : (size_t)(ring_at(&out->ring, 0)->start - out->base);
+    return out->ring.count == 0 ? out->bytes.len
+                                : (size_t)(ring_at(&out->ring, 0)->start - out->base);
 }
 
 static void give_up_front(struct conn_output *out, size_t count)
@@ -136,7 +141,8 @@ static bool send_later(struct conn *c, size_t sent, size_t end)
         buf_append(&out->writing, out->bytes.data + sent, end - sent);
         give_up_front(out, end);
     }
-    uv_buf_t piece = uv_buf_init((char *)out->writing.data + from, (unsigned)(out->writing.len - from));
+    uv_buf_t piece =
+        uv_buf_init((char *)out->writing.data + from, (unsigned)(out->writing.len - from));
     out->busy = true;
     out->request.data = c;
     c->server->counters.net_output_bytes += end - sent;

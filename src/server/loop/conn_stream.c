@@ -1,11 +1,13 @@
-// conn_stream: a reply that is written over many turns (commands/stream.h). The connection is held; each turn, as one of the ready ones, it
-// lets the stream write for about a millisecond; while much output is unsent, or the stream waits for the disk, it is not ready.
+// conn_stream: a reply that is written over many turns (commands/stream.h). The connection is held;
+// each turn, as one of the ready ones, it lets the stream write for about a millisecond; while much
+// output is unsent, or the stream waits for the disk, it is not ready.
 //
-// The stream shows data up to its seq, so it begins when that is durable: until then the connection waits in the undurable list. If
-// the log has failed, the client gets the error instead; a reply that the handler itself has begun has a mark, and so gets it there.
+// The stream shows data up to its seq, so it begins when that is durable: until then the connection
+// waits in the undurable list. If the log has failed, the client gets the error instead; a reply
+// that the handler itself has begun has a mark, and so gets it there.
 //
-// A client that stops reading keeps a snapshot alive, and so files that compaction wants to remove: after STALL_US without a byte moving
-// the connection is cut.
+// A client that stops reading keeps a snapshot alive, and so files that compaction wants to remove:
+// after STALL_US without a byte moving the connection is cut.
 
 #include "server/loop/conn.h"
 
@@ -13,7 +15,8 @@ enum { STEP_US = 1000, STEP_BYTES = 64 * 1024, STALL_US = 60 * 1000 * 1000 };
 
 void conn_stream_begin(struct conn *c, struct stream *stream, bool headed)
 {
-    c->streaming = (struct conn_stream){.stream = stream, .headed = headed, .progress_us = c->server->turn.now_us};
+    c->streaming = (struct conn_stream){
+        .stream = stream, .headed = headed, .progress_us = c->server->turn.now_us};
     c->hold |= HOLD_STREAM;
     conn_make_ready(c);
 }

@@ -1,6 +1,7 @@
-// cron: what happens by the clock, ten times a second: expired keys in memory are deleted, rates are sampled, and every connection is looked
-// at once a second (a tenth of them each time): idle for longer than `timeout`, over its soft output limit, a stream without
-// progress, buffers it has not used of late.
+// cron: what happens by the clock, ten times a second: expired keys in memory are deleted, rates
+// are sampled, and every connection is looked at once a second (a tenth of them each time): idle
+// for longer than `timeout`, over its soft output limit, a stream without progress, buffers it has
+// not used of late.
 
 #include "server/loop/conn.h"
 
@@ -44,8 +45,10 @@ static void look_at(struct server *s, struct conn *c)
 {
     uint64_t idle_us = s->turn.now_us > c->use.active_us ? s->turn.now_us - c->use.active_us : 0;
     uint64_t timeout_us = (uint64_t)s->settings->network.timeout_s * 1000000;
-    if (timeout_us > 0 && idle_us > timeout_us && !(c->hold & (HOLD_PARKED | HOLD_STREAM | HOLD_PACED))) {
-        log_line(s->logger, LOG_VERBOSE, "Client id=%llu closed: idle", (unsigned long long)c->session.id);
+    if (timeout_us > 0 && idle_us > timeout_us &&
+        !(c->hold & (HOLD_PARKED | HOLD_STREAM | HOLD_PACED))) {
+        log_line(s->logger, LOG_VERBOSE, "Client id=%llu closed: idle",
+            (unsigned long long)c->session.id);
         conn_close(c);
         return;
     }

@@ -1,10 +1,12 @@
 // listen: addresses, and connections at the door.
 //
-// `bind` names addresses; a leading minus makes one optional, `*` and `::*` are all of a family. IPv6 sockets take IPv6 only, so that both
-// wildcards can stand side by side. Names are resolved here, blocking, for this happens at the start (libuv's resolver would use the
-// threadpool, which belongs to the engine).
+// `bind` names addresses; a leading minus makes one optional, `*` and `::*` are all of a family.
+// IPv6 sockets take IPv6 only, so that both wildcards can stand side by side. Names are resolved
+// here, blocking, for this happens at the start (libuv's resolver would use the threadpool, which
+// belongs to the engine).
 //
-// At the door: too many clients are told so; without a password, strangers are turned away in protected mode.
+// At the door: too many clients are told so; without a password, strangers are turned away in
+// protected mode.
 
 #include "server/loop/conn.h"
 
@@ -32,11 +34,14 @@ struct listener {
 };
 
 static const char too_many[] = "-ERR max number of clients reached\r\n";
-static const char denied[] =
-    "-DENIED Redis is running in protected mode because protected mode is enabled and no password is set for the "
-    "default user. Only clients on the server's own machine are served now. To admit others, set a password "
-    "(requirepass), or, if nobody else can reach this address, switch the mode off: 'CONFIG SET protected-mode no' "
-    "from the machine itself, 'protected-mode no' in the configuration file, or --protected-mode no at the start.\r\n";
+static const char denied[] = "-DENIED Redis is running in protected mode because protected mode is "
+                             "enabled and no password is set for the "
+                             "default user. Only clients on the server's own machine are served "
+                             "now. To admit others, set a password "
+                             "(requirepass), or, if nobody else can reach this address, switch the "
+                             "mode off: 'CONFIG SET protected-mode no' "
+                             "from the machine itself, 'protected-mode no' in the configuration "
+                             "file, or --protected-mode no at the start.\r\n";
 
 int server_fit_descriptors(struct server *s, int maxclients)
 {
@@ -95,7 +100,8 @@ static void on_connection(uv_stream_t *socket, int status)
     struct listener *l = socket->data;
     struct server *s = l->server;
     if (status < 0) {
-        log_line(s->logger, LOG_WARNING, "A connection could not be accepted: %s", uv_strerror(status));
+        log_line(
+            s->logger, LOG_WARNING, "A connection could not be accepted: %s", uv_strerror(status));
         return;
     }
     struct conn *c = conn_new(s);
@@ -151,7 +157,8 @@ static int bind_tcp(struct server *s, const struct sockaddr *address)
 {
     struct listener *l = listener_new(s);
     uv_tcp_init(s->loop, &l->tcp);
-    int status = uv_tcp_bind(&l->tcp, address, address->sa_family == AF_INET6 ? UV_TCP_IPV6ONLY : 0);
+    int status =
+        uv_tcp_bind(&l->tcp, address, address->sa_family == AF_INET6 ? UV_TCP_IPV6ONLY : 0);
     if (status == 0)
         status = uv_listen(&l->socket, s->settings->network.backlog, on_connection);
     if (status == 0)
@@ -194,8 +201,10 @@ static int listen_tcp(struct server *s, struct error *err)
         if (room && bind_name(s, name + optional, network->port, &why) == 0)
             continue;
         if (!optional)
-            return error_set(err, IO, NULL, 0, 0, "cannot listen on %s port %d: %s", name, network->port, why);
-        log_line(s->logger, LOG_VERBOSE, "Not listening on %s port %d: %s", name + 1, network->port, why);
+            return error_set(
+                err, IO, NULL, 0, 0, "cannot listen on %s port %d: %s", name, network->port, why);
+        log_line(s->logger, LOG_VERBOSE, "Not listening on %s port %d: %s", name + 1, network->port,
+            why);
     }
     return OK;
 }
@@ -229,7 +238,8 @@ int server_listen(struct server *s, struct error *err)
     if (status == OK)
         status = listen_unix(s, err);
     if (status == OK && s->handles.listener_count == 0)
-        status = error_set(err, MISUSE, NULL, 0, 0, "nothing to listen on: neither a port nor a Unix socket");
+        status = error_set(
+            err, MISUSE, NULL, 0, 0, "nothing to listen on: neither a port nor a Unix socket");
     if (status != OK)
         listen_close(s);
     return status;

@@ -1,8 +1,10 @@
-// pace: writers slow down in proportion to compaction's debt, before anybody has to stop. The engine says after a commit how long its
-// author should wait; the delays of a connection add up until they are worth a timer (a millisecond), and then it is neither read from
-// nor executed for so long. Others are not touched.
+// pace: writers slow down in proportion to compaction's debt, before anybody has to stop. The
+// engine says after a commit how long its author should wait; the delays of a connection add up
+// until they are worth a timer (a millisecond), and then it is neither read from nor executed for
+// so long. Others are not touched.
 //
-// One timer serves all: the list is sorted by time, and as delays of one moment are alike, the place is almost always near the end.
+// One timer serves all: the list is sorted by time, and as delays of one moment are alike, the
+// place is almost always near the end.
 
 #include "server/loop/conn.h"
 
@@ -30,7 +32,8 @@ void conn_pace(struct conn *c, uint64_t delay_us)
     c->pace_until_us = s->turn.now_us + wait_us;
     c->hold |= HOLD_PACED;
     struct list *at = s->turn.paced.prev;
-    while (at != &s->turn.paced && LIST_ENTRY(at, struct conn, pace_link)->pace_until_us > c->pace_until_us)
+    while (at != &s->turn.paced &&
+           LIST_ENTRY(at, struct conn, pace_link)->pace_until_us > c->pace_until_us)
         at = at->prev;
     list_push_front(at, &c->pace_link);
     if (s->turn.paced.next == &c->pace_link)

@@ -1,12 +1,14 @@
-// park: commands whose reads need the disk. The attempt has been thrown away by commands_execute; what stays is the txn, which knows what was
-// missing and keeps what was fetched, the seed, and the command's bytes in the connection's own buffer. When the engine calls back the
-// connection is ready again, the command is parsed anew and executed with the same txn.
+// park: commands whose reads need the disk. The attempt has been thrown away by commands_execute;
+// what stays is the txn, which knows what was missing and keeps what was fetched, the seed, and the
+// command's bytes in the connection's own buffer. When the engine calls back the connection is
+// ready again, the command is parsed anew and executed with the same txn.
 //
-// The server owns one idle txn, which all commands that do not wait use one after the other; parking gives it away and takes another from
-// a small pool.
+// The server owns one idle txn, which all commands that do not wait use one after the other;
+// parking gives it away and takes another from a small pool.
 //
-// Commands pipelined behind the parked one do not run, but the engine is told their keys, so that their blocks arrive meanwhile: one
-// round trip to the disk for a pipeline rather than one a command. Only at a command's first wait, and for LOOKAHEAD commands.
+// Commands pipelined behind the parked one do not run, but the engine is told their keys, so that
+// their blocks arrive meanwhile: one round trip to the disk for a pipeline rather than one a
+// command. Only at a command's first wait, and for LOOKAHEAD commands.
 
 #include "server/loop/conn.h"
 

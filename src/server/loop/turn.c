@@ -1,16 +1,19 @@
-// turn: one iteration of the loop. libuv runs timers, then (prepare) us, then sleeps in poll and runs what has arrived: sockets, finished
-// jobs; then (check) us again.
+// turn: one iteration of the loop. libuv runs timers, then (prepare) us, then sleeps in poll and
+// runs what has arrived: sockets, finished jobs; then (check) us again.
 //
-//   poll     read callbacks parse and execute at once; replies collect in the connections, writes in the engine
+//   poll     read callbacks parse and execute at once; replies collect in the connections, writes
+//            in the engine
 //   check    ready connections get their share, then turn_end
-//   timers   may execute or commit too (pacing, expiry): then prepare ends that turn before the loop sleeps
+//   timers   may execute or commit too (pacing, expiry): then prepare ends that turn before the
+//            loop sleeps
 //
-// turn_end hands all of the turn's commits to the engine, which writes them to the log as one group, and then settles every connection in
-// which something happened: one write each. What waits for the log (always, or a late sync) is woken by server_on_progress.
+// turn_end hands all of the turn's commits to the engine, which writes them to the log as one
+// group, and then settles every connection in which something happened: one write each. What waits
+// for the log (always, or a late sync) is woken by server_on_progress.
 //
-// The ready list holds who may go on: commands over their share, parked commands whose blocks have arrived, streams, the paced whose time
-// has come. It is served round by round, SERVE_US a turn at most, first come first served; while it is not empty an idle handle keeps the
-// loop from sleeping.
+// The ready list holds who may go on: commands over their share, parked commands whose blocks have
+// arrived, streams, the paced whose time has come. It is served round by round, SERVE_US a turn at
+// most, first come first served; while it is not empty an idle handle keeps the loop from sleeping.
 
 #include "server/loop/conn.h"
 
@@ -68,7 +71,8 @@ static void learn_progress(struct server *s)
     uint64_t durable_seq = engine_durable_seq(s->engine);
     bool failed = engine_write_status(s->engine, &err) != OK;
     if (failed && !s->turn.engine_failed)
-        log_line(s->logger, LOG_WARNING, "The log cannot be written, writes are refused from now on: %s", err.text);
+        log_line(s->logger, LOG_WARNING,
+            "The log cannot be written, writes are refused from now on: %s", err.text);
     if (durable_seq == s->turn.durable_seq && failed == s->turn.engine_failed)
         return;
     s->turn.durable_seq = durable_seq;

@@ -1,5 +1,6 @@
-// The picker is pure, so whole lives of a database can be played: plans are carried out on tables that exist as descriptions only. Each plan is
-// checked for what makes it right, and carrying out plans must come to an end in a state where nothing is over its limit.
+// The picker is pure, so whole lives of a database can be played: plans are carried out on tables
+// that exist as descriptions only. Each plan is checked for what makes it right, and carrying out
+// plans must come to an end in a state where nothing is over its limit.
 #include "base/alloc.h"
 #include "engine/compaction/picker.h"
 #include "tests/engine/table/fake_table.h"
@@ -57,7 +58,8 @@ static void check_plan(const struct version *v, const struct plan *p)
         for (uint32_t i = 0; i < v->levels[l].count; i++)
             below |= overlaps(v->levels[l].tables[i], low, high);
     cr_assert_eq(p->bottom, !below);
-    // Nothing that the outputs would overlap, or older entries of the same keys in level 0, is left out.
+    // Nothing that the outputs would overlap, or older entries of the same keys in level 0, is left
+    // out.
     for (uint32_t i = 0; i < v->levels[p->output_level].count; i++)
         if (overlaps(v->levels[p->output_level].tables[i], low, high) && p->output_level > 0)
             cr_assert(is_input(p, v->levels[p->output_level].tables[i]));
@@ -96,7 +98,8 @@ static struct version *carry_out(struct version *v, const struct plan *p, uint64
     struct version_edit e = {0};
     for (int side = 0; side < 2; side++)
         for (uint32_t i = 0; i < p->input_count[side]; i++)
-            version_edit_remove(&e, side == 0 ? p->level : p->output_level, p->inputs[side][i]->number);
+            version_edit_remove(
+                &e, side == 0 ? p->level : p->output_level, p->inputs[side][i]->number);
     if (p->kind == PLAN_MERGE)
         edit_add_fake(&e, p->output_level, merged(v, p, number));
     if (p->kind == PLAN_MOVE)
@@ -114,15 +117,16 @@ static struct version *random_version(struct random *r)
         random_key(r, low);
         random_key(r, high);
         bool ordered = strcmp(low, high) <= 0;
-        struct table *t =
-            fake_table(number, ordered ? low : high, ordered ? high : low, 5000 + 10 * number, 5009 + 10 * number);
+        struct table *t = fake_table(number, ordered ? low : high, ordered ? high : low,
+            5000 + 10 * number, 5009 + 10 * number);
         number++;
         t->in_doubt = random_below(r, 100);
         t->deletes = random_below(r, 100);
         edit_add_fake(&e, 0, t);
     }
     for (unsigned l = 1; l < 5; l++) {
-        for (unsigned at = (unsigned)random_below(r, 50); at < 980; at += 20 + (unsigned)random_below(r, 200)) {
+        for (unsigned at = (unsigned)random_below(r, 50); at < 980;
+             at += 20 + (unsigned)random_below(r, 200)) {
             char low[16], high[16];
             snprintf(low, sizeof low, "b%03u", at);
             snprintf(high, sizeof high, "b%03u", at + (unsigned)random_below(r, 20));
@@ -139,7 +143,8 @@ static struct version *random_version(struct random *r)
     }
     for (uint64_t i = random_below(r, 4); i > 0; i--) {
         char prefix[16];
-        snprintf(prefix, sizeof prefix, "b%0*u", (int)(1 + random_below(r, 3)), (unsigned)random_below(r, 10));
+        snprintf(prefix, sizeof prefix, "b%0*u", (int)(1 + random_below(r, 3)),
+            (unsigned)random_below(r, 10));
         drop_set_add(&e.drops, slice_cstr(prefix), 3000 + i);
     }
     return advance(version_new(), &e);

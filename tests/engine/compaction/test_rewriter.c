@@ -1,5 +1,6 @@
-// The rewriter against a model: histories of a few keys with snapshots, drops and expiries, whose tags tell the truth as a commit would.
-// Whatever flush and compaction leave out, every reader must see what it saw before, and counts must come out exact at the bottom.
+// The rewriter against a model: histories of a few keys with snapshots, drops and expiries, whose
+// tags tell the truth as a commit would. Whatever flush and compaction leave out, every reader must
+// see what it saw before, and counts must come out exact at the bottom.
 #include <criterion/criterion.h>
 #include <stdio.h>
 
@@ -31,7 +32,8 @@ static struct slice value_of(uint64_t seq)
     return slice_cstr(values[seq % 200]);
 }
 
-// The newest record of key below seq that no drop older than seq covers: what a commit at seq stands on.
+// The newest record of key below seq that no drop older than seq covers: what a commit at seq
+// stands on.
 static const struct entry *beneath(const struct history *h, struct slice key, uint64_t seq)
 {
     for (unsigned i = h->count; i > 0; i--) {
@@ -45,7 +47,8 @@ static const struct entry *beneath(const struct history *h, struct slice key, ui
 }
 
 // A PUT may have expired already: its key was live when it was written.
-static uint8_t truthful_flags(struct random *r, const struct history *h, struct slice key, uint64_t seq)
+static uint8_t truthful_flags(
+    struct random *r, const struct history *h, struct slice key, uint64_t seq)
 {
     const struct entry *below = beneath(h, key, seq);
     bool doubt = random_below(r, 2) != 0;
@@ -125,7 +128,8 @@ static bool always(void *arg, struct slice key)
     return true;
 }
 
-static void rewrite(const struct history *h, struct entry *entries, unsigned count, bool bottom, struct output *out)
+static void rewrite(
+    const struct history *h, struct entry *entries, unsigned count, bool bottom, struct output *out)
 {
     struct rewriter_options options = {
         .snapshots = h->snapshots,
@@ -152,14 +156,16 @@ static void rewrite(const struct history *h, struct entry *entries, unsigned cou
     rewriter_free(r);
 }
 
-// What a reader at seq sees of key in a set of entries: NULL for nothing. Whoever reads below a drop must have a snapshot from before it.
-static const struct entry *see(
-    const struct history *h, const struct entry *entries, unsigned count, const char *key, uint64_t seq)
+// What a reader at seq sees of key in a set of entries: NULL for nothing. Whoever reads below a
+// drop must have a snapshot from before it.
+static const struct entry *see(const struct history *h, const struct entry *entries, unsigned count,
+    const char *key, uint64_t seq)
 {
     const struct entry *newest = NULL;
     for (unsigned i = 0; i < count; i++) {
         const struct entry *e = &entries[i];
-        if (slice_equal(e->key, slice_cstr(key)) && e->seq <= seq && (newest == NULL || e->seq > newest->seq))
+        if (slice_equal(e->key, slice_cstr(key)) && e->seq <= seq &&
+            (newest == NULL || e->seq > newest->seq))
             newest = e;
     }
     if (newest == NULL || entry_kind(newest) == RECORD_DELETE)
@@ -170,19 +176,23 @@ static const struct entry *see(
     return drop != 0 && drop <= seq ? NULL : newest;
 }
 
-static void compare_views(const struct history *h, const struct output *out, uint64_t seq, uint64_t seed)
+static void compare_views(
+    const struct history *h, const struct output *out, uint64_t seq, uint64_t seed)
 {
     for (int k = 0; k < KEYS; k++) {
         const struct entry *before = see(h, h->entries, h->count, key_names[k], seq);
         const struct entry *after = see(h, out->entries, out->count, key_names[k], seq);
-        cr_assert_eq(before == NULL, after == NULL, "seed %lu key %s at %lu", seed, key_names[k], seq);
+        cr_assert_eq(
+            before == NULL, after == NULL, "seed %lu key %s at %lu", seed, key_names[k], seq);
         if (before != NULL)
-            cr_assert(before->seq == after->seq && slice_equal(before->value, after->value), "seed %lu", seed);
+            cr_assert(before->seq == after->seq && slice_equal(before->value, after->value),
+                "seed %lu", seed);
     }
 }
 
 // Contributions and doubts of what no drop covers: what the counts would be told of these entries.
-static void sums(const struct history *h, const struct entry *entries, unsigned count, int64_t *live, int64_t *doubts)
+static void sums(const struct history *h, const struct entry *entries, unsigned count,
+    int64_t *live, int64_t *doubts)
 {
     *live = *doubts = 0;
     for (unsigned i = 0; i < count; i++) {
@@ -304,7 +314,8 @@ Test(rewriter, a_failing_sink_stops_it)
     struct rewriter_options options = {.sink = fail_on_third, .sink_arg = &calls, .now_ms = NOW};
     struct rewriter *r = rewriter_new(&options);
     for (char c = 'a'; c <= 'z' && status == OK; c++)
-        status = rewriter_add(r, &(struct entry){.key = slice_of(&c, 1), .seq = 1, .tag = RECORD_PUT});
+        status =
+            rewriter_add(r, &(struct entry){.key = slice_of(&c, 1), .seq = 1, .tag = RECORD_PUT});
     cr_assert_eq(status, NO_SPACE);
     cr_assert_eq(calls, 3);
     rewriter_free(r);

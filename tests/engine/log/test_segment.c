@@ -23,7 +23,8 @@ static struct slice payload_of(char out[64], unsigned i)
     return slice_of(out, len);
 }
 
-// Twelve records; every third one knows that all before the one preceding it was synced, if `proofs`.
+// Twelve records; every third one knows that all before the one preceding it was synced, if
+// `proofs`.
 static void write_segment(struct written *w, bool proofs)
 {
     uint8_t header[SEGMENT_HEADER_SIZE];
@@ -34,7 +35,8 @@ static void write_segment(struct written *w, bool proofs)
         char text[64];
         w->offsets[i] = w->bytes.len;
         w->proven[i] = proofs && i % 3 == 2 ? (uint32_t)w->offsets[i - 1] : 0;
-        segment_append(&w->bytes, NUMBER, w->offsets[i], 100 + i, 1000 + i, w->proven[i], payload_of(text, i));
+        segment_append(
+            &w->bytes, NUMBER, w->offsets[i], 100 + i, 1000 + i, w->proven[i], payload_of(text, i));
         cr_assert_eq(w->bytes.len % SEGMENT_ALIGNMENT, 0);
     }
     w->offsets[RECORDS] = w->bytes.len;
@@ -47,7 +49,8 @@ struct outcome {
     uint64_t error_at;
 };
 
-// Reads a segment of these bytes; what comes out is the beginning of what was written, or an end, or an error.
+// Reads a segment of these bytes; what comes out is the beginning of what was written, or an end,
+// or an error.
 static struct outcome read_segment(struct sim_env *sim, struct slice bytes, uint64_t limit)
 {
     sim_env_write_file(sim, "./9.log", bytes);
@@ -139,7 +142,8 @@ Test(segment, a_changed_byte_is_damage_below_a_proof_and_the_end_above)
                 while (w.offsets[damaged + 1] <= at)
                     damaged++;
                 cr_assert_eq(o.records, damaged);
-                cr_assert_eq(o.status, is_proven(&w, damaged) ? CORRUPT : END, "byte %zu bit %u", at, bit);
+                cr_assert_eq(
+                    o.status, is_proven(&w, damaged) ? CORRUPT : END, "byte %zu bit %u", at, bit);
                 if (o.status == CORRUPT)
                     cr_assert_eq(o.error_at, w.offsets[damaged]);
                 else
@@ -201,7 +205,8 @@ Test(segment, headers_that_do_not_fit_are_refused)
     header[8] = FORMAT_VERSION + 1;
     uint64_t sum = checksum64(header, 24, 0);
     memcpy(header + 24, &sum, sizeof sum);
-    cr_assert_eq(read_segment(sim, slice_of(header, sizeof header), UINT64_MAX).opened, NEWER_FORMAT);
+    cr_assert_eq(
+        read_segment(sim, slice_of(header, sizeof header), UINT64_MAX).opened, NEWER_FORMAT);
     uint8_t zeros[100] = {0};
     struct outcome o = read_segment(sim, slice_of(zeros, sizeof zeros), UINT64_MAX);
     cr_assert_eq(o.opened, OK);
@@ -217,7 +222,8 @@ Test(segment, random_bytes_are_never_a_record)
     for (unsigned round = 0; round < 300; round++) {
         uint8_t bytes[600];
         for (size_t i = 0; i < sizeof bytes; i++)
-            bytes[i] = (uint8_t)(random_below(&random, 2) ? random_below(&random, 3) : random_next(&random));
+            bytes[i] = (uint8_t)(random_below(&random, 2) ? random_below(&random, 3)
+                                                          : random_next(&random));
         segment_header_encode(bytes, LOG_MAGIC, NUMBER);
         cr_assert_eq(read_segment(sim, slice_of(bytes, sizeof bytes), UINT64_MAX).records, 0);
     }
@@ -232,7 +238,8 @@ Test(segment, only_a_record_that_proves_something_is_a_proof)
         write_segment(&w, proofs);
         sim_env_write_file(sim, "./9.log", buf_slice(&w.bytes));
         struct segment_reader r;
-        cr_assert_eq(segment_open(&r, sim_env_env(sim), "./9.log", LOG_MAGIC, NUMBER, UINT64_MAX, NULL), OK);
+        cr_assert_eq(
+            segment_open(&r, sim_env_env(sim), "./9.log", LOG_MAGIC, NUMBER, UINT64_MAX, NULL), OK);
         cr_assert_eq(segment_has_proof(&r), proofs == 1);
         segment_close(&r);
         buf_release(&w.bytes);

@@ -73,7 +73,8 @@ static int append(struct fixture *f, size_t size)
     return OK;
 }
 
-// Reads all segments as recovery does: the last seq of an unbroken sequence from 1 on. damaged: some segment said CORRUPT.
+// Reads all segments as recovery does: the last seq of an unbroken sequence from 1 on. damaged:
+// some segment said CORRUPT.
 static uint64_t recover(struct sim_env *sim, uint64_t first, uint64_t next_number, bool *damaged)
 {
     uint64_t last = 0;
@@ -95,7 +96,8 @@ static uint64_t recover(struct sim_env *sim, uint64_t first, uint64_t next_numbe
             cr_assert_eq(get_le64(record.payload.data), record.seq);
             for (size_t i = 8; i < record.payload.len; i++)
                 cr_assert_eq(record.payload.data[i], record.seq & 0xff);
-            if (record.seq != last + 1) { // what an earlier segment has lost: all behind it is discarded
+            // what an earlier segment has lost: all behind it is discarded
+            if (record.seq != last + 1) {
                 ended = true;
                 break;
             }
@@ -125,7 +127,8 @@ Test(wal, everysec_writes_in_the_turn_and_syncs_within_a_second)
     sim_exec_run_for(f.exec, 1100);
     cr_assert_eq(sim_env_count(f.sim, SIM_SYNC), syncs + 1);
     sim_exec_run_for(f.exec, 5000);
-    cr_assert_eq(sim_env_count(f.sim, SIM_SYNC), syncs + 1, "nothing is synced when nothing was written");
+    cr_assert_eq(
+        sim_env_count(f.sim, SIM_SYNC), syncs + 1, "nothing is synced when nothing was written");
     tear_down(&f);
 }
 
@@ -216,8 +219,8 @@ Test(wal, a_failed_write_or_sync_is_the_end)
     struct {
         enum sim_op op;
         enum fsync_policy policy;
-    } cases[] = {
-        {SIM_WRITE, FSYNC_EVERYSEC}, {SIM_WRITE, FSYNC_ALWAYS}, {SIM_SYNC, FSYNC_ALWAYS}, {SIM_SYNC, FSYNC_EVERYSEC}};
+    } cases[] = {{SIM_WRITE, FSYNC_EVERYSEC}, {SIM_WRITE, FSYNC_ALWAYS}, {SIM_SYNC, FSYNC_ALWAYS},
+        {SIM_SYNC, FSYNC_EVERYSEC}};
     for (unsigned i = 0; i < 4; i++) {
         struct fixture f;
         set_up(&f, 1, cases[i].policy);
@@ -236,7 +239,8 @@ Test(wal, a_failed_write_or_sync_is_the_end)
         cr_assert_eq(wal_status(f.wal, &err), IO);
         cr_assert_neq(err.text[0], '\0');
         cr_assert_eq(f.progress > progress, !known_at_once, "the owner is told");
-        cr_assert_eq(wal_durable_seq(f.wal), cases[i].policy == FSYNC_EVERYSEC && cases[i].op == SIM_SYNC ? 2 : 1);
+        cr_assert_eq(wal_durable_seq(f.wal),
+            cases[i].policy == FSYNC_EVERYSEC && cases[i].op == SIM_SYNC ? 2 : 1);
         cr_assert_eq(append(&f, 100), READ_ONLY);
         sim_env_heal(f.sim);
         uint64_t syncs = sim_env_count(f.sim, SIM_SYNC), writes = sim_env_count(f.sim, SIM_WRITE);
@@ -371,8 +375,9 @@ Test(wal, adopted_segments_are_synced_and_released)
     tear_down(&f);
 }
 
-// Random sizes, turns, rotations, policies and slow lanes; the power goes at a random operation. What was durable under `always` is there,
-// what is there is whole and in order, and nothing of it looks like damage.
+// Random sizes, turns, rotations, policies and slow lanes; the power goes at a random operation.
+// What was durable under `always` is there, what is there is whole and in order, and nothing of it
+// looks like damage.
 static void run_until_the_power_goes(struct fixture *f, struct random *random, uint64_t *promised)
 {
     for (unsigned step = 0; step < 400 && !sim_env_power_is_gone(f->sim); step++) {

@@ -5,7 +5,8 @@
 
 static void open_keeping(struct side *s, uint64_t seed, uint32_t keys)
 {
-    struct engine_options options = {.memory_budget = 4 << 20, .write_buffer_size = 64 << 10, .block_size = 1024};
+    struct engine_options options = {
+        .memory_budget = 4 << 20, .write_buffer_size = 64 << 10, .block_size = 1024};
     side_open_with(s, seed, keys, &options);
 }
 

@@ -64,10 +64,11 @@ static void check_entry(const struct entry *e, const struct version_of *v)
     cr_assert(slice_equal(e->value, slice_of(value, v->value_len)));
 }
 
-static void apply_random(struct random *random, struct model *model, struct memtable *m, uint64_t keep_seq,
-    struct counts *total, struct buf *undo)
+static void apply_random(struct random *random, struct model *model, struct memtable *m,
+    uint64_t keep_seq, struct counts *total, struct buf *undo)
 {
-    struct version_of v = {.key = (int)random_below(random, KEYS), .seq = ++model->last_seq, .tag = RECORD_DELETE};
+    struct version_of v = {
+        .key = (int)random_below(random, KEYS), .seq = ++model->last_seq, .tag = RECORD_DELETE};
     if (random_below(random, 4)) {
         v.tag = RECORD_PUT;
         v.value_len = (uint8_t)random_below(random, VALUE_MAX);
@@ -87,7 +88,8 @@ static void apply_random(struct random *random, struct model *model, struct memt
     char key[16];
     uint8_t value[VALUE_MAX];
     memset(value, v.value_byte, sizeof value);
-    struct entry e = {key_of(key, v.key), slice_of(value, v.value_len), v.seq, v.expire_ms, v.tag | beneath};
+    struct entry e = {
+        key_of(key, v.key), slice_of(value, v.value_len), v.seq, v.expire_ms, v.tag | beneath};
     memtable_apply(m, &e, hash64(e.key), keep_seq, total, undo);
     if (old != NULL && old->seq > keep_seq)
         *old = v;
@@ -121,7 +123,8 @@ static int patiently_seek(struct cursor *c, struct slice key, uint64_t seq)
     return status;
 }
 
-static void check_cursor(struct random *random, const struct model *model, struct cursor *c, uint64_t max_seq)
+static void check_cursor(
+    struct random *random, const struct model *model, struct cursor *c, uint64_t max_seq)
 {
     static struct version_of want[VERSIONS_MAX];
     unsigned count = sorted_versions(model, max_seq, want), i = 0;
@@ -135,8 +138,8 @@ static void check_cursor(struct random *random, const struct model *model, struc
     cr_assert_eq(i, 0);
     for (unsigned round = 0; round < 20; round++) {
         char text[16];
-        struct version_of at = {
-            .key = (int)random_below(random, KEYS), .seq = random_below(random, model->last_seq + 2)};
+        struct version_of at = {.key = (int)random_below(random, KEYS),
+            .seq = random_below(random, model->last_seq + 2)};
         struct slice key = key_of(text, at.key);
         for (i = 0; i < count && compare_versions(&want[i], &at) < 0;)
             i++;
@@ -164,7 +167,8 @@ static void check_counts(struct memtable *m, const struct counts *total)
 {
     int64_t live[3] = {0}, in_doubt[3] = {0};
     struct cursor *c = memtable_cursor(m, SEQ_MAX);
-    for (int status = patiently_seek(c, slice_of(NULL, 0), SEQ_MAX); status == OK; status = c->ops->next(c)) {
+    for (int status = patiently_seek(c, slice_of(NULL, 0), SEQ_MAX); status == OK;
+         status = c->ops->next(c)) {
         if (memtable_dropped(m, c->entry.key, c->entry.seq))
             continue;
         live[c->entry.key.data[0] - 'a'] += count_contribution(c->entry.tag);
@@ -211,7 +215,8 @@ Test(memtable, agrees_with_a_list_of_versions)
                 keep_seq = model.last_seq;
             if (random_below(&random, 100) != 0)
                 continue;
-            uint64_t max_seq = random_below(&random, 3) ? model.last_seq : random_below(&random, model.last_seq + 1);
+            uint64_t max_seq = random_below(&random, 3) ? model.last_seq
+                                                        : random_below(&random, model.last_seq + 1);
             struct cursor *c = memtable_cursor(m, max_seq);
             check_cursor(&random, &model, c, max_seq);
             c->ops->close(c);
@@ -251,7 +256,8 @@ Test(memtable, undo_restores_everything)
                 keep_seq = model.last_seq;
         }
         if (random_below(&random, 2)) {
-            struct entry drop = {.key = slice_cstr("a"), .seq = ++model.last_seq, .tag = RECORD_DROP};
+            struct entry drop = {
+                .key = slice_cstr("a"), .seq = ++model.last_seq, .tag = RECORD_DROP};
             memtable_apply(m, &drop, 0, keep_seq, NULL, &undo);
             cr_assert(memtable_dropped(m, slice_cstr("a/1"), model.last_seq - 1));
         }
@@ -273,7 +279,8 @@ Test(memtable, undo_restores_everything)
     }
 }
 
-static void put(struct memtable *m, const char *key, const char *value, uint64_t seq, int64_t expire_ms, uint8_t flags)
+static void put(struct memtable *m, const char *key, const char *value, uint64_t seq,
+    int64_t expire_ms, uint8_t flags)
 {
     uint8_t tag = RECORD_PUT | flags | (expire_ms ? RECORD_EXPIRES : 0);
     struct entry e = {slice_cstr(key), slice_cstr(value), seq, expire_ms, tag};
@@ -310,7 +317,8 @@ Test(memtable, thousands_of_drops_of_several_lengths_are_found)
     for (unsigned i = 0; i < 3000; i++) {
         char prefix[16];
         int len = snprintf(prefix, sizeof prefix, i % 2 ? "x%05u" : "long-%06u", i);
-        struct entry drop = {.key = slice_of(prefix, (size_t)len), .seq = ++seq, .tag = RECORD_DROP};
+        struct entry drop = {
+            .key = slice_of(prefix, (size_t)len), .seq = ++seq, .tag = RECORD_DROP};
         memtable_apply(m, &drop, 0, 0, NULL, NULL);
     }
     cr_assert(memtable_dropped(m, slice_cstr("x00777/k"), 777));
@@ -350,7 +358,8 @@ Test(memtable, expired_records_come_up_in_order_and_only_while_they_are_live)
     memtable_unref(m);
 }
 
-// Random expiries, moved back and forth, against the smallest of an array; and the heap does not grow with the number of writes.
+// Random expiries, moved back and forth, against the smallest of an array; and the heap does not
+// grow with the number of writes.
 Test(memtable, expiry_agrees_with_a_scan)
 {
     enum { EXPIRING = 50 };
@@ -362,7 +371,8 @@ Test(memtable, expiry_agrees_with_a_scan)
             int k = (int)random_below(&random, EXPIRING);
             char name[16];
             snprintf(name, sizeof name, "%d", k);
-            expires[k] = random_below(&random, 5) ? now + 1 + (int64_t)random_below(&random, 500) : 0;
+            expires[k] =
+                random_below(&random, 5) ? now + 1 + (int64_t)random_below(&random, 500) : 0;
             put(m, name, "v", seq, expires[k], 0);
             now += random_below(&random, 10) == 0;
             struct slice key;
@@ -372,7 +382,8 @@ Test(memtable, expiry_agrees_with_a_scan)
                 if (expires[i] != 0 && expires[i] < first)
                     first = expires[i];
             int status = memtable_next_expired(m, now, &key, &at);
-            cr_assert_eq(status, first <= now ? OK : NOT_FOUND, "seed %llu", (unsigned long long)seed);
+            cr_assert_eq(
+                status, first <= now ? OK : NOT_FOUND, "seed %llu", (unsigned long long)seed);
             if (status != OK)
                 continue;
             char digits[16] = "";
@@ -398,7 +409,8 @@ Test(memtable, order_of_a_large_memtable_takes_several_calls_and_then_holds)
     struct cursor *c = memtable_cursor(m, MANY);
     cr_assert_eq(c->ops->seek(c, slice_of(NULL, 0), SEQ_MAX), WAIT);
     cr_assert_eq(patiently_seek(c, slice_of(NULL, 0), SEQ_MAX), OK);
-    put(m, "00000+", "later", MANY + 1, 0, 0); // what comes after max_seq neither shows nor makes it wait
+    // what comes after max_seq neither shows nor makes it wait
+    put(m, "00000+", "later", MANY + 1, 0, 0);
     unsigned seen = 1;
     while (c->ops->next(c) == OK) {
         char name[16];
@@ -410,7 +422,8 @@ Test(memtable, order_of_a_large_memtable_takes_several_calls_and_then_holds)
     memtable_unref(m);
 }
 
-// Where the skip list looks at the first bytes only: keys that end in zeros, are shorter than that, or differ behind it.
+// Where the skip list looks at the first bytes only: keys that end in zeros, are shorter than that,
+// or differ behind it.
 Test(memtable, keys_that_begin_alike_are_in_order)
 {
     enum { ALIKE = 2000, LONGEST = 20 };
@@ -446,7 +459,8 @@ static void *walk_sorted(void *arg)
     struct cursor *c = memtable_sorted_cursor(arg);
     uint64_t seen = 0;
     struct buf last = {0};
-    for (int status = c->ops->seek(c, slice_of(NULL, 0), SEQ_MAX); status == OK; status = c->ops->next(c)) {
+    for (int status = c->ops->seek(c, slice_of(NULL, 0), SEQ_MAX); status == OK;
+         status = c->ops->next(c)) {
         cr_assert_lt(slice_compare(buf_slice(&last), c->entry.key), 0);
         buf_clear(&last);
         buf_append_slice(&last, c->entry.key);
@@ -460,7 +474,8 @@ static void *walk_sorted(void *arg)
     return NULL;
 }
 
-// Under the thread sanitizer this shows that the loop's order, expiry and lookups touch nothing that the job reads.
+// Under the thread sanitizer this shows that the loop's order, expiry and lookups touch nothing
+// that the job reads.
 Test(memtable, a_job_sorts_while_the_loop_orders_and_expires)
 {
     struct memtable *m = memtable_new(NULL, 1);
@@ -475,7 +490,8 @@ Test(memtable, a_job_sorts_while_the_loop_orders_and_expires)
     cr_assert_eq(pthread_create(&job, NULL, walk_sorted, m), 0);
     struct cursor *c = memtable_cursor(m, SEQ_MAX);
     unsigned seen = 0, expired = 0;
-    for (int status = patiently_seek(c, slice_of(NULL, 0), SEQ_MAX); status == OK; status = c->ops->next(c))
+    for (int status = patiently_seek(c, slice_of(NULL, 0), SEQ_MAX); status == OK;
+         status = c->ops->next(c))
         seen++;
     struct slice key;
     uint64_t seq;

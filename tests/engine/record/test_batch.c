@@ -3,8 +3,8 @@
 #include <stdio.h>
 
 #include "base/random.h"
-#include "engine/record/batch.h"
 #include "engine/engine.h"
+#include "engine/record/batch.h"
 
 static struct slice numbered(char *out, size_t size, uint64_t n)
 {
@@ -81,7 +81,8 @@ Test(batch, lookups_agree_with_a_list_of_what_was_staged)
             } else if (what < 40 && count < MOST) {
                 staged_key[count] = k;
                 staged_value[count++] = (int)step;
-                batch_put(&b, key, numbered(value_text, sizeof value_text, step), slice_of(NULL, 0), 0);
+                batch_put(
+                    &b, key, numbered(value_text, sizeof value_text, step), slice_of(NULL, 0), 0);
             } else if (what < 50 && count < MOST) {
                 staged_key[count] = k;
                 staged_value[count++] = -1;
@@ -95,14 +96,15 @@ Test(batch, lookups_agree_with_a_list_of_what_was_staged)
                     newest--;
                 struct entry e;
                 int status = batch_get(&b, key, &e);
-                cr_assert_eq(status, newest < 0 ? NOT_FOUND : OK, "seed %llu step %u", (unsigned long long)seed, step);
+                cr_assert_eq(status, newest < 0 ? NOT_FOUND : OK, "seed %llu step %u",
+                    (unsigned long long)seed, step);
                 if (newest < 0)
                     continue;
                 cr_assert_eq(e.seq, (uint64_t)newest);
                 cr_assert_eq(entry_kind(&e), staged_value[newest] < 0 ? RECORD_DELETE : RECORD_PUT);
                 if (staged_value[newest] >= 0)
-                    cr_assert(
-                        slice_equal(e.value, numbered(value_text, sizeof value_text, (uint64_t)staged_value[newest])));
+                    cr_assert(slice_equal(e.value,
+                        numbered(value_text, sizeof value_text, (uint64_t)staged_value[newest])));
             }
             cr_assert_eq(b.count, count);
         }
@@ -144,10 +146,12 @@ Test(batch, the_cursor_shows_the_last_word_on_each_key_in_both_directions)
     batch_release(&b);
 }
 
-// Every single-byte change and every cut of a good batch, and random bytes: decoding stays inside, and what it accepts is well formed.
+// Every single-byte change and every cut of a good batch, and random bytes: decoding stays inside,
+// and what it accepts is well formed.
 static void decode_all(const uint8_t *bytes, size_t len)
 {
-    uint8_t *copy = malloc(len ? len : 1); // exactly as long, so that the sanitizer sees a read past the end
+    // exactly as long, so that the sanitizer sees a read past the end
+    uint8_t *copy = malloc(len ? len : 1);
     memcpy(copy, bytes, len);
     const uint8_t *p = copy, *end = copy + len;
     struct entry e;
@@ -182,7 +186,8 @@ Test(batch, decoding_takes_any_bytes)
     for (unsigned round = 0; round < 20000; round++) {
         uint8_t bytes[64];
         for (size_t i = 0; i < sizeof bytes; i++)
-            bytes[i] = (uint8_t)(random_below(&random, 4) ? random_below(&random, 8) : random_next(&random));
+            bytes[i] = (uint8_t)(random_below(&random, 4) ? random_below(&random, 8)
+                                                          : random_next(&random));
         decode_all(bytes, random_below(&random, sizeof bytes + 1));
     }
     batch_release(&b);
@@ -192,7 +197,8 @@ Test(batch, contradictory_tags_are_refused)
 {
     struct entry e;
     const uint8_t refused[] = {0, RECORD_VALUE_POINTER, 5, RECORD_PUT | 0x80,
-        RECORD_PUT | RECORD_FRESH | RECORD_IN_DOUBT, RECORD_DELETE | RECORD_EXPIRES, RECORD_DROP | RECORD_FRESH};
+        RECORD_PUT | RECORD_FRESH | RECORD_IN_DOUBT, RECORD_DELETE | RECORD_EXPIRES,
+        RECORD_DROP | RECORD_FRESH};
     for (size_t i = 0; i < sizeof refused; i++) {
         uint8_t bytes[32] = {refused[i], 1, 'k', 1};
         cr_assert_null(batch_decode(bytes, bytes + sizeof bytes, &e), "tag %u", refused[i]);

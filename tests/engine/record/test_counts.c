@@ -49,9 +49,10 @@ Test(counts, forgetting_a_prefix_forgets_all_that_start_with_it)
     counts_release(&sum);
 }
 
-// One key's records, oldest first, as they lie in older and newer tables. Writers know the state beneath with certainty or are in doubt;
-// merges settle neighbours, and the oldest meets the bottom, at random times. The count is never above the truth, never further below
-// than there are doubts, and exact once all is settled.
+// One key's records, oldest first, as they lie in older and newer tables. Writers know the state
+// beneath with certainty or are in doubt; merges settle neighbours, and the oldest meets the
+// bottom, at random times. The count is never above the truth, never further below than there are
+// doubts, and exact once all is settled.
 enum { KEYS = 30, DEPTH = 16 };
 
 struct key {
@@ -110,8 +111,9 @@ Test(counts, settling_makes_the_count_exact)
             int64_t truth = 0;
             for (unsigned i = 0; i < KEYS; i++)
                 truth += is_live(&keys[i]);
-            cr_assert(count <= truth && truth <= count + doubts, "seed %llu step %u: %lld, %lld in doubt, truth %lld",
-                (unsigned long long)seed, step, (long long)count, (long long)doubts, (long long)truth);
+            cr_assert(count <= truth && truth <= count + doubts,
+                "seed %llu step %u: %lld, %lld in doubt, truth %lld", (unsigned long long)seed,
+                step, (long long)count, (long long)doubts, (long long)truth);
         }
         int64_t truth = 0;
         for (unsigned i = 0; i < KEYS; i++) {

@@ -10,7 +10,8 @@ static void walk(uint64_t seed, bool wait)
     for (int round = 0; round < 40; round++) {
         struct model all = model_random(&r, random_below(&r, 200), 20, 20);
         uint32_t count = (uint32_t)random_below(&r, CHILDREN_MAX + 1);
-        struct model parts[CHILDREN_MAX] = {0}, merged = {xcalloc(all.count + 1, sizeof(struct entry)), 0};
+        struct model parts[CHILDREN_MAX] = {0},
+                     merged = {xcalloc(all.count + 1, sizeof(struct entry)), 0};
         struct cursor *children[CHILDREN_MAX];
         for (uint32_t i = 0; i < count; i++)
             parts[i].entries = xcalloc(all.count + 1, sizeof(struct entry));
@@ -20,7 +21,8 @@ static void walk(uint64_t seed, bool wait)
         }
         for (uint32_t i = 0; i < count; i++)
             children[i] = model_cursor_new(&parts[i], wait ? &r : NULL);
-        struct model_walk w = {.cursor = merge_cursor(children, count), .model = &merged, .at = SIZE_MAX};
+        struct model_walk w = {
+            .cursor = merge_cursor(children, count), .model = &merged, .at = SIZE_MAX};
         for (int step = 0; step < 1500; step++)
             model_walk_step(&w, &r);
         cr_assert(!wait || w.waits > 0 || count == 0);

@@ -1,4 +1,5 @@
-// Tables with known contents, in a simulated machine: for the tests of tables, fetches and iterators.
+// Tables with known contents, in a simulated machine: for the tests of tables, fetches and
+// iterators.
 #ifndef VARVE_TESTS_ENGINE_MODEL_TABLE_H
 #define VARVE_TESTS_ENGINE_MODEL_TABLE_H
 
@@ -13,8 +14,11 @@ enum { MODEL_MAX_BLOCK = 1 << 22 };
 
 static inline struct table_builder_options model_table_options(struct sim_env *sim, uint64_t number)
 {
-    return (struct table_builder_options){
-        .env = sim_env_env(sim), .dir = ".", .number = number, .block_size = 512, .bloom_bits_per_key = 10};
+    return (struct table_builder_options){.env = sim_env_env(sim),
+        .dir = ".",
+        .number = number,
+        .block_size = 512,
+        .bloom_bits_per_key = 10};
 }
 
 // Writes entries [from, to) of the model.

@@ -177,22 +177,27 @@ static void decode_all_flips(enum compression compression)
     uint8_t *out;
     size_t len;
     struct error err;
-    cr_assert_eq(
-        block_decode(exact_copy(stored.data, stored.len), stored.len, 7, 4096, 1 << 20, "t", &out, &len, &err), OK);
+    cr_assert_eq(block_decode(exact_copy(stored.data, stored.len), stored.len, 7, 4096, 1 << 20,
+                     "t", &out, &len, &err),
+        OK);
     cr_assert(slice_equal(slice_of(out, len), contents));
     free(out);
     for (size_t i = 0; i < stored.len * 8; i++) {
         uint8_t *bad = exact_copy(stored.data, stored.len);
         bad[i / 8] ^= (uint8_t)(1u << (i % 8));
-        cr_assert_eq(block_decode(bad, stored.len, 7, 4096, 1 << 20, "t", &out, &len, &err), CORRUPT);
+        cr_assert_eq(
+            block_decode(bad, stored.len, 7, 4096, 1 << 20, "t", &out, &len, &err), CORRUPT);
         cr_assert_eq(err.offset, 4096);
     }
     for (size_t cut = 0; cut < stored.len; cut++)
-        cr_assert_eq(block_decode(exact_copy(stored.data, cut), cut, 7, 4096, 1 << 20, "t", &out, &len, &err), CORRUPT);
-    cr_assert_eq(block_decode(exact_copy(stored.data, stored.len), stored.len, 7, 0, 1 << 20, "t", &out, &len, &err),
+        cr_assert_eq(block_decode(exact_copy(stored.data, cut), cut, 7, 4096, 1 << 20, "t", &out,
+                         &len, &err),
+            CORRUPT);
+    cr_assert_eq(block_decode(exact_copy(stored.data, stored.len), stored.len, 7, 0, 1 << 20, "t",
+                     &out, &len, &err),
         CORRUPT, "a good block in the wrong place");
-    cr_assert_eq(
-        block_decode(exact_copy(stored.data, stored.len), stored.len, 7, 4096, contents.len - 1, "t", &out, &len, &err),
+    cr_assert_eq(block_decode(exact_copy(stored.data, stored.len), stored.len, 7, 4096,
+                     contents.len - 1, "t", &out, &len, &err),
         CORRUPT, "a block over the limit");
     block_compressor_free(compressor);
     buf_release(&stored);
@@ -222,9 +227,11 @@ static void exercise(struct slice contents, struct slice key)
     if (block_cursor_init(&c, contents) == OK) {
         if (block_cursor_seek(&c, key, SEQ_MAX) == OK && block_cursor_next(&c) == OK)
             block_cursor_prev(&c);
-        for (int status = block_cursor_first(&c); status == OK && steps < 10000; status = block_cursor_next(&c))
+        for (int status = block_cursor_first(&c); status == OK && steps < 10000;
+             status = block_cursor_next(&c))
             steps++;
-        for (int status = block_cursor_last(&c); status == OK && steps < 20000; status = block_cursor_prev(&c))
+        for (int status = block_cursor_last(&c); status == OK && steps < 20000;
+             status = block_cursor_prev(&c))
             steps++;
     }
     cr_assert_lt(steps, 10000);

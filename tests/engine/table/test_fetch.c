@@ -1,7 +1,7 @@
 #include "model_table.h"
 
-#include "engine/table/fetch.h"
 #include "engine/stats.h"
+#include "engine/table/fetch.h"
 #include "tests/sim/sim_exec.h"
 
 enum { TABLES = 6 };
@@ -17,17 +17,19 @@ struct world {
     struct table *tables[TABLES];
 };
 
-static void world_open(struct world *w, uint64_t seed, uint64_t cache, unsigned max_open, size_t entries)
+static void world_open(
+    struct world *w, uint64_t seed, uint64_t cache, unsigned max_open, size_t entries)
 {
     *w = (struct world){.random = {seed}, .env = sim_env_new(seed), .cache = cache_new(cache)};
     w->exec = sim_exec_new(w->env, seed);
-    w->fetcher =
-        fetcher_new(sim_env_env(w->env), sim_exec_exec(w->exec), ".", w->cache, max_open, MODEL_MAX_BLOCK, &w->stats);
+    w->fetcher = fetcher_new(sim_env_env(w->env), sim_exec_exec(w->exec), ".", w->cache, max_open,
+        MODEL_MAX_BLOCK, &w->stats);
     w->model = model_random(&w->random, entries, 40, 300);
     size_t from = 0;
     for (unsigned i = 0; i < TABLES; i++) {
         size_t to = i + 1 == TABLES ? w->model.count : w->model.count * (i + 1) / TABLES;
-        while (to < w->model.count && slice_equal(w->model.entries[to - 1].key, w->model.entries[to].key))
+        while (to < w->model.count &&
+               slice_equal(w->model.entries[to - 1].key, w->model.entries[to].key))
             to++;
         struct table_builder_options options = model_table_options(w->env, i + 1);
         options.compression = i % 2 ? COMPRESSION_ZSTD : COMPRESSION_NONE;
@@ -339,7 +341,8 @@ Test(fetch, a_scan_reads_ahead)
     world_close(&w);
 }
 
-// What a txn does: all over again after each wait, with a cache that keeps nothing but what is pinned.
+// What a txn does: all over again after each wait, with a cache that keeps nothing but what is
+// pinned.
 Test(fetch, an_attempt_that_starts_over_gets_further_each_time)
 {
     struct world w;
@@ -358,7 +361,8 @@ Test(fetch, an_attempt_that_starts_over_gets_further_each_time)
             for (int t = 0; t < TABLES && status != WAIT; t++) {
                 struct entry e;
                 struct block_ref pin;
-                status = table_get(&a.fetch.source, w.tables[t], key, hash64(key), SEQ_MAX, &e, &pin, &w.stats, &err);
+                status = table_get(&a.fetch.source, w.tables[t], key, hash64(key), SEQ_MAX, &e,
+                    &pin, &w.stats, &err);
                 cr_assert_geq(status, OK);
                 if (status == OK) {
                     cr_assert(slice_equal(e.key, key));
@@ -393,7 +397,8 @@ Test(fetch, a_round_notes_a_bounded_share)
             struct block_ref pin;
             struct slice key = w.model.entries[i].key;
             for (int t = 0; t < TABLES; t++) {
-                if (table_get(&a.fetch.source, w.tables[t], key, hash64(key), SEQ_MAX, &e, &pin, NULL, &err) == OK)
+                if (table_get(&a.fetch.source, w.tables[t], key, hash64(key), SEQ_MAX, &e, &pin,
+                        NULL, &err) == OK)
                     a.fetch.source.put(&a.fetch.source, &pin);
             }
             full = full || fetch_full(&a.fetch);

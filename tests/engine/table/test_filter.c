@@ -55,7 +55,8 @@ Test(filter, what_is_not_a_filter_is_seen)
     for (size_t bit = 0; bit < 64; bit++) {
         size_t at = f.len - 8 + bit / 8;
         f.data[at] ^= (uint8_t)(1u << (bit % 8));
-        // Another number of probes may make a valid filter; no flip may make one that is read past its end.
+        // Another number of probes may make a valid filter; no flip may make one that is read past
+        // its end.
         if (filter_valid(buf_slice(&f))) {
             cr_assert_geq(bit, 32);
             for (size_t i = 0; i < 1000; i++)

@@ -37,7 +37,8 @@ Test(pins, commits_replace_what_a_pin_says)
     struct pins p = {0};
     struct pin *here = add(&p, "here", "old"), *absent = add(&p, "absent", NULL);
     cr_assert_not(absent->present);
-    struct entry put = {slice_cstr("absent"), slice_cstr("now"), 5, 99, RECORD_PUT | RECORD_EXPIRES};
+    struct entry put = {
+        slice_cstr("absent"), slice_cstr("now"), 5, 99, RECORD_PUT | RECORD_EXPIRES};
     pins_on_commit(&p, &put);
     cr_assert(absent->present);
     cr_assert(slice_equal(absent->entry.value, slice_cstr("now")));

@@ -8,7 +8,8 @@ struct moody_source {
     int held;
 };
 
-static int moody_get(struct block_source *s, struct table *t, struct handle h, struct block_ref *out, struct error *err)
+static int moody_get(struct block_source *s, struct table *t, struct handle h,
+    struct block_ref *out, struct error *err)
 {
     struct moody_source *m = (struct moody_source *)(void *)s;
     if (m->random != NULL && random_below(m->random, 3) == 0)
@@ -38,13 +39,14 @@ static void moody_leave(struct block_source *s, struct table *t)
 
 static struct moody_source moody(struct block_source *below, struct random *random)
 {
-    struct block_source source = {.get = moody_get, .put = moody_put, .want = moody_want, .leave = moody_leave};
+    struct block_source source = {
+        .get = moody_get, .put = moody_put, .want = moody_want, .leave = moody_leave};
     return (struct moody_source){source, below, random, 0};
 }
 
 // Writes the model as up to `max` tables that are disjoint in their keys, as a level is.
-static uint32_t write_level(
-    struct sim_env *sim, const struct model *m, struct random *r, uint32_t max, struct table **tables)
+static uint32_t write_level(struct sim_env *sim, const struct model *m, struct random *r,
+    uint32_t max, struct table **tables)
 {
     uint32_t count = 0;
     for (size_t from = 0; from < m->count;) {
@@ -106,8 +108,8 @@ Test(table, level_cursor_goes_on_after_every_wait)
     walk_levels(4, 8, true);
 }
 
-static void check_get(
-    struct block_source *source, struct table *t, const struct model *m, struct slice key, uint64_t seq)
+static void check_get(struct block_source *source, struct table *t, const struct model *m,
+    struct slice key, uint64_t seq)
 {
     struct entry e;
     struct block_ref pin;
@@ -125,7 +127,8 @@ static void check_get(
     source->put(source, &pin);
 }
 
-static void check_gets(const struct table_builder_options *options, struct random *r, const struct model *m, bool wait)
+static void check_gets(
+    const struct table_builder_options *options, struct random *r, const struct model *m, bool wait)
 {
     struct table *t = model_table(options, m, 0, m->count);
     struct block_source *scan = table_scan_new(options->env, ".", 4096, MODEL_MAX_BLOCK);
@@ -167,7 +170,8 @@ Test(table, versions_of_one_key_go_on_over_many_blocks)
         m.entries[i].key = model_copy(slice_cstr(i < 100 ? "a" : i < 280 ? "b" : "c"));
         m.entries[i].seq = 1000 - i;
         m.entries[i].tag = RECORD_PUT;
-        m.entries[i].value = model_copy(slice_of("0123456789012345678901234567890123456789", i % 40));
+        m.entries[i].value =
+            model_copy(slice_of("0123456789012345678901234567890123456789", i % 40));
     }
     struct table_builder_options options = model_table_options(sim, 1);
     options.block_size = 200;
@@ -180,10 +184,11 @@ static void same_meta(const struct table *a, const struct table *b)
 {
     cr_assert_eq(a->number, b->number);
     cr_assert_eq(a->size, b->size);
-    cr_assert(
-        memcmp(&a->index, &b->index, sizeof a->index) == 0 && memcmp(&a->filter, &b->filter, sizeof a->filter) == 0);
+    cr_assert(memcmp(&a->index, &b->index, sizeof a->index) == 0 &&
+              memcmp(&a->filter, &b->filter, sizeof a->filter) == 0);
     cr_assert(a->entries == b->entries && a->deletes == b->deletes && a->in_doubt == b->in_doubt);
-    cr_assert(a->expiring == b->expiring && a->expire_min == b->expire_min && a->expire_max == b->expire_max);
+    cr_assert(a->expiring == b->expiring && a->expire_min == b->expire_min &&
+              a->expire_max == b->expire_max);
     cr_assert(a->seq_min == b->seq_min && a->seq_max == b->seq_max && a->raw_bytes == b->raw_bytes);
     cr_assert(slice_equal(a->smallest, b->smallest) && slice_equal(a->largest, b->largest));
 }
@@ -196,7 +201,8 @@ Test(table, a_file_tells_what_its_builder_knew)
     struct table_builder_options options = model_table_options(sim, 1234567890123);
     struct table *built = model_table(&options, &m, 0, m.count), *read;
     struct error err;
-    cr_assert_eq(table_read_meta(options.env, ".", options.number, &read, &err), OK, "%s", err.text);
+    cr_assert_eq(
+        table_read_meta(options.env, ".", options.number, &read, &err), OK, "%s", err.text);
     same_meta(built, read);
 
     uint64_t deletes = 0, in_doubt = 0, expiring = 0, raw = 0;
@@ -227,7 +233,8 @@ static bool reads_whole(struct sim_env *sim, uint64_t number, const struct model
     struct block_source *scan = table_scan_new(sim_env_env(sim), ".", 4096, MODEL_MAX_BLOCK);
     struct cursor *c = table_cursor(scan, t, &err);
     size_t i = 0;
-    for (status = c->ops->seek(c, slice_cstr(""), SEQ_MAX); status == OK; status = c->ops->next(c), i++)
+    for (status = c->ops->seek(c, slice_cstr(""), SEQ_MAX); status == OK;
+         status = c->ops->next(c), i++)
         cr_assert(i < m->count && entry_same(&c->entry, &m->entries[i]));
     cr_assert(status == CORRUPT || (status == END && i == m->count));
     bool whole = status == END;
@@ -260,7 +267,8 @@ Test(table, any_changed_byte_is_corrupt)
     for (uint64_t offset = 0; offset < t->size; offset++) {
         uint8_t mask = (uint8_t)(1u << random_below(&r, 8));
         cr_assert_eq(sim_env_flip(sim, "./1.sst", offset, mask), OK);
-        cr_assert_not(reads_whole(sim, 1, &m), "a flip at %llu was not seen", (unsigned long long)offset);
+        cr_assert_not(
+            reads_whole(sim, 1, &m), "a flip at %llu was not seen", (unsigned long long)offset);
         cr_assert_eq(sim_env_flip(sim, "./1.sst", offset, mask), OK);
     }
     table_unref(t);

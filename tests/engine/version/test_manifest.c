@@ -23,8 +23,8 @@ static void open_world(struct world *w, uint64_t seed)
 
 static int create(struct world *w)
 {
-    return manifest_create(
-        sim_env_env(w->env), sim_exec_exec(w->exec), "db", w->version, 1, w->next_file, &w->manifest, NULL);
+    return manifest_create(sim_env_env(w->env), sim_exec_exec(w->exec), "db", w->version, 1,
+        w->next_file, &w->manifest, NULL);
 }
 
 static void close_world(struct world *w)
@@ -107,7 +107,8 @@ Test(manifest, a_new_one_takes_over_and_the_old_file_goes)
     close_world(&w);
 }
 
-// The power goes at each operation in turn: what was reported is there, and nothing but one more edit may be.
+// The power goes at each operation in turn: what was reported is there, and nothing but one more
+// edit may be.
 Test(manifest, a_power_cut_at_any_operation_loses_nothing_reported)
 {
     for (uint64_t cut = 0;; cut++) {

@@ -4,14 +4,16 @@
 
 static struct version_edit random_edit(struct random *r)
 {
-    struct version_edit e = {.next_file = random_next(r) >> 20, .last_seq = random_below(r, 2) * random_next(r)};
+    struct version_edit e = {
+        .next_file = random_next(r) >> 20, .last_seq = random_below(r, 2) * random_next(r)};
     e.log_start = random_below(r, 1000);
     for (uint64_t i = random_below(r, 4); i > 0; i--) {
         char low[16], high[16];
         random_key(r, low);
         random_key(r, high);
         bool ordered = strcmp(low, high) <= 0;
-        struct table *t = fake_table(1 + random_below(r, 1000), ordered ? low : high, ordered ? high : low, i, 10 * i);
+        struct table *t = fake_table(
+            1 + random_below(r, 1000), ordered ? low : high, ordered ? high : low, i, 10 * i);
         t->in_doubt = random_below(r, 50);
         t->expire_min = (int64_t)random_below(r, 1000);
         t->expire_max = t->expire_min + (int64_t)random_below(r, 1000);
@@ -24,7 +26,8 @@ static struct version_edit random_edit(struct random *r)
         drop_set_add(&e.drops, slice_cstr("prefix"), random_next(r));
         drop_set_add(&e.drops_done, slice_cstr(""), i);
         version_edit_add_log_end(&e, (struct log_end){i, random_next(r), i + 5});
-        counts_add(&e.counts, slice_of(&i, 1 + random_below(r, 7)), -(int64_t)random_below(r, 1000), 7);
+        counts_add(
+            &e.counts, slice_of(&i, 1 + random_below(r, 7)), -(int64_t)random_below(r, 1000), 7);
     }
     return e;
 }
@@ -173,7 +176,9 @@ Test(version, level0_is_newest_first_and_the_others_by_key)
     struct version *v = advance(version_new(), &e);
     for (uint32_t i = 1; i < 50; i++) {
         cr_assert_gt(v->levels[0].tables[i - 1]->seq_max, v->levels[0].tables[i]->seq_max);
-        cr_assert_lt(slice_compare(v->levels[4].tables[i - 1]->largest, v->levels[4].tables[i]->smallest), 0);
+        cr_assert_lt(
+            slice_compare(v->levels[4].tables[i - 1]->largest, v->levels[4].tables[i]->smallest),
+            0);
         cr_assert_eq(version_find(&v->levels[4], v->levels[4].tables[i]->smallest), i);
     }
     cr_assert_eq(version_find(&v->levels[4], slice_cstr("9")), 50);

@@ -1,5 +1,6 @@
-// A stand-in for the part of Criterion that our tests use, for builds in which Criterion cannot run (ThreadSanitizer). Tests register
-// themselves before main; runner.c runs each in a forked child and prints Criterion's last line.
+// A stand-in for the part of Criterion that our tests use, for builds in which Criterion cannot run
+// (ThreadSanitizer). Tests register themselves before main; runner.c runs each in a forked child
+// and prints Criterion's last line.
 #ifndef VARVE_TESTS_PLAIN_CRITERION_H
 #define VARVE_TESTS_PLAIN_CRITERION_H
 
@@ -28,28 +29,28 @@ void plain_register(struct plain_test *test);
 _Noreturn void plain_failed(const char *file, int line, const char *condition);
 void plain_message(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-#define PLAIN_REGISTER(id, test_suite, test_name, fn, ...)                                                             \
-    static struct plain_test id##_entry;                                                                               \
-    __attribute__((constructor)) static void id##_register(void)                                                       \
-    {                                                                                                                  \
-        id##_entry = (struct plain_test){test_suite, test_name, fn, {__VA_ARGS__}, NULL};                              \
-        plain_register(&id##_entry);                                                                                   \
+#define PLAIN_REGISTER(id, test_suite, test_name, fn, ...)                                         \
+    static struct plain_test id##_entry;                                                           \
+    __attribute__((constructor)) static void id##_register(void)                                   \
+    {                                                                                              \
+        id##_entry = (struct plain_test){test_suite, test_name, fn, {__VA_ARGS__}, NULL};          \
+        plain_register(&id##_entry);                                                               \
     }
 
-#define Test(suite, name, ...)                                                                                         \
-    static void suite##_##name##_test(void);                                                                           \
-    PLAIN_REGISTER(suite##_##name, #suite, #name, suite##_##name##_test, __VA_ARGS__)                                  \
+#define Test(suite, name, ...)                                                                     \
+    static void suite##_##name##_test(void);                                                       \
+    PLAIN_REGISTER(suite##_##name, #suite, #name, suite##_##name##_test, __VA_ARGS__)              \
     static void suite##_##name##_test(void)
 
 #define TestSuite(suite, ...) PLAIN_REGISTER(suite##_suite, #suite, NULL, NULL, __VA_ARGS__)
 
 // The message is optional, as in Criterion: a blank is put before it.
-#define PLAIN_CHECK(condition, text, ...)                                                                              \
-    do {                                                                                                               \
-        if (!(condition)) {                                                                                            \
-            plain_message(" " __VA_ARGS__);                                                                            \
-            plain_failed(__FILE__, __LINE__, text);                                                                    \
-        }                                                                                                              \
+#define PLAIN_CHECK(condition, text, ...)                                                          \
+    do {                                                                                           \
+        if (!(condition)) {                                                                        \
+            plain_message(" " __VA_ARGS__);                                                        \
+            plain_failed(__FILE__, __LINE__, text);                                                \
+        }                                                                                          \
     } while (0)
 
 #define cr_assert(condition, ...) PLAIN_CHECK(condition, #condition, __VA_ARGS__)
@@ -64,10 +65,12 @@ void plain_message(const char *format, ...) __attribute__((format(printf, 1, 2))
 #define cr_assert_null(a, ...) PLAIN_CHECK((a) == NULL, #a " is NULL", __VA_ARGS__)
 #define cr_assert_not_null(a, ...) PLAIN_CHECK((a) != NULL, #a " is not NULL", __VA_ARGS__)
 #define cr_assert_str_eq(a, b, ...) PLAIN_CHECK(strcmp(a, b) == 0, #a " equals " #b, __VA_ARGS__)
-#define cr_assert_str_neq(a, b, ...) PLAIN_CHECK(strcmp(a, b) != 0, #a " differs from " #b, __VA_ARGS__)
+#define cr_assert_str_neq(a, b, ...)                                                               \
+    PLAIN_CHECK(strcmp(a, b) != 0, #a " differs from " #b, __VA_ARGS__)
 #define cr_assert_str_empty(a, ...) PLAIN_CHECK((a)[0] == '\0', #a " is empty", __VA_ARGS__)
-#define cr_assert_arr_eq(a, b, size, ...) PLAIN_CHECK(memcmp(a, b, size) == 0, #a " equals " #b, __VA_ARGS__)
-#define cr_assert_float_eq(a, b, epsilon, ...)                                                                         \
+#define cr_assert_arr_eq(a, b, size, ...)                                                          \
+    PLAIN_CHECK(memcmp(a, b, size) == 0, #a " equals " #b, __VA_ARGS__)
+#define cr_assert_float_eq(a, b, epsilon, ...)                                                     \
     PLAIN_CHECK((a) - (b) <= (epsilon) && (b) - (a) <= (epsilon), #a " is about " #b, __VA_ARGS__)
 
 // An expectation that fails ends the test here.

@@ -4,15 +4,15 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
-#include "tests/server/config/config_fixture.h"
 #include "os/os.h"
 #include "resp/quote.h"
 #include "server/saves.h"
+#include "tests/server/config/config_fixture.h"
 
 static struct fixture *current;
 static struct buf written;
 
-// --- The engine -----------------------------------------------------------------------------------------------------------------------
+// --- The engine ----------------------------------------------------------------------------------
 
 void engine_get_stats(const struct engine *engine, struct engine_stats *out)
 {
@@ -62,7 +62,7 @@ void fixture_end(struct fake_job *job, int status)
     done_cb(job->arg, status);
 }
 
-// --- Types and commands -----------------------------------------------------------------------------------------------------------------
+// --- Types and commands --------------------------------------------------------------------------
 
 int keyspace_databases(const struct keyspace *ks)
 {
@@ -92,8 +92,8 @@ void commands_get_keyspace_stats(const struct commands *c, struct keyspace_stats
     *out = (struct keyspace_stats){.hits = 3, .misses = 4};
 }
 
-void commands_each_stat(
-    const struct commands *c, void (*visit)(void *arg, const char *name, const struct command_stats *s), void *arg)
+void commands_each_stat(const struct commands *c,
+    void (*visit)(void *arg, const char *name, const struct command_stats *s), void *arg)
 {
     visit(arg, "config|get", &(struct command_stats){4, 10, 1, 2});
 }
@@ -104,8 +104,8 @@ void commands_each_error(
     visit(arg, "ERR", 7);
 }
 
-void call_defer(
-    struct call *call, void (*effect)(struct commands *c, struct session *s, struct slice data), struct slice data)
+void call_defer(struct call *call,
+    void (*effect)(struct commands *c, struct session *s, struct slice data), struct slice data)
 {
     effect(call->commands, call->session, data);
 }
@@ -138,7 +138,7 @@ int call_help(struct call *call, const char *const *lines)
     return OK;
 }
 
-// --- The server -------------------------------------------------------------------------------------------------------------------------
+// --- The server ----------------------------------------------------------------------------------
 
 void server_reset_counters(struct server *s)
 {
@@ -215,7 +215,7 @@ void fixture_free(struct fixture *f)
     free(f);
 }
 
-// --- Running ----------------------------------------------------------------------------------------------------------------------------
+// --- Running -------------------------------------------------------------------------------------
 
 static const struct command *find(const struct command *rows, struct slice name)
 {
@@ -227,7 +227,8 @@ static const struct command *find(const struct command *rows, struct slice name)
 
 static const struct command *find_any(const struct slice *words)
 {
-    const struct command *const tables[] = {cmd_config_rows, cmd_info_rows, cmd_server_rows, cmd_debug_rows};
+    const struct command *const tables[] = {
+        cmd_config_rows, cmd_info_rows, cmd_server_rows, cmd_debug_rows};
     const struct command *row = NULL;
     for (size_t i = 0; row == NULL && i < sizeof tables / sizeof tables[0]; i++)
         row = find(tables[i], words[0]);

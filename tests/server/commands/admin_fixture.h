@@ -1,4 +1,5 @@
-// What the tests of the administrators' commands share: rows called directly, over a fake engine whose flushes end when the test says so.
+// What the tests of the administrators' commands share: rows called directly, over a fake engine
+// whose flushes end when the test says so.
 #ifndef VARVE_TESTS_SERVER_ADMIN_FIXTURE_H
 #define VARVE_TESTS_SERVER_ADMIN_FIXTURE_H
 
@@ -41,7 +42,8 @@ void fixture_free(struct fixture *f);
 void fixture_end(struct fake_job *job, int status);
 // Runs the job that was submitted.
 void fixture_run_job(struct fixture *f);
-// Runs a command, words separated by blanks ('' is the empty word), RESP2. The reply is valid until the next call.
+// Runs a command, words separated by blanks ('' is the empty word), RESP2. The reply is valid until
+// the next call.
 const char *run(struct fixture *f, const char *words);
 // Lets the last command's stream write; returns the status of its step.
 int run_stream(struct fixture *f, const char **reply);

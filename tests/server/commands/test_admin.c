@@ -3,8 +3,8 @@
 #include <stdlib.h>
 
 #include "admin_fixture.h"
-#include "tests/server/config/config_fixture.h"
 #include "server/saves.h"
+#include "tests/server/config/config_fixture.h"
 
 static struct fixture *f;
 
@@ -28,7 +28,8 @@ static void expect(const char *words, const char *reply)
 static void expect_in(const char *words, const char *part)
 {
     const char *reply = run(f, words);
-    cr_expect_not_null(strstr(reply, part), "%s is not in the reply of %s:\n%s", part, words, reply);
+    cr_expect_not_null(
+        strstr(reply, part), "%s is not in the reply of %s:\n%s", part, words, reply);
 }
 
 static void expect_not_in(const char *words, const char *part)
@@ -36,7 +37,7 @@ static void expect_not_in(const char *words, const char *part)
     cr_expect_null(strstr(run(f, words), part), "%s is in the reply of %s", part, words);
 }
 
-// --- CONFIG -----------------------------------------------------------------------------------------------------------------------------
+// --- CONFIG --------------------------------------------------------------------------------------
 
 Test(admin, config_get_takes_patterns_and_names)
 {
@@ -59,19 +60,21 @@ Test(admin, config_set_takes_effect)
     expect("config set a b c", "-ERR syntax error\r\n");
     f->listen_ok = false;
     expect("config set timeout 4 bind 1.2.3.4",
-        "-ERR CONFIG SET failed (possibly related to argument 'bind') - Failed to bind to specified addresses.\r\n");
+        "-ERR CONFIG SET failed (possibly related to argument 'bind') - Failed to bind to "
+        "specified addresses.\r\n");
     cr_expect_eq(f->server.settings->network.timeout_s, 0);
     f->descriptors = 500;
-    expect("config set maxclients 1000", "-ERR CONFIG SET failed (possibly related to argument 'maxclients') - The "
-                                         "operating system is not able to handle "
-                                         "the specified number of clients, try with 500\r\n");
+    expect("config set maxclients 1000",
+        "-ERR CONFIG SET failed (possibly related to argument 'maxclients') - The "
+        "operating system is not able to handle "
+        "the specified number of clients, try with 500\r\n");
     cr_expect_eq(f->server.settings->network.maxclients, 10000);
 }
 
 Test(admin, protected_directives_need_permission)
 {
-    static const char refused[] =
-        "-ERR CONFIG SET failed (possibly related to argument 'dbfilename') - can't set protected config\r\n";
+    static const char refused[] = "-ERR CONFIG SET failed (possibly related to argument "
+                                  "'dbfilename') - can't set protected config\r\n";
     expect("config set dbfilename x", refused);
     fixture_free(f);
     f = fixture_new("enable-protected-configs local\n");
@@ -126,7 +129,7 @@ Test(admin, config_resetstat_resets)
     cr_expect_eq(f->reset, 1);
 }
 
-// --- SAVE -------------------------------------------------------------------------------------------------------------------------------
+// --- SAVE ----------------------------------------------------------------------------------------
 
 Test(admin, save_answers_when_the_flush_is_done)
 {
@@ -226,13 +229,13 @@ Test(admin, shutdown_checks_its_options)
     cr_expect_eq(f->stopped, 1);
 }
 
-// --- INFO -------------------------------------------------------------------------------------------------------------------------------
+// --- INFO ----------------------------------------------------------------------------------------
 
 Test(admin, info_has_redis_sections_in_redis_order)
 {
-    static const char *const all[] = {"# Server", "# Clients", "# Memory", "# Persistence", "# Stats", "# Replication",
-        "# CPU", "# Modules", "# Commandstats", "# Errorstats", "# Latencystats", "# Cluster", "# Keyspace",
-        "# Engine"};
+    static const char *const all[] = {"# Server", "# Clients", "# Memory", "# Persistence",
+        "# Stats", "# Replication", "# CPU", "# Modules", "# Commandstats", "# Errorstats",
+        "# Latencystats", "# Cluster", "# Keyspace", "# Engine"};
     const char *at = run(f, "info everything");
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
         const char *next = strstr(at, all[i]);
@@ -255,7 +258,8 @@ Test(admin, info_says_what_clients_look_for)
     expect_in("info", "role:master\r\n");
     expect_in("info", "aof_enabled:1\r\n");
     expect_in("info", "maxmemory_policy:noeviction\r\n");
-    expect_in("info all", "cmdstat_config|get:calls=4,usec=10,usec_per_call=2.50,rejected_calls=1,failed_calls=2\r\n");
+    expect_in("info all", "cmdstat_config|get:calls=4,usec=10,usec_per_call=2.50,rejected_calls=1,"
+                          "failed_calls=2\r\n");
     expect_in("info errorstats", "errorstat_ERR:count=7\r\n");
     expect_in("info", "aof_last_write_status:ok\r\n");
     f->engine.failed = true;
@@ -263,19 +267,21 @@ Test(admin, info_says_what_clients_look_for)
     f->keys[0] = 5;
     f->keys[3] = 1;
     expect("info keyspace",
-        "$76\r\n# Keyspace\r\ndb0:keys=5,expires=0,avg_ttl=0\r\ndb3:keys=1,expires=0,avg_ttl=0\r\n\r\n");
+        "$76\r\n# "
+        "Keyspace\r\ndb0:keys=5,expires=0,avg_ttl=0\r\ndb3:keys=1,expires=0,avg_ttl=0\r\n\r\n");
 }
 
 Test(admin, info_maxmemory_is_the_budget_in_effect)
 {
     expect_not_in("info memory", "\nmaxmemory:0\r\n");
     expect("config set maxmemory 64mb", "+OK\r\n");
-    cr_expect_eq(
-        f->engine.stats.memory_budget, (64u << 20) - (64u << 20) / 100 * 20, "the clients' share is taken off");
+    cr_expect_eq(f->engine.stats.memory_budget, (64u << 20) - (64u << 20) / 100 * 20,
+        "the clients' share is taken off");
     expect_in("info memory", "\nmaxmemory:67108864\r\nmaxmemory_human:64.00M\r\n");
-    expect("config set maxmemory 1mb", "-ERR CONFIG SET failed (possibly related to argument 'maxmemory') - argument "
-                                       "must be 0 or between 33554432 and "
-                                       "9223372036854775807 inclusive\r\n");
+    expect("config set maxmemory 1mb",
+        "-ERR CONFIG SET failed (possibly related to argument 'maxmemory') - argument "
+        "must be 0 or between 33554432 and "
+        "9223372036854775807 inclusive\r\n");
 }
 
 Test(admin, info_engine_shows_levels_and_amplification)
@@ -291,7 +297,7 @@ Test(admin, info_engine_shows_levels_and_amplification)
     expect_in("info engine", "engine_space_amplification:1.25\r\n");
 }
 
-// --- MEMORY and DEBUG -------------------------------------------------------------------------------------------------------------------
+// --- MEMORY and DEBUG ----------------------------------------------------------------------------
 
 Test(admin, memory_usage_grows_with_key_and_value)
 {

@@ -55,8 +55,8 @@ char *read_test_file(const char *path)
     return text;
 }
 
-int load(const char *text, const char *const *arguments, const char *const *environment, struct config **out,
-    struct error *err)
+int load(const char *text, const char *const *arguments, const char *const *environment,
+    struct config **out, struct error *err)
 {
     char *argv[32] = {strdup("varve-server")};
     int argc = 1;
@@ -74,7 +74,8 @@ int load(const char *text, const char *const *arguments, const char *const *envi
     return status;
 }
 
-struct config *loaded(const char *text, const char *const *arguments, const char *const *environment)
+struct config *loaded(
+    const char *text, const char *const *arguments, const char *const *environment)
 {
     struct config *c;
     struct error err = {0};

@@ -12,7 +12,8 @@ struct fake_env {
     const struct made_up *files;
 };
 
-static int fake_open(struct env *env, const char *path, enum file_mode mode, struct file **out, struct error *err)
+static int fake_open(
+    struct env *env, const char *path, enum file_mode mode, struct file **out, struct error *err)
 {
     for (const struct made_up *f = ((struct fake_env *)env)->files; f->path != NULL; f++) {
         if (strcmp(f->path, path) == 0) {
@@ -23,8 +24,8 @@ static int fake_open(struct env *env, const char *path, enum file_mode mode, str
     return NOT_FOUND;
 }
 
-static int fake_read(
-    struct env *env, struct file *file, uint64_t offset, void *data, size_t len, size_t *got, struct error *err)
+static int fake_read(struct env *env, struct file *file, uint64_t offset, void *data, size_t len,
+    size_t *got, struct error *err)
 {
     const char *text = ((const struct made_up *)(const void *)file)->text;
     *got = strlen(text) < len ? strlen(text) : len;
@@ -54,22 +55,24 @@ Test(cgroup, without_groups_it_is_the_machines_memory)
 Test(cgroup, version_2_takes_the_smallest_limit_on_the_way_up)
 {
     static const struct made_up files[] = {{"/proc/self/cgroup", "0::/a.slice/b.scope\n"},
-        {"/sys/fs/cgroup/a.slice/b.scope/memory.max", "max\n"}, {"/sys/fs/cgroup/a.slice/memory.max", "104857600\n"},
+        {"/sys/fs/cgroup/a.slice/b.scope/memory.max", "max\n"},
+        {"/sys/fs/cgroup/a.slice/memory.max", "104857600\n"},
         {"/sys/fs/cgroup/memory.max", "209715200\n"}, {NULL}};
     cr_expect_eq(available(files), 100 * MIB);
 }
 
 Test(cgroup, inside_a_container_the_mounted_root_counts)
 {
-    static const struct made_up files[] = {
-        {"/proc/self/cgroup", "0::/seen/from/outside\n"}, {"/sys/fs/cgroup/memory.max", "134217728\n"}, {NULL}};
+    static const struct made_up files[] = {{"/proc/self/cgroup", "0::/seen/from/outside\n"},
+        {"/sys/fs/cgroup/memory.max", "134217728\n"}, {NULL}};
     cr_expect_eq(available(files), 128 * MIB);
 }
 
 Test(cgroup, version_1_is_found_by_its_controller)
 {
     static const struct made_up files[] = {
-        {"/proc/self/cgroup", "12:cpu,cpuacct:/x\n5:hugetlb,memory:/docker/abc\n1:name=systemd:/y\n"},
+        {"/proc/self/cgroup",
+            "12:cpu,cpuacct:/x\n5:hugetlb,memory:/docker/abc\n1:name=systemd:/y\n"},
         {"/sys/fs/cgroup/memory/docker/abc/memory.limit_in_bytes", "67108864\n"},
         {"/sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n"}, {NULL}};
     cr_expect_eq(available(files), 64 * MIB);
@@ -77,7 +80,7 @@ Test(cgroup, version_1_is_found_by_its_controller)
 
 Test(cgroup, nonsense_limits_nothing)
 {
-    static const struct made_up files[] = {
-        {"/proc/self/cgroup", "no colons\n0::\n::::\n"}, {"/sys/fs/cgroup/memory.max", "-5\n"}, {NULL}};
+    static const struct made_up files[] = {{"/proc/self/cgroup", "no colons\n0::\n::::\n"},
+        {"/sys/fs/cgroup/memory.max", "-5\n"}, {NULL}};
     cr_expect_eq(available(files), memory_of_machine());
 }

@@ -11,11 +11,14 @@ Test(config, defaults_are_those_of_redis)
 {
     // CONFIG GET of redis-server 7.0.15 started without a file.
     static const char *const expected[][2] = {{"appendfsync", "everysec"}, {"bind", "* -::*"},
-        {"client-output-buffer-limit", "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60"},
-        {"save", "3600 1 300 100 60 10000"}, {"oom-score-adj-values", "0 200 800"}, {"proto-max-bulk-len", "536870912"},
-        {"maxmemory-policy", "noeviction"}, {"latency-tracking-info-percentiles", "50 99 99.9"}, {"slaveof", ""},
-        {"hash-max-ziplist-value", "64"}, {"tls-session-cache-size", "20480"}, {"unixsocketperm", "0"},
-        {"repl-backlog-size", "1048576"}, {"tracking-table-max-keys", "1000000"}, {"lua-time-limit", "5000"}};
+        {"client-output-buffer-limit",
+            "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60"},
+        {"save", "3600 1 300 100 60 10000"}, {"oom-score-adj-values", "0 200 800"},
+        {"proto-max-bulk-len", "536870912"}, {"maxmemory-policy", "noeviction"},
+        {"latency-tracking-info-percentiles", "50 99 99.9"}, {"slaveof", ""},
+        {"hash-max-ziplist-value", "64"}, {"tls-session-cache-size", "20480"},
+        {"unixsocketperm", "0"}, {"repl-backlog-size", "1048576"},
+        {"tracking-table-max-keys", "1000000"}, {"lua-time-limit", "5000"}};
     struct config *c = loaded(NULL, NULL, NULL);
     for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++)
         cr_expect_str_eq(config_get(c, expected[i][0]), expected[i][1], "%s", expected[i][0]);
@@ -36,9 +39,10 @@ Test(config, rows_have_no_name_twice)
 
 Test(config, settings_follow_the_directives)
 {
-    struct config *c = loaded("port 7001\nmaxmemory 64mb\nappendfsync always\nbind 127.0.0.1 -::1\nloglevel verbose\n"
-                              "client-output-buffer-limit pubsub 1mb 1kb 7\nclient-output-buffer-limit replica 5 6 8\n"
-                              "unixsocketperm 700\nmaxmemory-clients 5%\ncompression no\nrequirepass \"a b\"\n",
+    struct config *c = loaded(
+        "port 7001\nmaxmemory 64mb\nappendfsync always\nbind 127.0.0.1 -::1\nloglevel verbose\n"
+        "client-output-buffer-limit pubsub 1mb 1kb 7\nclient-output-buffer-limit replica 5 6 8\n"
+        "unixsocketperm 700\nmaxmemory-clients 5%\ncompression no\nrequirepass \"a b\"\n",
         NULL, NULL);
     const struct settings *s = config_settings(c);
     cr_expect_eq(s->network.port, 7001);
@@ -55,13 +59,14 @@ Test(config, settings_follow_the_directives)
     cr_expect_eq(s->clients.output[CLIENT_NORMAL].hard_bytes, 0);
     cr_expect_eq(s->clients.maxmemory_clients, -5);
     cr_expect_str_eq(s->security.requirepass, "a b");
-    cr_expect_str_eq(config_get(c, "client-output-buffer-limit"), "normal 0 0 0 slave 5 6 8 pubsub 1048576 1024 7");
+    cr_expect_str_eq(config_get(c, "client-output-buffer-limit"),
+        "normal 0 0 0 slave 5 6 8 pubsub 1048576 1024 7");
     cr_expect_eq(config_get(c, "dir")[0], '/');
     config_free(c);
 }
 
-static void expect_failure(
-    const char *text, const char *const *arguments, const char *const *environment, const char *expected)
+static void expect_failure(const char *text, const char *const *arguments,
+    const char *const *environment, const char *expected)
 {
     struct config *c;
     struct error err = {0};
@@ -72,18 +77,21 @@ static void expect_failure(
 
 Test(config, an_error_names_file_line_directive_and_what_is_allowed)
 {
-    expect_failure("port 1\n\nnonsense 5\n", NULL, NULL, "test.conf:3: nonsense: unknown directive; allowed: ");
+    expect_failure("port 1\n\nnonsense 5\n", NULL, NULL,
+        "test.conf:3: nonsense: unknown directive; allowed: ");
     expect_failure("port 70000\n", NULL, NULL,
-        "test.conf:1: port: argument must be between 0 and 65535 inclusive; allowed: an integer from 0 to 65535");
+        "test.conf:1: port: argument must be between 0 and 65535 inclusive; allowed: an integer "
+        "from 0 to 65535");
     expect_failure("appendfsync sometimes", NULL, NULL,
-        "test.conf:1: appendfsync: argument(s) must be one of the following: everysec, always, no; allowed: everysec, "
+        "test.conf:1: appendfsync: argument(s) must be one of the following: everysec, always, no; "
+        "allowed: everysec, "
         "always, no");
     expect_failure("timeout\n", NULL, NULL, "test.conf:1: timeout: wrong number of arguments");
     expect_failure("requirepass \"abc\n", NULL, NULL, "test.conf:1: requirepass");
-    expect_failure(
-        NULL, ARGS("--maxmemory", "31mb"), NULL, "command line: maxmemory: argument must be 0 or between 33554432");
-    expect_failure(
-        NULL, NULL, ARGS("VARVE_TIMEOUT=x"), "environment: timeout: argument couldn't be parsed into an integer");
+    expect_failure(NULL, ARGS("--maxmemory", "31mb"), NULL,
+        "command line: maxmemory: argument must be 0 or between 33554432");
+    expect_failure(NULL, NULL, ARGS("VARVE_TIMEOUT=x"),
+        "environment: timeout: argument couldn't be parsed into an integer");
     expect_failure(NULL, ARGS("--port"), NULL, "command line: port: wrong number of arguments");
     expect_failure(NULL, ARGS("--port", "1", "--", "2"), NULL, "command line: --: no directive");
 }
@@ -91,18 +99,21 @@ Test(config, an_error_names_file_line_directive_and_what_is_allowed)
 Test(config, what_would_betray_the_user_is_refused)
 {
     static const char *const lines[] = {"maxmemory-policy allkeys-lru", "replicaof 10.0.0.1 6379",
-        "slaveof 10.0.0.1 6379", "cluster-enabled yes", "loadmodule /x.so", "rename-command CONFIG \"\"",
-        "tls-port 6380", "tls-cert-file /x", "user alice on", "aclfile /x", "min-replicas-to-write 1"};
+        "slaveof 10.0.0.1 6379", "cluster-enabled yes", "loadmodule /x.so",
+        "rename-command CONFIG \"\"", "tls-port 6380", "tls-cert-file /x", "user alice on",
+        "aclfile /x", "min-replicas-to-write 1"};
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
         expect_failure(lines[i], NULL, NULL, ": refused: ");
-    config_free(loaded("maxmemory-policy noeviction\ncluster-enabled no\ntls-port 0\naclfile \"\"\n", NULL, NULL));
+    config_free(loaded(
+        "maxmemory-policy noeviction\ncluster-enabled no\ntls-port 0\naclfile \"\"\n", NULL, NULL));
 }
 
 Test(config, the_last_source_wins)
 {
-    struct config *c =
-        loaded("port 1\ntimeout 1\nhz 20\n", ARGS("--port", "3", "--save", "--loglevel debug", "--requirepass", "--x"),
-            ARGS("VARVE_PORT=2", "VARVE_TIMEOUT=2", "VARVE_NO_SUCH=1", "VARVE_BIO_CPULIST=0-1", "HOME=/"));
+    struct config *c = loaded("port 1\ntimeout 1\nhz 20\n",
+        ARGS("--port", "3", "--save", "--loglevel debug", "--requirepass", "--x"),
+        ARGS("VARVE_PORT=2", "VARVE_TIMEOUT=2", "VARVE_NO_SUCH=1", "VARVE_BIO_CPULIST=0-1",
+            "HOME=/"));
     cr_expect_str_eq(config_get(c, "port"), "3");
     cr_expect_str_eq(config_get(c, "timeout"), "2");
     cr_expect_str_eq(config_get(c, "hz"), "20");
@@ -115,8 +126,9 @@ Test(config, the_last_source_wins)
 
 Test(config, many_words_may_be_given_as_one)
 {
-    struct config *c = loaded("save \"5 6 7 8\"\n", ARGS("--client-output-buffer-limit", "normal 1mb 0 0"),
-        ARGS("VARVE_BIND=\"127.0.0.1 ::1\""));
+    struct config *c =
+        loaded("save \"5 6 7 8\"\n", ARGS("--client-output-buffer-limit", "normal 1mb 0 0"),
+            ARGS("VARVE_BIND=\"127.0.0.1 ::1\""));
     cr_expect_str_eq(config_get(c, "save"), "5 6 7 8");
     cr_expect_eq(config_settings(c)->clients.output[CLIENT_NORMAL].hard_bytes, 1u << 20);
     cr_expect_eq(config_settings(c)->network.bind_count, 2);
@@ -133,7 +145,7 @@ Test(config, lines_of_save_add_up_and_an_empty_one_clears)
     config_free(c);
 }
 
-// --- CONFIG SET ---------------------------------------------------------------------------------------------------------------------
+// --- CONFIG SET ----------------------------------------------------------------------------------
 
 static void expect_set(struct config *c, int pairs, const char *const *words, const char *error)
 {
@@ -153,13 +165,17 @@ static void expect_set(struct config *c, int pairs, const char *const *words, co
 Test(config, set_answers_as_redis)
 {
     struct config *c = loaded(NULL, NULL, NULL);
-    expect_set(c, 1, ARGS("nosuch", "1"), "ERR Unknown option or number of arguments for CONFIG SET - 'nosuch'");
-    expect_set(c, 1, ARGS("include", "1"), "ERR Unknown option or number of arguments for CONFIG SET - 'include'");
-    expect_set(c, 1, ARGS("maxmemory", "abc"), FAILED("maxmemory", "argument must be a memory value"));
+    expect_set(c, 1, ARGS("nosuch", "1"),
+        "ERR Unknown option or number of arguments for CONFIG SET - 'nosuch'");
+    expect_set(c, 1, ARGS("include", "1"),
+        "ERR Unknown option or number of arguments for CONFIG SET - 'include'");
+    expect_set(
+        c, 1, ARGS("maxmemory", "abc"), FAILED("maxmemory", "argument must be a memory value"));
     expect_set(c, 1, ARGS("databases", "3"), FAILED("databases", "can't set immutable config"));
     expect_set(c, 1, ARGS("dbfilename", "x"), FAILED("dbfilename", "can't set protected config"));
     expect_set(c, 1, ARGS("dir", "/tmp"), FAILED("dir", "can't set protected config"));
-    expect_set(c, 2, ARGS("databases", "3", "nosuch", "1"), FAILED("databases", "can't set immutable config"));
+    expect_set(c, 2, ARGS("databases", "3", "nosuch", "1"),
+        FAILED("databases", "can't set immutable config"));
     expect_set(c, 1, ARGS("SLAVE-priority", "-1"),
         FAILED("slave-priority", "argument must be between 0 and 2147483647 inclusive"));
     expect_set(c, 1, ARGS("client-output-buffer-limit", "normal x 0 0"),
@@ -167,12 +183,15 @@ Test(config, set_answers_as_redis)
             "Error in hard, soft or soft_seconds setting in buffer limit configuration."));
     expect_set(c, 1, ARGS("client-output-buffer-limit", ""), NULL);
     expect_set(c, 2, ARGS("HZ", "5", "hz", "6"), FAILED("hz", "duplicate parameter"));
-    expect_set(c, 1, ARGS("appendonly", "maybe"), FAILED("appendonly", "argument must be 'yes' or 'no'"));
+    expect_set(
+        c, 1, ARGS("appendonly", "maybe"), FAILED("appendonly", "argument must be 'yes' or 'no'"));
     expect_set(c, 1, ARGS("hz", "x"), FAILED("hz", "argument couldn't be parsed into an integer"));
-    expect_set(c, 1, ARGS("timeout", "-1"), FAILED("timeout", "argument must be between 0 and 2147483647 inclusive"));
+    expect_set(c, 1, ARGS("timeout", "-1"),
+        FAILED("timeout", "argument must be between 0 and 2147483647 inclusive"));
     expect_set(c, 1, ARGS("save", "1"), FAILED("save", "Invalid save parameters"));
     expect_set(c, 1, ARGS("client-output-buffer-limit", "normal 1"),
-        FAILED("client-output-buffer-limit", "Wrong number of arguments in buffer limit configuration."));
+        FAILED("client-output-buffer-limit",
+            "Wrong number of arguments in buffer limit configuration."));
     expect_set(c, 1, ARGS("maxmemory-clients", "200%"),
         FAILED("maxmemory-clients", "percentage argument must be less or equal to 100"));
     expect_set(c, 1, ARGS("maxmemory-clients", "-1"),
@@ -212,7 +231,8 @@ static bool refuse_timeout(void *arg, const struct directive *row, const char **
 Test(config, what_cannot_be_applied_is_taken_back)
 {
     struct config *c = loaded(NULL, NULL, NULL);
-    struct slice pairs[] = {slice_cstr("port"), slice_cstr("7777"), slice_cstr("timeout"), slice_cstr("5")};
+    struct slice pairs[] = {
+        slice_cstr("port"), slice_cstr("7777"), slice_cstr("timeout"), slice_cstr("5")};
     struct buf error = {0};
     cr_assert_not(config_set(c, pairs, 2, false, refuse_timeout, c, &error));
     buf_append_byte(&error, 0);
@@ -237,14 +257,15 @@ Test(config, memory_takes_units)
     static const struct {
         const char *text;
         int64_t value;
-    } good[] = {{"0", 0}, {"12", 12}, {"1b", 1}, {"1k", 1000}, {"1kB", 1024}, {"3mb", 3 << 20}, {"2G", 2000000000},
-        {"1gb", 1 << 30}};
+    } good[] = {{"0", 0}, {"12", 12}, {"1b", 1}, {"1k", 1000}, {"1kB", 1024}, {"3mb", 3 << 20},
+        {"2G", 2000000000}, {"1gb", 1 << 30}};
     int64_t v;
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
         cr_expect(config_parse_memory(slice_cstr(good[i].text), &v), "%s", good[i].text);
         cr_expect_eq(v, good[i].value, "%s", good[i].text);
     }
-    static const char *const bad[] = {"", "-1", "k", "1tb", "1 kb", "99999999999999999999", "9999999999999gb", "1.5gb"};
+    static const char *const bad[] = {
+        "", "-1", "k", "1tb", "1 kb", "99999999999999999999", "9999999999999gb", "1.5gb"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         cr_expect_not(config_parse_memory(slice_cstr(bad[i]), &v), "%s", bad[i]);
 }

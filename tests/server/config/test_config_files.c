@@ -43,10 +43,11 @@ Test(config_files, an_error_in_an_included_file_names_that_file)
 
 Test(config_files, rewrite_keeps_comments_and_order)
 {
-    struct config *c = loaded(
-        "# my server\nport 7000\n\n# who waits\nslave-priority 50\nsave 10 1\nsave 20 2\n# end\ninclude /dev/null\n",
+    struct config *c = loaded("# my server\nport 7000\n\n# who waits\nslave-priority 50\nsave 10 "
+                              "1\nsave 20 2\n# end\ninclude /dev/null\n",
         ARGS("--maxmemory", "128mb", "--requirepass", "it's \"x\""), NULL);
-    struct slice pairs[] = {slice_cstr("port"), slice_cstr("7005"), slice_cstr("save"), slice_cstr("1 2 3 4 5 6")};
+    struct slice pairs[] = {
+        slice_cstr("port"), slice_cstr("7005"), slice_cstr("save"), slice_cstr("1 2 3 4 5 6")};
     struct buf error = {0};
     cr_assert(config_set(c, pairs, 2, false, NULL, NULL, &error));
     struct error err;
@@ -95,7 +96,8 @@ Test(config_files, every_row_survives_a_rewrite)
     config_free(c);
 }
 
-// Even where a value makes no sense: a rewritten file that cannot be read would keep the server from starting.
+// Even where a value makes no sense: a rewritten file that cannot be read would keep the server
+// from starting.
 Test(config_files, words_with_quotes_and_spaces_survive_a_rewrite)
 {
     struct config *c = loaded("bind \"'\" \"\\\"a  #b\\x01 \"\n", NULL, NULL);
@@ -121,28 +123,45 @@ Test(config_files, the_stock_file_of_debian_is_accepted_with_one_warning)
 {
     // The directives of /etc/redis/redis.conf of Debian 12, without its comments.
     static const char stock[] =
-        "bind 127.0.0.1 -::1\nprotected-mode yes\nport 6379\ntcp-backlog 511\ntimeout 0\ntcp-keepalive 300\ndaemonize "
+        "bind 127.0.0.1 -::1\nprotected-mode yes\nport 6379\ntcp-backlog 511\ntimeout "
+        "0\ntcp-keepalive 300\ndaemonize "
         "yes\n"
-        "pidfile /run/redis/redis-server.pid\nloglevel notice\nlogfile /var/log/redis/redis-server.log\ndatabases 16\n"
-        "always-show-logo no\nset-proc-title yes\nproc-title-template \"{title} {listen-addr} {server-mode}\"\n"
-        "stop-writes-on-bgsave-error yes\nrdbcompression yes\nrdbchecksum yes\ndbfilename dump.rdb\nrdb-del-sync-files "
+        "pidfile /run/redis/redis-server.pid\nloglevel notice\nlogfile "
+        "/var/log/redis/redis-server.log\ndatabases 16\n"
+        "always-show-logo no\nset-proc-title yes\nproc-title-template \"{title} {listen-addr} "
+        "{server-mode}\"\n"
+        "stop-writes-on-bgsave-error yes\nrdbcompression yes\nrdbchecksum yes\ndbfilename "
+        "dump.rdb\nrdb-del-sync-files "
         "no\n"
-        "dir /var/lib/redis\nreplica-serve-stale-data yes\nreplica-read-only yes\nrepl-diskless-sync yes\n"
-        "repl-diskless-sync-delay 5\nrepl-diskless-sync-max-replicas 0\nrepl-diskless-load disabled\n"
-        "repl-disable-tcp-nodelay no\nreplica-priority 100\nacllog-max-len 128\nlazyfree-lazy-eviction no\n"
-        "lazyfree-lazy-expire no\nlazyfree-lazy-server-del no\nreplica-lazy-flush no\nlazyfree-lazy-user-del no\n"
-        "lazyfree-lazy-user-flush no\noom-score-adj no\noom-score-adj-values 0 200 800\ndisable-thp yes\nappendonly "
+        "dir /var/lib/redis\nreplica-serve-stale-data yes\nreplica-read-only "
+        "yes\nrepl-diskless-sync yes\n"
+        "repl-diskless-sync-delay 5\nrepl-diskless-sync-max-replicas 0\nrepl-diskless-load "
+        "disabled\n"
+        "repl-disable-tcp-nodelay no\nreplica-priority 100\nacllog-max-len "
+        "128\nlazyfree-lazy-eviction no\n"
+        "lazyfree-lazy-expire no\nlazyfree-lazy-server-del no\nreplica-lazy-flush "
+        "no\nlazyfree-lazy-user-del no\n"
+        "lazyfree-lazy-user-flush no\noom-score-adj no\noom-score-adj-values 0 200 "
+        "800\ndisable-thp yes\nappendonly "
         "no\n"
         "appendfilename \"appendonly.aof\"\nappenddirname \"appendonlydir\"\nappendfsync everysec\n"
-        "no-appendfsync-on-rewrite no\nauto-aof-rewrite-percentage 100\nauto-aof-rewrite-min-size 64mb\n"
-        "aof-load-truncated yes\naof-use-rdb-preamble yes\naof-timestamp-enabled no\n \nslowlog-log-slower-than 10000\n"
-        "slowlog-max-len 128\nlatency-monitor-threshold 0\nnotify-keyspace-events \"\"\nhash-max-listpack-entries 512\n"
-        "hash-max-listpack-value 64\nlist-max-listpack-size -2\nlist-compress-depth 0\nset-max-intset-entries 512\n"
-        "zset-max-listpack-entries 128\nzset-max-listpack-value 64\nhll-sparse-max-bytes 3000\nstream-node-max-bytes "
+        "no-appendfsync-on-rewrite no\nauto-aof-rewrite-percentage 100\nauto-aof-rewrite-min-size "
+        "64mb\n"
+        "aof-load-truncated yes\naof-use-rdb-preamble yes\naof-timestamp-enabled no\n "
+        "\nslowlog-log-slower-than 10000\n"
+        "slowlog-max-len 128\nlatency-monitor-threshold 0\nnotify-keyspace-events "
+        "\"\"\nhash-max-listpack-entries 512\n"
+        "hash-max-listpack-value 64\nlist-max-listpack-size -2\nlist-compress-depth "
+        "0\nset-max-intset-entries 512\n"
+        "zset-max-listpack-entries 128\nzset-max-listpack-value 64\nhll-sparse-max-bytes "
+        "3000\nstream-node-max-bytes "
         "4096\n"
-        "stream-node-max-entries 100\nactiverehashing yes\nclient-output-buffer-limit normal 0 0 0\n"
-        "client-output-buffer-limit replica 256mb 64mb 60\nclient-output-buffer-limit pubsub 32mb 8mb 60\nhz 10\n"
-        "dynamic-hz yes\naof-rewrite-incremental-fsync yes\nrdb-save-incremental-fsync yes\njemalloc-bg-thread yes\n";
+        "stream-node-max-entries 100\nactiverehashing yes\nclient-output-buffer-limit normal 0 0 "
+        "0\n"
+        "client-output-buffer-limit replica 256mb 64mb 60\nclient-output-buffer-limit pubsub 32mb "
+        "8mb 60\nhz 10\n"
+        "dynamic-hz yes\naof-rewrite-incremental-fsync yes\nrdb-save-incremental-fsync "
+        "yes\njemalloc-bg-thread yes\n";
     struct config *c = loaded(stock, ARGS("--dir", "/tmp/elsewhere"), NULL);
     cr_expect_str_eq(config_get(c, "dir"), "/tmp/elsewhere");
     struct logger logger = {LOG_DEBUG, keep_line};
@@ -160,7 +179,8 @@ Test(config_files, the_sample_file_at_the_top_is_current)
     fclose(out);
     snprintf(path, sizeof path, "%s/varve.conf", getenv("VARVE_SOURCE_ROOT"));
     char *kept = read_test_file(path);
-    cr_expect(strcmp(printed, kept) == 0, "make it anew: varve-server --sample-config > varve.conf");
+    cr_expect(
+        strcmp(printed, kept) == 0, "make it anew: varve-server --sample-config > varve.conf");
     // With every line in effect it says what holds anyway.
     struct buf active = {0};
     for (const char *line = printed; *line != 0;) {
@@ -199,8 +219,8 @@ Test(log_file, lines_look_like_those_of_redis_and_follow_a_rotated_file)
     int pid, day, year, hour, minute, ms, used = 0;
     float second;
     char month[8], level;
-    cr_assert_eq(sscanf(old, "%d:M %d %3s %d %d:%d:%f %c first 1%n", &pid, &day, month, &year, &hour, &minute, &second,
-                     &level, &used),
+    cr_assert_eq(sscanf(old, "%d:M %d %3s %d %d:%d:%f %c first 1%n", &pid, &day, month, &year,
+                     &hour, &minute, &second, &level, &used),
         8, "%s", old);
     (void)ms;
     cr_expect_eq(pid, getpid());

@@ -20,7 +20,8 @@ static int start(char **argv, int argc, char **variables, char **printed, struct
 
 Test(config_start, help_lists_every_directive)
 {
-    char program[] = "varve-server", help[] = "--help", *argv[] = {program, help}, *printed, *none = NULL;
+    char program[] = "varve-server", help[] = "--help", *argv[] = {program, help}, *printed,
+         *none = NULL;
     cr_assert_eq(start(argv, 2, &none, &printed, NULL), END);
     for (int i = 0; i < config_row_count(); i++) {
         char line[128];
@@ -33,7 +34,8 @@ Test(config_start, help_lists_every_directive)
 
 Test(config_start, check_config_says_right_or_wrong_and_ends)
 {
-    char program[] = "varve-server", check[] = "--check-config", port[] = "--port", good[] = "7000", bad[] = "x";
+    char program[] = "varve-server", check[] = "--check-config", port[] = "--port", good[] = "7000",
+         bad[] = "x";
     char *printed, *none = NULL;
     struct error err = {0};
     char *right[] = {program, check, port, good};
@@ -47,9 +49,11 @@ Test(config_start, check_config_says_right_or_wrong_and_ends)
 
 Test(config_start, unknown_names_in_the_environment_are_told_and_passed_over)
 {
-    char program[] = "varve-server", other[] = "VARVE_SERVICE_HOST=10.0.0.1", known[] = "VARVE_TIMEOUT=5";
+    char program[] = "varve-server", other[] = "VARVE_SERVICE_HOST=10.0.0.1",
+         known[] = "VARVE_TIMEOUT=5";
     char *argv[] = {program}, *variables[] = {other, known, NULL}, *printed;
     cr_expect_eq(start(argv, 1, variables, &printed, NULL), OK);
-    cr_expect_str_eq(printed, "environment: VARVE_SERVICE_HOST names no directive and is passed over\n");
+    cr_expect_str_eq(
+        printed, "environment: VARVE_SERVICE_HOST names no directive and is passed over\n");
     free(printed);
 }

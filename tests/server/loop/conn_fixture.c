@@ -15,7 +15,7 @@ struct server *server;
 static uv_loop_t loop;
 static int port;
 
-// --- The engine -------------------------------------------------------------------------------------------------------------------
+// --- The engine ----------------------------------------------------------------------------------
 
 struct txn {
     struct list link;
@@ -105,7 +105,7 @@ void log_becomes_durable(void)
     server_on_progress(server);
 }
 
-// --- The commands -----------------------------------------------------------------------------------------------------------------
+// --- The commands --------------------------------------------------------------------------------
 
 struct fake_stream {
     struct stream stream; // first
@@ -113,7 +113,8 @@ struct fake_stream {
     bool begun;
 };
 
-static int stream_step(struct stream *stream, struct reply *reply, uint64_t deadline_us, size_t max_bytes)
+static int stream_step(
+    struct stream *stream, struct reply *reply, uint64_t deadline_us, size_t max_bytes)
 {
     struct fake_stream *f = (struct fake_stream *)stream;
     static const char filler[1000];
@@ -122,7 +123,8 @@ static int stream_step(struct stream *stream, struct reply *reply, uint64_t dead
     if (!f->begun)
         reply_array(reply, f->left);
     f->begun = true;
-    for (size_t written = 0; f->left > 0 && written < max_bytes; written += sizeof filler, f->left--)
+    for (size_t written = 0; f->left > 0 && written < max_bytes;
+         written += sizeof filler, f->left--)
         reply_bulk(reply, slice_of(filler, sizeof filler));
     return f->left > 0 ? OK : END;
 }
@@ -142,7 +144,8 @@ static void stream_close(struct stream *stream)
 static struct stream *stream_open(int64_t count)
 {
     struct fake_stream *f = xcalloc(1, sizeof *f);
-    f->stream = (struct stream){.step = stream_step, .wait = stream_wait, .close = stream_close, .seq = fake.seq};
+    f->stream = (struct stream){
+        .step = stream_step, .wait = stream_wait, .close = stream_close, .seq = fake.seq};
     f->left = count;
     fake.streams_open++;
     return &f->stream;
@@ -168,8 +171,9 @@ static void reply_zeros(struct reply *reply, size_t len)
     free(zeros);
 }
 
-int commands_execute(struct commands *c, struct session *s, struct txn *txn, const struct slice *argv, int argc,
-    int64_t now_ms, uint64_t seed, bool first_attempt, struct reply *reply, struct stream **stream)
+int commands_execute(struct commands *c, struct session *s, struct txn *txn,
+    const struct slice *argv, int argc, int64_t now_ms, uint64_t seed, bool first_attempt,
+    struct reply *reply, struct stream **stream)
 {
     cr_assert_eq(first_attempt, txn->arrivals == 0);
     if (is(argv[0], "cold") && txn->arrivals < number(argv[1]))
@@ -199,7 +203,8 @@ void commands_reply_status(struct commands *c, struct reply *reply, int status)
     reply_errorf(reply, "MISCONF %s", status_text(status));
 }
 
-void commands_prefetch(struct commands *c, const struct session *s, const struct slice *argv, int argc)
+void commands_prefetch(
+    struct commands *c, const struct session *s, const struct slice *argv, int argc)
 {
     fake.prefetched++;
 }
@@ -273,7 +278,7 @@ void saves_release(struct server *s)
 {
 }
 
-// --- The environment --------------------------------------------------------------------------------------------------------------
+// --- The environment -----------------------------------------------------------------------------
 
 static int64_t fake_now_ms(struct env *env)
 {
@@ -290,7 +295,8 @@ static uint64_t fake_random(struct env *env)
     return 1;
 }
 
-static const struct env_ops fake_ops = {.now_ms = fake_now_ms, .now_us = fake_now_us, .random = fake_random};
+static const struct env_ops fake_ops = {
+    .now_ms = fake_now_ms, .now_us = fake_now_us, .random = fake_random};
 
 static int free_port(void)
 {
@@ -342,12 +348,13 @@ void settle(void)
     }
 }
 
-// --- Clients ----------------------------------------------------------------------------------------------------------------------
+// --- Clients -------------------------------------------------------------------------------------
 
 void client_open(struct client *c)
 {
-    struct sockaddr_in address = {
-        .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {.sin_family = AF_INET,
+        .sin_port = htons((uint16_t)port),
+        .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     *c = (struct client){.fd = socket(AF_INET, SOCK_STREAM, 0)};
     cr_assert_eq(connect(c->fd, (struct sockaddr *)&address, sizeof address), 0);
     fcntl(c->fd, F_SETFL, O_NONBLOCK);
@@ -360,7 +367,8 @@ void client_close(struct client *c)
     buf_release(&c->got);
 }
 
-// Loopback delivers soon, but not at once: turns the loop until the server has read what was sent, or does not want to.
+// Loopback delivers soon, but not at once: turns the loop until the server has read what was sent,
+// or does not want to.
 void client_send_bytes(struct client *c, const void *data, size_t len)
 {
     const char *at = data;
@@ -399,8 +407,8 @@ void client_expect(struct client *c, const char *text)
     settle();
     client_receive_bytes(c, strlen(text));
     client_receive(c);
-    cr_assert(slice_equal(buf_slice(&c->got), slice_cstr(text)), "got \"%.*s\", expected \"%s\"", (int)c->got.len,
-        (char *)c->got.data, text);
+    cr_assert(slice_equal(buf_slice(&c->got), slice_cstr(text)), "got \"%.*s\", expected \"%s\"",
+        (int)c->got.len, (char *)c->got.data, text);
     buf_clear(&c->got);
 }
 

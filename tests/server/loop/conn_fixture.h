@@ -1,9 +1,11 @@
-// conn_fixture: the server's connections over loopback sockets, with fakes below them: a log that becomes durable, or fails, when the test
-// says so, reads that wait until the test lets them arrive, a clock that the test moves. Everything runs in the test's one thread: the
-// test turns the loop.
+// conn_fixture: the server's connections over loopback sockets, with fakes below them: a log that
+// becomes durable, or fails, when the test says so, reads that wait until the test lets them
+// arrive, a clock that the test moves. Everything runs in the test's one thread: the test turns the
+// loop.
 //
 // Commands of the fake (they count in fake.done when they have completed):
-//   ECHO x         a bulk        SET k v   +OK, shows a new seq         GET k     $5 value, shows the newest seq
+//   ECHO x         a bulk        SET k v   +OK, shows a new seq         GET k     $5 value, shows
+//                  the newest seq
 //   COLD n         +OK after n waits                                    BIG n     a bulk of n bytes
 //   STREAM n       an array of n bulks of 1,000 bytes, as a stream      QUIT      +OK, and closes
 #ifndef VARVE_TESTS_SERVER_CONN_FIXTURE_H
@@ -42,13 +44,13 @@ void settle(void);
 void arrive_all(void);
 void log_becomes_durable(void);
 // Waits for a condition with the loop turning.
-#define WAIT_FOR(condition)                                                                                            \
-    do {                                                                                                               \
-        uint64_t deadline = uv_hrtime() + 10u * 1000 * 1000 * 1000;                                                    \
-        while (!(condition)) {                                                                                         \
-            cr_assert_lt(uv_hrtime(), deadline, "waited in vain for " #condition);                                     \
-            uv_run(server->loop, UV_RUN_ONCE);                                                                         \
-        }                                                                                                              \
+#define WAIT_FOR(condition)                                                                        \
+    do {                                                                                           \
+        uint64_t deadline = uv_hrtime() + 10u * 1000 * 1000 * 1000;                                \
+        while (!(condition)) {                                                                     \
+            cr_assert_lt(uv_hrtime(), deadline, "waited in vain for " #condition);                 \
+            uv_run(server->loop, UV_RUN_ONCE);                                                     \
+        }                                                                                          \
     } while (0)
 
 // A client: a non-blocking socket and what it has received.

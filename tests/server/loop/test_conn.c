@@ -18,8 +18,8 @@ Test(conn, a_pipeline_is_answered_in_order_and_with_one_write)
 
 Test(conn, a_pipeline_cut_anywhere_is_answered_the_same)
 {
-    static const char input[] =
-        "*2\r\n$4\r\nECHO\r\n$3\r\nabc\r\nECHO \"d e\"\r\n*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n";
+    static const char input[] = "*2\r\n$4\r\nECHO\r\n$3\r\nabc\r\nECHO \"d "
+                                "e\"\r\n*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n";
     struct client c;
     client_open(&c);
     for (size_t cut = 1; cut < sizeof input - 1; cut++) {
@@ -82,7 +82,8 @@ Test(conn, replies_that_the_log_has_lost_become_errors_one_for_one)
     client_expect(&c, "+OK\r\n");
     fake.failed = true;
     server_on_progress(server);
-    client_expect(&c, "-MISCONF read only\r\n$1\r\na\r\n-MISCONF read only\r\n-MISCONF read only\r\n");
+    client_expect(
+        &c, "-MISCONF read only\r\n$1\r\na\r\n-MISCONF read only\r\n-MISCONF read only\r\n");
     client_close(&c);
 }
 

@@ -26,7 +26,8 @@ Test(limits, quit_answers_and_closes_and_runs_nothing_behind_it)
 
 Test(limits, http_is_cut_without_a_word)
 {
-    static const char *const lines[] = {"POST / HTTP/1.1\r\n", "Host: here\r\nECHO a\r\n", "*1\r\n$5\r\nhOsT:\r\n"};
+    static const char *const lines[] = {
+        "POST / HTTP/1.1\r\n", "Host: here\r\nECHO a\r\n", "*1\r\n$5\r\nhOsT:\r\n"};
     for (int i = 0; i < 3; i++) {
         struct client c;
         client_open(&c);
@@ -89,7 +90,8 @@ Test(limits, unread_output_over_the_hard_limit_closes)
 Test(limits, unread_output_over_the_soft_limit_closes_after_its_time)
 {
     struct client c;
-    fake_settings.clients.output[CLIENT_NORMAL] = (struct output_limit){.soft_bytes = 1 << 20, .soft_seconds = 10};
+    fake_settings.clients.output[CLIENT_NORMAL] =
+        (struct output_limit){.soft_bytes = 1 << 20, .soft_seconds = 10};
     client_open(&c);
     for (int i = 0; i < 12; i++)
         client_send(&c, "BIG 1000000\r\n");
