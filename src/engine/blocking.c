@@ -5,7 +5,7 @@
 // again; a read that says WAIT is repeated after what it missed has arrived, and each attempt gets
 // further, so the loops end.
 #include "base/ensure.h"
-#include "engine/engine_impl.h"
+#include "engine/state.h"
 
 struct answer {
     bool done;

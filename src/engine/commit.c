@@ -23,10 +23,18 @@
 //
 // What can fail: nothing in the middle. READ_ONLY, TOO_LARGE, NO_SPACE and WAIT are answered before
 // anything has changed.
+#include "engine/commit.h"
+
 #include "base/alloc.h"
 #include "base/ensure.h"
 #include "base/hash.h"
-#include "engine/engine_impl.h"
+#include "engine/memtables.h"
+#include "engine/pace.h"
+#include "engine/publish.h"
+#include "engine/snapshot.h"
+#include "engine/space.h"
+#include "engine/txn.h"
+#include "engine/upkeep.h"
 
 enum {
     SEGMENT_FACTOR = 4, // a memtable is frozen when its segment has grown to so many write buffers
@@ -36,19 +44,6 @@ enum {
 #define BATCH_BYTES_MAX (2ull << 30)
 
 // --- What lies beneath ---------------------------------------------------------------------------
-
-// Records up to this seq may be needed by a snapshot or a view.
-static uint64_t keep_seq_of(const struct engine *e)
-{
-    uint64_t seq = 0;
-    if (!list_empty(&e->snapshots))
-        seq = LIST_ENTRY(e->snapshots.prev, struct snapshot, link)->seq;
-    if (!list_empty(&e->views)) {
-        uint64_t view_seq = LIST_ENTRY(e->views.prev, struct view, link)->seq;
-        seq = view_seq > seq ? view_seq : seq;
-    }
-    return seq;
-}
 
 static uint8_t flags_over(const struct entry *older, bool gives_way)
 {
@@ -117,31 +112,6 @@ static struct slice counted_prefix_of(const struct engine *e, struct slice key)
 
 // --- Room ----------------------------------------------------------------------------------------
 
-unsigned commit_frozen_max(const struct engine *e)
-{
-    uint64_t fit = e->options.memory_budget * 3 / 8 / e->options.write_buffer_size;
-    return fit > FROZEN_MAX ? FROZEN_MAX : fit > 2 ? (unsigned)fit - 1 : 1;
-}
-
-int commit_freeze(struct engine *e)
-{
-    struct memtables *m = &e->memtables;
-    uint64_t segment;
-    if (memtable_last_seq(m->active) == 0)
-        return OK;
-    if (m->frozen_count >= commit_frozen_max(e) || wal_rotate(e->wal, &segment) != OK)
-        return WAIT;
-    memtable_freeze(m->active);
-    m->frozen[m->frozen_count++] = m->active;
-    m->active = memtable_new(e->options.counted_prefix, segment);
-    e->commit.group_open = false;
-    engine_trim_clean(e);
-    pace_update(e);
-    space_check(e);
-    flush_maybe(e);
-    return OK;
-}
-
 static bool is_over(const struct engine *e, uint64_t limit, uint64_t bytes)
 {
     return memtable_last_seq(e->memtables.active) != 0 &&
@@ -160,15 +130,15 @@ static int make_room(struct engine *e, const struct batch *b)
     uint64_t limit = e->options.write_buffer_size;
     bool full =
         is_over(e, limit, b->user_bytes) || wal_segment_bytes(e->wal) > SEGMENT_FACTOR * limit;
-    if (full && commit_freeze(e) != OK && !has_slack(e, b->user_bytes))
-        return e->no_space ? NO_SPACE : WAIT;
+    if (full && memtables_freeze(e) != OK && !has_slack(e, b->user_bytes))
+        return e->space.flush_has_none ? NO_SPACE : WAIT;
     return wal_reserve(e->wal, b->bytes.len);
 }
 
 static bool room_is_likely(const struct engine *e)
 {
-    return e->failed.status != OK || e->no_space ||
-           e->memtables.frozen_count < commit_frozen_max(e) || has_slack(e, 0);
+    return upkeep_has_failed(e) || e->space.flush_has_none ||
+           e->memtables.frozen_count < memtables_frozen_max(e) || has_slack(e, 0);
 }
 
 void commit_wake_room(struct engine *e)
@@ -196,7 +166,9 @@ void commit_wake_room(struct engine *e)
 
 static void room_timer_fired(struct exec_timer *timer)
 {
-    commit_wake_room(LIST_ENTRY(timer, struct engine, commit.room_timer));
+    struct engine *e = LIST_ENTRY(timer, struct engine, commit.room_timer);
+    commit_wake_room(e);
+    upkeep_run(e);
 }
 
 // --- Undo ----------------------------------------------------------------------------------------
@@ -245,11 +217,11 @@ static void take_back(struct engine *e, const struct error *cause)
     if (e->last_seq > durable)
         e->last_seq = durable;
     pins_forget_above(&e->pins, durable);
-    engine_recount(e);
-    engine_fail(e, cause);
+    publish_recount(e);
+    upkeep_fail(e, cause);
 }
 
-static void settle_groups(struct engine *e)
+void commit_settle(struct engine *e)
 {
     struct commit_state *c = &e->commit;
     struct error err;
@@ -262,19 +234,18 @@ static void settle_groups(struct engine *e)
     if (wal_status(e->wal, &err) != OK)
         take_back(e, &err);
     else if (e->memtables.frozen_count > 0)
-        flush_maybe(e);
-}
-
-void commit_on_progress(struct engine *e)
-{
-    settle_groups(e);
-    commit_wake_room(e);
+        upkeep_mark(e, CHANGED_DURABLE);
 }
 
 void commit_turn_end(struct engine *e)
 {
     wal_turn_end(e->wal);
-    settle_groups(e);
+    commit_settle(e);
+    commit_wake_room_later(e);
+}
+
+void commit_wake_room_later(struct engine *e)
+{
     if (!list_empty(&e->commit.room_waiters) && room_is_likely(e))
         exec_timer_start(e->exec, &e->commit.room_timer, ROOM_DELAY_MS);
 }
@@ -320,7 +291,7 @@ static void apply_entry(struct engine *e, struct batch *b, uint32_t i, uint64_t 
 
 static void apply_batch(struct engine *e, struct batch *b)
 {
-    uint64_t first = e->last_seq + 1, keep_seq = keep_seq_of(e);
+    uint64_t first = e->last_seq + 1, keep_seq = snapshot_keep_seq(e);
     struct buf *undo = open_group(e);
     for (uint32_t i = 0; i < b->count; i++)
         apply_entry(e, b, i, first + i, keep_seq, undo);
@@ -336,7 +307,7 @@ int txn_commit(struct txn *txn)
     txn->wants_room = false;
     if (b->count == 0)
         return OK;
-    if (e->failed.status != OK)
+    if (upkeep_has_failed(e))
         return READ_ONLY;
     if (b->bytes.len > BATCH_BYTES_MAX || b->longest_key > ENGINE_KEY_MAX)
         return TOO_LARGE;
@@ -360,7 +331,7 @@ int txn_commit(struct txn *txn)
 void commit_staged_count(struct engine *e, struct batch *batch, struct slice prefix, int64_t *live,
     int64_t *in_doubt, bool *forgotten)
 {
-    uint64_t keep_seq = keep_seq_of(e);
+    uint64_t keep_seq = snapshot_keep_seq(e);
     uint32_t from = 0;
     struct entry entry, newest;
     *live = *in_doubt = 0;
@@ -411,37 +382,4 @@ void commit_replay(struct engine *e, const struct entry *entry)
             replayed.tag |= RECORD_IN_DOUBT;
     }
     memtable_apply(e->memtables.active, &replayed, hash, 0, NULL, NULL);
-}
-
-// --- Expiry --------------------------------------------------------------------------------------
-
-// Whether a memtable newer than frozen[i] says something about key.
-static bool is_hidden(const struct engine *e, unsigned i, struct slice key, uint64_t seq)
-{
-    const struct memtables *m = &e->memtables;
-    uint64_t hash = hash64(key);
-    struct entry newer;
-    for (unsigned j = i + 1; j <= m->frozen_count; j++) {
-        const struct memtable *table = j == m->frozen_count ? m->active : m->frozen[j];
-        if (memtable_get(table, key, hash, SEQ_MAX, &newer) == OK ||
-            memtable_dropped(table, key, seq))
-            return true;
-    }
-    return false;
-}
-
-int engine_next_expired(struct engine *e, int64_t now_ms, struct slice *key)
-{
-    struct memtables *m = &e->memtables;
-    uint64_t seq;
-    if (memtable_next_expired(m->active, now_ms, key, &seq) == OK)
-        return OK;
-    for (unsigned i = m->frozen_count; i > 0; i--) {
-        while (memtable_next_expired(m->frozen[i - 1], now_ms, key, &seq) == OK) {
-            if (!is_hidden(e, i - 1, *key, seq))
-                return OK;
-            memtable_skip_expired(m->frozen[i - 1]);
-        }
-    }
-    return NOT_FOUND;
 }

@@ -19,7 +19,15 @@
 
 #include "base/alloc.h"
 #include "base/ensure.h"
-#include "engine/engine_impl.h"
+#include "engine/commit.h"
+#include "engine/compaction_scheduler.h"
+#include "engine/flush.h"
+#include "engine/memtables.h"
+#include "engine/publish.h"
+#include "engine/recovery.h"
+#include "engine/space.h"
+#include "engine/unlink.h"
+#include "engine/upkeep.h"
 
 enum { PATH_SIZE = 4096 };
 
@@ -90,16 +98,6 @@ static int make_and_lock(struct engine *e, struct error *err)
     return e->env->ops->lock(e->env, path, &e->lock, err);
 }
 
-static void fire_failed(struct exec_timer *timer)
-{
-    struct engine *e = LIST_ENTRY(timer, struct engine, failed_timer);
-    commit_on_progress(e);
-    flush_maybe(e);
-    compaction_maybe(e);
-    if (e->options.on_progress != NULL)
-        e->options.on_progress(e->options.on_progress_arg);
-}
-
 static struct engine *engine_new(const struct engine_options *options)
 {
     struct engine *e = xcalloc(1, sizeof *e);
@@ -111,7 +109,6 @@ static struct engine *engine_new(const struct engine_options *options)
     e->exec = options->exec;
     e->logger = options->logger;
     e->next_file = 1;
-    e->failed_timer.fire = fire_failed;
     list_init(&e->snapshots);
     list_init(&e->views);
     list_init(&e->parked);
@@ -120,10 +117,11 @@ static struct engine *engine_new(const struct engine_options *options)
     e->cache = cache_new(e->options.memory_budget / ENGINE_CACHE_SHARE);
     e->fetcher = fetcher_new(
         e->env, e->exec, e->dir, e->cache, e->options.max_open_files, ENGINE_BLOCK_MAX, &e->stats);
+    upkeep_init(e);
     commit_init(e);
     space_init(e);
     flush_init(e);
-    compaction_init(e);
+    compaction_scheduler_init(e);
     return e;
 }
 
@@ -131,17 +129,12 @@ static struct engine *engine_new(const struct engine_options *options)
 static void engine_free(struct engine *e)
 {
     flush_release(e);
-    compaction_release(e);
+    compaction_scheduler_release(e);
     commit_release(e);
-    if (e->memtables.active != NULL)
-        memtable_unref(e->memtables.active);
-    for (unsigned i = 0; i < e->memtables.frozen_count; i++)
-        memtable_unref(e->memtables.frozen[i]);
-    clean_trim(&e->clean, 0);
+    memtables_release(e);
     if (e->version != NULL)
-        engine_unref_version(e, e->version);
-    while (e->unlinks > 0)
-        ENSURE(exec_drive(e->exec));
+        unlink_version(e, e->version);
+    unlink_stop(e);
     if (e->manifest != NULL)
         manifest_close(e->manifest);
     pins_release(&e->pins);
@@ -150,7 +143,7 @@ static void engine_free(struct engine *e)
     counts_release(&e->counts);
     if (e->lock != NULL)
         e->env->ops->unlock(e->env, e->lock);
-    exec_timer_stop(e->exec, &e->failed_timer);
+    upkeep_stop(e);
     free(e->dir);
     free(e);
 }
@@ -170,12 +163,10 @@ int engine_open(const struct engine_options *options, struct engine **out, struc
         return status;
     }
     e->stats.recovery_us = env_now_us(e->env) - began;
-    engine_recount(e);
-    engine_adopt_tables(e);
-    pace_update(e);
-    space_check(e);
-    flush_maybe(e);
-    compaction_maybe(e);
+    publish_recount(e);
+    publish_adopt_tables(e);
+    upkeep_mark(e, CHANGED_VERSION | CHANGED_MEMTABLES);
+    upkeep_run(e);
     *out = e;
     return OK;
 }
@@ -191,14 +182,14 @@ int engine_close(struct engine *e, struct error *err)
     commit_turn_end(e);
     space_stop(e);
     flush_stop(e);
-    compaction_stop(e);
+    compaction_scheduler_stop(e);
     while (is_busy(e))
         ENSURE(exec_drive(e->exec));
     int status = wal_close(e->wal, err);
-    if (status == OK && e->failed.status != OK) {
-        status = e->failed.status;
+    if (status == OK && upkeep_has_failed(e)) {
+        status = e->upkeep.failed.status;
         if (err != NULL)
-            *err = e->failed;
+            *err = e->upkeep.failed;
     }
     engine_free(e);
     return status;
@@ -208,7 +199,7 @@ int engine_close(struct engine *e, struct error *err)
 
 void engine_turn_end(struct engine *e)
 {
-    commit_turn_end(e);
+    upkeep_turn_end(e);
     fetcher_turn_begin(e->fetcher);
 }
 
@@ -222,21 +213,11 @@ uint64_t engine_durable_seq(const struct engine *e)
 int engine_write_status(const struct engine *e, struct error *err)
 {
     int status = wal_status(e->wal, err);
-    if (status != OK || e->failed.status == OK || wal_durable_seq(e->wal) < e->last_seq)
+    if (status != OK || e->upkeep.failed.status == OK || wal_durable_seq(e->wal) < e->last_seq)
         return status;
     if (err != NULL)
-        *err = e->failed;
-    return e->failed.status;
-}
-
-void engine_fail(struct engine *e, const struct error *cause)
-{
-    if (e->failed.status != OK)
-        return;
-    ENSURE(cause->status < 0);
-    e->failed = *cause;
-    log_line(e->logger, LOG_WARNING, "no more writes until restart: %s", cause->text);
-    exec_timer_start(e->exec, &e->failed_timer, 0);
+        *err = e->upkeep.failed;
+    return e->upkeep.failed.status;
 }
 
 void engine_set_fsync(struct engine *e, enum fsync_policy policy)
@@ -255,88 +236,24 @@ void engine_set_memory_budget(struct engine *e, uint64_t bytes)
     e->options.memory_budget = bytes;
     e->options.write_buffer_size = clamp(e->options.write_buffer_size, 1, bytes / 8);
     cache_set_capacity(e->cache, bytes / ENGINE_CACHE_SHARE);
-    engine_trim_clean(e);
+    memtables_trim_clean(e);
 }
 
-void engine_each_count(
-    const struct engine *e, void (*visit)(void *arg, struct slice prefix), void *arg)
+void engine_each_count(const struct engine *e, engine_count_cb count_cb, void *arg)
 {
     for (uint32_t i = 0; i < e->counts.cap; i++) {
         const struct count *c = &e->counts.slots[i];
         if (c->prefix.len > 0 && (c->live != 0 || c->in_doubt != 0))
-            visit(arg, c->prefix);
+            count_cb(arg, c->prefix);
     }
 }
 
-void engine_flush(struct engine *e, void (*done_cb)(void *arg, int status), void *arg)
+void engine_flush(struct engine *e, engine_done_cb done_cb, void *arg)
 {
     flush_wait(e, done_cb, arg);
 }
 
-void engine_compact(struct engine *e, void (*done_cb)(void *arg, int status), void *arg)
+void engine_compact(struct engine *e, engine_done_cb done_cb, void *arg)
 {
-    compaction_wait(e, done_cb, arg);
-}
-
-void engine_trim_clean(struct engine *e)
-{
-    uint64_t budget = e->options.no_clean_rows ? 0 : e->options.memory_budget * 3 / 8;
-    uint64_t taken = e->options.write_buffer_size + e->options.write_buffer_size / 4;
-    for (unsigned i = 0; i < e->memtables.frozen_count; i++)
-        taken += memtable_bytes(e->memtables.frozen[i]);
-    clean_trim(&e->clean, budget > taken ? budget - taken : 0);
-}
-
-uint64_t engine_new_file_number(struct engine *e)
-{
-    return e->next_file++;
-}
-
-// --- Snapshots and views -------------------------------------------------------------------------
-
-uint64_t engine_oldest_snapshot(const struct engine *e)
-{
-    return list_empty(&e->snapshots) ? SEQ_MAX
-                                     : LIST_ENTRY(e->snapshots.next, struct snapshot, link)->seq;
-}
-
-uint64_t *engine_snapshots(const struct engine *e, uint32_t *count)
-{
-    uint32_t n = 0;
-    for (struct list *l = e->snapshots.next; l != &e->snapshots; l = l->next)
-        n++;
-    uint64_t *seqs = xmalloc((n + 1) * sizeof *seqs);
-    n = 0;
-    for (struct list *l = e->snapshots.next; l != &e->snapshots; l = l->next)
-        seqs[n++] = LIST_ENTRY(l, struct snapshot, link)->seq;
-    *count = n;
-    return seqs;
-}
-
-struct view *view_new(struct engine *e, uint64_t seq)
-{
-    struct view *v = xcalloc(1, sizeof *v);
-    v->refs = 1;
-    v->seq = seq;
-    v->version = version_ref(e->version);
-    v->memtables[v->memtable_count++] = memtable_ref(e->memtables.active);
-    for (unsigned i = e->memtables.frozen_count; i > 0; i--)
-        v->memtables[v->memtable_count++] = memtable_ref(e->memtables.frozen[i - 1]);
-    struct list *behind = e->views.prev;
-    while (behind != &e->views && LIST_ENTRY(behind, struct view, link)->seq > seq)
-        behind = behind->prev;
-    list_insert_before(behind->next, &v->link);
-    return v;
-}
-
-void view_unref(struct engine *e, struct view *v)
-{
-    ENSURE(v->refs > 0);
-    if (--v->refs > 0)
-        return;
-    list_remove(&v->link);
-    for (unsigned i = 0; i < v->memtable_count; i++)
-        memtable_unref(v->memtables[i]);
-    engine_unref_version(e, v->version);
-    free(v);
+    compaction_scheduler_wait(e, done_cb, arg);
 }

@@ -34,6 +34,20 @@ struct txn;
 struct snapshot;
 struct iter;
 
+// How long the counted prefix of a key is, 0 if the key is not counted: see txn_count. Pure; called
+// from jobs too.
+typedef size_t (*engine_counted_prefix_cb)(struct slice key);
+// Something that replies may wait for has changed outside of engine_turn_end(): the durable seq, a
+// failure of the writes, room for writers.
+typedef void (*engine_progress_cb)(void *arg);
+// What was asked for is done, or has failed.
+typedef void (*engine_done_cb)(void *arg, int status);
+// What the last attempt missed has arrived, or failed.
+typedef void (*txn_ready_cb)(struct txn *txn, void *arg);
+typedef void (*iter_ready_cb)(struct iter *it, void *arg);
+typedef void (*txn_write_cb)(void *arg, int kind, struct slice key);
+typedef void (*engine_count_cb)(void *arg, struct slice prefix);
+
 struct engine_options {
     const char *dir; // created if missing (one level)
     struct env *env;
@@ -55,13 +69,8 @@ struct engine_options {
     bool no_clean_rows;
     enum fsync_policy fsync;
 
-    // Length of the counted prefix of a key, 0 if the key is not counted: see txn_count. Pure;
-    // called from jobs too.
-    size_t (*counted_prefix)(struct slice key);
-
-    // Something that replies may wait for has changed outside of engine_turn_end(): durable seq,
-    // write failure, room for writers.
-    void (*on_progress)(void *arg);
+    engine_counted_prefix_cb counted_prefix; // NULL: nothing is counted
+    engine_progress_cb on_progress;
     void *on_progress_arg;
 };
 
@@ -127,16 +136,15 @@ bool txn_has_writes(const struct txn *txn);
 // of a transaction.
 size_t txn_mark(const struct txn *txn);
 void txn_rewind(struct txn *txn, size_t mark);
-// Calls visit for every staged write, in order. kind is a enum record_kind of format.h.
-void txn_each(struct txn *txn, void (*visit)(void *arg, int kind, struct slice key), void *arg);
+// Calls write_cb for every staged write, in order. kind is a enum record_kind of format.h.
+void txn_each(struct txn *txn, txn_write_cb write_cb, void *arg);
 
 // Live keys below a counted prefix (exactly that one), staged writes included; O(1) and staged.
 // Never WAIT. in_doubt may be NULL.
 void txn_count(struct txn *txn, struct slice prefix, int64_t *count, int64_t *in_doubt);
 
-// Every counted prefix that has live keys or keys in doubt, in no order. visit makes no changes.
-void engine_each_count(
-    const struct engine *engine, void (*visit)(void *arg, struct slice prefix), void *arg);
+// Every counted prefix that has live keys or keys in doubt, in no order. count_cb makes no changes.
+void engine_each_count(const struct engine *engine, engine_count_cb count_cb, void *arg);
 
 // Applies all staged writes at once. OK; WAIT: no room for it now, wait and run again; NO_SPACE:
 // the disk is full or about to be (what only deletes or drops is accepted for longer); READ_ONLY:
@@ -148,7 +156,7 @@ uint64_t txn_seq(const struct txn *txn);
 
 // Asks for a call back when what the last attempt missed has arrived (or failed: the next attempt
 // gets the failure). One at a time a txn; txn_free cancels.
-void txn_wait(struct txn *txn, void (*ready_cb)(struct txn *txn, void *arg), void *arg);
+void txn_wait(struct txn *txn, txn_ready_cb ready_cb, void *arg);
 // Begins to fetch what reading key would miss, waiting for nothing: for commands queued behind a
 // parked one. Bounded; may do nothing.
 void engine_prefetch(struct engine *engine, struct slice key);
@@ -181,7 +189,7 @@ struct slice iter_key(const struct iter *it);
 struct row iter_row(const struct iter *it);
 // For iterators without a txn: fires when what the last call missed has arrived. iter_close
 // cancels.
-void iter_wait(struct iter *it, void (*ready_cb)(struct iter *it, void *arg), void *arg);
+void iter_wait(struct iter *it, iter_ready_cb ready_cb, void *arg);
 
 // --- Expiry --------------------------------------------------------------------------------------
 
@@ -193,9 +201,9 @@ int engine_next_expired(struct engine *engine, int64_t now_ms, struct slice *key
 
 // Freezes the memtable, flushes all that is frozen, then calls back with the status. Any number may
 // wait.
-void engine_flush(struct engine *engine, void (*done_cb)(void *arg, int status), void *arg);
+void engine_flush(struct engine *engine, engine_done_cb done_cb, void *arg);
 // Flushes, then compacts everything once down to the lowest level in use.
-void engine_compact(struct engine *engine, void (*done_cb)(void *arg, int status), void *arg);
+void engine_compact(struct engine *engine, engine_done_cb done_cb, void *arg);
 
 // See stats.h for what it holds.
 struct engine_stats;

@@ -15,7 +15,7 @@
 // If everything in the memtable was dropped or superseded the edit brings no table, but all the
 // rest.
 //
-// What can fail. NO_SPACE: the outputs are removed, and a timer tries again; meanwhile e->no_space
+// What can fail. NO_SPACE: the outputs are removed, and a timer tries again; meanwhile e->space.flush_has_none
 // tells commits that waiting for room would be waiting for a person. Anything else (the disk is
 // ill) makes the engine read-only. The memtable stays readable either way, and its records stay in
 // the log.
@@ -23,13 +23,17 @@
 // flush_wait() wants everything up to the present in tables. The active memtable may not be
 // freezable at once (too many frozen, no log segment ready), so waiters are looked at after each
 // flush, after each progress of the log, and by a timer.
-#include <inttypes.h>
+#include "engine/flush.h"
 
 #include "base/alloc.h"
 #include "base/ensure.h"
 #include "engine/compaction/compaction.h"
 #include "engine/compaction/outputs.h"
-#include "engine/engine_impl.h"
+#include "engine/memtables.h"
+#include "engine/publish.h"
+#include "engine/snapshot.h"
+#include "engine/unlink.h"
+#include "engine/upkeep.h"
 
 enum {
     RETRY_MS = 1000,  // after a full disk
@@ -40,7 +44,7 @@ enum {
 struct flush_waiter {
     struct list link;
     uint64_t seq; // everything up to it
-    void (*done_cb)(void *arg, int status);
+    engine_done_cb done_cb;
     void *arg;
 };
 
@@ -48,7 +52,7 @@ struct flush_waiter {
 struct flush_task {
     struct memtable *memtable;
     struct version *version;
-    size_t (*counted_prefix)(struct slice key);
+    engine_counted_prefix_cb counted_prefix;
     uint64_t *snapshots;
     uint32_t snapshot_count;
     struct drop_set drops;
@@ -115,7 +119,7 @@ static void task_init(struct flush_task *t, struct engine *e, struct memtable *m
                 .file_size = SPLIT_FACTOR * e->options.target_file_size,
             },
     };
-    t->snapshots = engine_snapshots(e, &t->snapshot_count);
+    t->snapshots = snapshot_seqs(e, &t->snapshot_count);
     capture_drops(t);
     while (t->outputs.number_count < OUTPUTS_NUMBERS)
         t->outputs.numbers[t->outputs.number_count++] = engine_new_file_number(e);
@@ -182,7 +186,7 @@ static void task_release(struct flush_task *t, struct engine *e)
     outputs_release(&t->outputs);
     drop_set_release(&t->drops);
     free(t->snapshots);
-    engine_unref_version(e, t->version);
+    unlink_version(e, t->version);
     memtable_unref(t->memtable);
     *t = (struct flush_task){0};
 }
@@ -233,8 +237,8 @@ static bool is_flushed(const struct engine *e, uint64_t seq)
 static void serve_waiters(struct flush_state *f)
 {
     struct engine *e = f->engine;
-    if (e->failed.status != OK)
-        fail_waiters(f, e->failed.status);
+    if (upkeep_has_failed(e))
+        fail_waiters(f, e->upkeep.failed.status);
     while (!list_empty(&f->waiters)) {
         struct flush_waiter *w = LIST_ENTRY(f->waiters.next, struct flush_waiter, link);
         if (!is_flushed(e, w->seq))
@@ -244,15 +248,12 @@ static void serve_waiters(struct flush_state *f)
     if (list_empty(&f->waiters))
         return;
     uint64_t wanted = LIST_ENTRY(f->waiters.prev, struct flush_waiter, link)->seq;
-    uint64_t frozen = e->version->last_seq;
-    if (e->memtables.frozen_count > 0)
-        frozen = memtable_last_seq(e->memtables.frozen[e->memtables.frozen_count - 1]);
-    if (frozen < wanted && memtable_last_seq(e->memtables.active) != 0 &&
-        commit_freeze(e) == WAIT && !f->retrying)
+    if (memtables_frozen_seq(e) < wanted && memtable_last_seq(e->memtables.active) != 0 &&
+        memtables_freeze(e) == WAIT && !f->retrying)
         exec_timer_start(e->exec, &f->timer, KICK_MS);
 }
 
-void flush_wait(struct engine *e, void (*done_cb)(void *arg, int status), void *arg)
+void flush_wait(struct engine *e, engine_done_cb done_cb, void *arg)
 {
     struct flush_waiter *w = xcalloc(1, sizeof *w);
     *w = (struct flush_waiter){.seq = e->last_seq, .done_cb = done_cb, .arg = arg};
@@ -261,27 +262,17 @@ void flush_wait(struct engine *e, void (*done_cb)(void *arg, int status), void *
         exec_timer_start(e->exec, &e->flush->timer, 0);
 }
 
-static void timer_fired(struct exec_timer *timer)
+static void flush_timer_fired(struct exec_timer *timer)
 {
     struct flush_state *f = LIST_ENTRY(timer, struct flush_state, timer);
     f->retrying = false;
-    flush_maybe(f->engine);
+    upkeep_mark(f->engine, FLUSH_WANTED);
+    upkeep_run(f->engine);
 }
 
 // --- The loop's part -----------------------------------------------------------------------------
 
-// It is read as a clean one from now on.
-static void retire_oldest(struct engine *e, struct memtable *flushed)
-{
-    struct memtables *m = &e->memtables;
-    ENSURE(m->frozen_count > 0 && m->frozen[0] == flushed);
-    m->frozen_count--;
-    memmove(m->frozen, m->frozen + 1, m->frozen_count * sizeof *m->frozen);
-    clean_add(&e->clean, flushed);
-    engine_trim_clean(e);
-}
-
-static void end(struct flush_state *f)
+static void end_flush(struct flush_state *f)
 {
     version_edit_release(&f->edit);
     task_release(&f->task, f->engine);
@@ -292,38 +283,39 @@ static void end(struct flush_state *f)
 static void try_later(struct flush_state *f)
 {
     struct engine *e = f->engine;
-    if (!e->no_space)
+    if (!e->space.flush_has_none)
         log_line(e->logger, LOG_WARNING,
             "flush: no space left on the disk; trying again every %d ms", RETRY_MS);
-    e->no_space = true;
+    e->space.flush_has_none = true;
     f->retrying = true;
     if (!f->closing)
         exec_timer_start(e->exec, &f->timer, RETRY_MS);
     fail_waiters(f, NO_SPACE);
-    commit_wake_room(e);
+    upkeep_mark(e, CHANGED_DISK);
 }
 
-static void published(void *arg, int status)
+static void flush_published(void *arg, int status)
 {
     struct flush_state *f = arg;
     struct engine *e = f->engine;
     if (status != OK) {
         if (status == NO_SPACE) // nobody knows of the tables
             for (uint32_t i = 0; i < f->task.outputs.table_count; i++)
-                engine_unlink(e, f->task.outputs.tables[i]->number);
-        end(f);
+                unlink_table(e, f->task.outputs.tables[i]->number);
+        end_flush(f);
         if (status == NO_SPACE)
             try_later(f);
         return;
     }
-    e->no_space = false;
+    e->space.flush_has_none = false;
     e->stats.flushes++;
     e->stats.flush_bytes += f->task.outputs.bytes;
     e->stats.flush_us += env_now_us(e->env) - f->began_us;
     e->stats.expired_dropped += rewriter_expired(f->task.rewriter);
-    retire_oldest(e, f->task.memtable);
+    ENSURE(e->memtables.frozen[0] == f->task.memtable);
+    memtables_retire_oldest(e);
     wal_release(e->wal, f->edit.log_start);
-    end(f);
+    end_flush(f);
 }
 
 static uint64_t log_start_after_oldest(const struct memtables *m)
@@ -331,30 +323,31 @@ static uint64_t log_start_after_oldest(const struct memtables *m)
     return memtable_first_segment(m->frozen_count > 1 ? m->frozen[1] : m->active);
 }
 
-static void job_done(struct job *job)
+static void flush_job_done(struct job *job)
 {
     struct flush_state *f = LIST_ENTRY(job, struct flush_state, job);
     struct engine *e = f->engine;
     if (f->task.status == OK) {
         task_edit(&f->task, &f->edit);
         f->edit.log_start = log_start_after_oldest(&e->memtables);
-        f->op =
-            (struct edit_op){.edit = &f->edit, .base_seq = SEQ_MAX, .done_cb = published, .arg = f};
-        engine_submit_edit(e, &f->op);
+        f->op = (struct edit_op){
+            .edit = &f->edit, .base_seq = SEQ_MAX, .done_cb = flush_published, .arg = f};
+        publish_edit(e, &f->op);
         return;
     }
     int status = f->task.status;
     struct error cause = f->task.outputs.err;
-    end(f);
+    end_flush(f);
     if (status == NO_SPACE) {
         try_later(f);
     } else {
-        engine_fail(e, &cause);
+        upkeep_fail(e, &cause);
         serve_waiters(f);
     }
+    upkeep_run(e);
 }
 
-static void job_run(struct job *job)
+static void flush_job_run(struct job *job)
 {
     task_run(&LIST_ENTRY(job, struct flush_state, job)->task);
 }
@@ -364,20 +357,20 @@ static bool is_durable(const struct engine *e, const struct memtable *m)
     return memtable_last_seq(m) <= wal_durable_seq(e->wal);
 }
 
-void flush_maybe(struct engine *e)
+void flush_start(struct engine *e)
 {
     struct flush_state *f = e->flush;
     if (f->closing)
         return;
     serve_waiters(f);
-    if (f->running || f->retrying || e->failed.status != OK || e->memtables.frozen_count == 0 ||
+    if (f->running || f->retrying || upkeep_has_failed(e) || e->memtables.frozen_count == 0 ||
         !is_durable(e, e->memtables.frozen[0]))
         return;
     f->running = true;
     e->stats.flush_running = true;
     f->began_us = env_now_us(e->env);
     task_init(&f->task, e, e->memtables.frozen[0]);
-    f->job = (struct job){.run = job_run, .done = job_done};
+    f->job = (struct job){.run = flush_job_run, .done = flush_job_done};
     exec_submit(e->exec, LANE_FLUSH, &f->job);
 }
 
@@ -385,7 +378,7 @@ void flush_init(struct engine *e)
 {
     e->flush = xcalloc(1, sizeof *e->flush);
     e->flush->engine = e;
-    e->flush->timer.fire = timer_fired;
+    e->flush->timer.fire = flush_timer_fired;
     list_init(&e->flush->waiters);
 }
 

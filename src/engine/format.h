@@ -116,18 +116,20 @@ enum table_property {
 
 enum edit_tag {
     EDIT_NEXT_FILE = 1, // varint: file numbers below are taken
-    EDIT_LAST_SEQ = 2,  // varint: all entries up to it are in tables (or in segments from EDIT_LOG_START on)
+    EDIT_LAST_SEQ =
+        2, // varint: all entries up to it are in tables (or in segments from EDIT_LOG_START on)
     EDIT_LOG_START = 3, // varint: number of the first segment that recovery reads
-    EDIT_LOG_END = 4,   // varint number, varint offset: this segment ends there, whatever lies behind
+    EDIT_LOG_END = 4, // varint number, varint offset: this segment ends there, whatever lies behind
     EDIT_ADD_TABLE =
         5, // varint level, varint number, varint size, HANDLE index, HANDLE filter, varint entries, varint deletes, varint
-           // in doubt, varint seq min, varint seq max, varint expire min, varint expire max, varint expiring, varint
-           // raw bytes, smallest (varint length, bytes), largest (same)
+    // in doubt, varint seq min, varint seq max, varint expire min, varint expire max, varint expiring, varint
+    // raw bytes, smallest (varint length, bytes), largest (same)
     EDIT_DROP_TABLE = 6, // varint level, varint number
     EDIT_COUNT =
         7, // varint prefix length, prefix, zigzag varint: added to the count of live keys below prefix, zigzag varint: added to
     // that of its records in doubt. Applied after the drops of the same edit
-    EDIT_DROP = 8, // varint seq, prefix to the end: a drop that tables may need; forgets the counts below the prefix
+    EDIT_DROP =
+        8, // varint seq, prefix to the end: a drop that tables may need; forgets the counts below the prefix
     EDIT_DROP_DONE = 9, // varint seq, prefix: that drop has nothing left to do
     EDIT_OPTIONAL = 64,
 };

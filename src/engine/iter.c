@@ -23,8 +23,10 @@
 
 #include "base/alloc.h"
 #include "base/ensure.h"
-#include "engine/engine_impl.h"
 #include "engine/record/merge.h"
+#include "engine/snapshot.h"
+#include "engine/txn.h"
+#include "engine/view.h"
 
 enum { SKIP_MAX = 10000 };
 
@@ -53,7 +55,7 @@ struct iter {
     // Without a txn.
     struct fetch fetch;
     struct error err;
-    void (*ready_cb)(struct iter *it, void *arg);
+    iter_ready_cb ready_cb;
     void *ready_arg;
 };
 
@@ -131,49 +133,6 @@ static struct cursor *lift_cursor(struct cursor *b)
 
 // --- Opening -------------------------------------------------------------------------------------
 
-static bool has_memtable(const struct view *v, const struct memtable *m)
-{
-    for (unsigned i = 0; i < v->memtable_count; i++) {
-        if (v->memtables[i] == m)
-            return true;
-    }
-    return false;
-}
-
-// Gives a fresh view the tables of an older one, if it can have all that was flushed since.
-static void keep_tables(struct engine *e, struct view *fresh, const struct view *old)
-{
-    unsigned missing = 0, cap = sizeof fresh->memtables / sizeof fresh->memtables[0];
-    for (unsigned i = 0; i < old->memtable_count; i++)
-        missing += !has_memtable(fresh, old->memtables[i]);
-    // The older view's active memtable is still there: so are all that came after it.
-    if (fresh->version == old->version || !has_memtable(fresh, old->memtables[0]) ||
-        fresh->memtable_count + missing > cap)
-        return;
-    for (unsigned i = 0; i < old->memtable_count; i++) {
-        if (!has_memtable(fresh, old->memtables[i]))
-            fresh->memtables[fresh->memtable_count++] = memtable_ref(old->memtables[i]);
-    }
-    struct version *newer = fresh->version;
-    fresh->version = version_ref(old->version);
-    engine_unref_version(e, newer);
-}
-
-// One reference is the caller's.
-static struct view *open_view(struct engine *e, struct txn *t, uint64_t seq)
-{
-    struct view *v = view_new(e, seq);
-    if (t == NULL)
-        return v;
-    if (t->view != NULL) {
-        keep_tables(e, v, t->view);
-        view_unref(e, t->view);
-    }
-    t->view = v;
-    v->refs++;
-    return v;
-}
-
 struct children {
     struct cursor **cursors;
     uint32_t count, cap;
@@ -228,7 +187,10 @@ struct iter *iter_open(struct engine *e, struct txn *t, const struct iter_option
     it->txn = t;
     buf_append_slice(&it->lower, options->lower);
     buf_append_slice(&it->upper, options->upper);
-    it->view = open_view(e, t, options->snapshot != NULL ? options->snapshot->seq : e->last_seq);
+    uint64_t seq = options->snapshot != NULL ? options->snapshot->seq : e->last_seq;
+    it->view = view_renew(e, t != NULL ? t->view : NULL, seq);
+    if (t != NULL)
+        t->view = view_ref(it->view);
     fetch_init(&it->fetch, e->fetcher);
 
     struct children c = {0};
@@ -453,17 +415,17 @@ struct row iter_row(const struct iter *it)
     return (struct row){e->value, e->seq == SEQ_MAX ? 0 : e->seq, e->expire_ms};
 }
 
-static void ready(struct fetch *f)
+static void iter_fetched(struct fetch *f)
 {
     struct iter *it = LIST_ENTRY(f, struct iter, fetch);
     it->ready_cb(it, it->ready_arg);
 }
 
-void iter_wait(struct iter *it, void (*ready_cb)(struct iter *it, void *arg), void *arg)
+void iter_wait(struct iter *it, iter_ready_cb ready_cb, void *arg)
 {
     ENSURE(it->txn == NULL);
     it->engine->stats.waits++;
     it->ready_cb = ready_cb;
     it->ready_arg = arg;
-    fetch_start(&it->fetch, ready);
+    fetch_start(&it->fetch, iter_fetched);
 }

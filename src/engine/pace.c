@@ -18,7 +18,10 @@
 // grows, above slower and it shrinks: it settles around the middle, without oscillating between
 // stop and go. Writers are held to the rate together, since the line is shared. SOFT is well above
 // what the debt is between two compactions of level 0 that keep up.
-#include "engine/engine_impl.h"
+#include "engine/pace.h"
+
+#include "engine/compaction_scheduler.h"
+#include "engine/memtables.h"
 
 enum {
     SOFT_BUFFERS = 16, // debt, in write buffers
@@ -45,7 +48,7 @@ static double measured_rate(const struct engine *e)
 void pace_update(struct engine *e)
 {
     struct pace_state *p = &e->pace;
-    struct picker_options options = engine_picker_options(e);
+    struct picker_options options = compaction_scheduler_picker_options(e);
     double buffer = (double)e->options.write_buffer_size;
     p->debt = picker_debt(e->version, &options);
     p->pressure = bounded(
@@ -64,7 +67,7 @@ static double memory_pressure(const struct engine *e)
     if (beyond <= 0)
         return 0;
     // commit.c lets the active one grow by a quarter
-    double room = (commit_frozen_max(e) + 1.25 - 2) * buffer;
+    double room = (memtables_frozen_max(e) + 1.25 - 2) * buffer;
     return bounded(beyond / room);
 }
 

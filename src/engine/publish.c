@@ -19,63 +19,13 @@
 // Anything else: we do not know what the disk holds, so the engine becomes read-only and no file is
 // removed any more; the next opening finds out. An edit that does not fit is a bug of ours, or
 // memory gone bad: also read-only.
-#include <inttypes.h>
-#include <stdio.h>
+#include "engine/publish.h"
 
-#include "base/alloc.h"
 #include "base/ensure.h"
-#include "engine/engine_impl.h"
+#include "engine/unlink.h"
+#include "engine/upkeep.h"
 
-enum { PATH_SIZE = 4096 };
-
-// --- Files that go -------------------------------------------------------------------------------
-
-struct unlink_job {
-    struct job job;
-    struct engine *engine;
-    char path[PATH_SIZE];
-};
-
-static void unlink_run(struct job *job)
-{
-    struct unlink_job *u = LIST_ENTRY(job, struct unlink_job, job);
-    // What fails is found and removed at the next opening.
-    u->engine->env->ops->unlink(u->engine->env, u->path, NULL);
-}
-
-static void unlink_done(struct job *job)
-{
-    struct unlink_job *u = LIST_ENTRY(job, struct unlink_job, job);
-    u->engine->unlinks--;
-    free(u);
-}
-
-void engine_unlink(struct engine *e, uint64_t table_number)
-{
-    if (e->failed.status != OK)
-        return;
-    struct unlink_job *u = xcalloc(1, sizeof *u);
-    u->engine = e;
-    u->job = (struct job){.run = unlink_run, .done = unlink_done};
-    table_path(u->path, sizeof u->path, e->dir, table_number);
-    e->unlinks++;
-    exec_submit(e->exec, LANE_FILES, &u->job);
-}
-
-static void table_gone(void *arg, struct table *t)
-{
-    struct engine *e = arg;
-    fetcher_forget(e->fetcher, t);
-    if (t->obsolete)
-        engine_unlink(e, t->number);
-}
-
-void engine_unref_version(struct engine *e, struct version *v)
-{
-    version_unref(v, table_gone, e);
-}
-
-// --- What follows from a version -----------------------------------------------------------------
+// --- What is derived from a version --------------------------------------------------------------
 
 static void add_memtable_counts(struct counts *c, const struct memtable *m)
 {
@@ -86,7 +36,7 @@ static void add_memtable_counts(struct counts *c, const struct memtable *m)
     counts_add_all(c, memtable_counts(m));
 }
 
-void engine_adopt_tables(struct engine *e)
+void publish_adopt_tables(struct engine *e)
 {
     uint64_t filter_bytes = 0;
     for (unsigned level = 0; level < ENGINE_LEVELS; level++) {
@@ -99,26 +49,13 @@ void engine_adopt_tables(struct engine *e)
     e->filters_fit = filter_bytes <= e->options.memory_budget / ENGINE_CACHE_SHARE / 2;
 }
 
-void engine_recount(struct engine *e)
+void publish_recount(struct engine *e)
 {
     counts_clear(&e->counts);
     counts_add_all(&e->counts, &e->version->counts);
     for (unsigned i = 0; i < e->memtables.frozen_count; i++)
         add_memtable_counts(&e->counts, e->memtables.frozen[i]);
     add_memtable_counts(&e->counts, e->memtables.active);
-}
-
-struct picker_options engine_picker_options(const struct engine *e)
-{
-    uint64_t level0 = e->options.level0_file_limit * e->options.write_buffer_size;
-    uint64_t least = 4 * e->options.target_file_size;
-    return (struct picker_options){
-        .level0_file_limit = e->options.level0_file_limit,
-        .base_level_bytes = level0 > least ? level0 : least,
-        .target_file_size = e->options.target_file_size,
-        .now_ms = env_now_ms(e->env),
-        .oldest_snapshot = engine_oldest_snapshot(e),
-    };
 }
 
 // --- The queue -----------------------------------------------------------------------------------
@@ -142,25 +79,21 @@ static void mark_obsolete(const struct version *v, const struct version_edit *ed
     }
 }
 
-static void run_next(struct engine *e);
+static void begin_next(struct engine *e);
 
 static void publish(struct engine *e, struct edit_op *op, struct version *next)
 {
     struct version *old = e->version;
     mark_obsolete(old, op->edit);
     e->version = next;
-    engine_adopt_tables(e);
+    publish_adopt_tables(e);
     op->done_cb(op->arg, OK);
-    engine_unref_version(e, old);
-    engine_recount(e);
-    pace_update(e);
-    space_check(e);
-    commit_wake_room(e);
-    flush_maybe(e);
-    compaction_maybe(e);
+    unlink_version(e, old);
+    publish_recount(e);
+    upkeep_mark(e, CHANGED_VERSION);
 }
 
-static void appended(void *arg, int status, const struct error *err)
+static void edit_appended(void *arg, int status, const struct error *err)
 {
     struct engine *e = arg;
     struct edit_op *op = e->edits.running;
@@ -171,11 +104,12 @@ static void appended(void *arg, int status, const struct error *err)
         publish(e, op, next);
     } else {
         if (status != NO_SPACE)
-            engine_fail(e, err);
+            upkeep_fail(e, err);
         version_unref(next, NULL, NULL);
         op->done_cb(op->arg, status);
     }
-    run_next(e);
+    begin_next(e);
+    upkeep_run(e);
 }
 
 static void forget_void_counts(
@@ -186,7 +120,7 @@ static void forget_void_counts(
             counts_forget(&edit->counts, v->drops.items[i].prefix);
 }
 
-static void run_next(struct engine *e)
+static void begin_next(struct engine *e)
 {
     if (e->edits.running != NULL || list_empty(&e->edits.waiting))
         return;
@@ -197,17 +131,18 @@ static void run_next(struct engine *e)
     int status = version_apply(e->version, op->edit, &e->edits.next, &err);
     if (status != OK) {
         // The answer comes the usual way, by a manifest that fails it.
-        engine_fail(e, &err);
+        upkeep_fail(e, &err);
         e->edits.next = version_ref(e->version);
         manifest_fail(e->manifest, &err);
     }
     e->edits.running = op;
     uint64_t new_number = manifest_is_large(e->manifest) ? engine_new_file_number(e) : 0;
-    manifest_append(e->manifest, op->edit, e->edits.next, e->next_file, new_number, appended, e);
+    manifest_append(
+        e->manifest, op->edit, e->edits.next, e->next_file, new_number, edit_appended, e);
 }
 
-void engine_submit_edit(struct engine *e, struct edit_op *op)
+void publish_edit(struct engine *e, struct edit_op *op)
 {
     list_push_back(&e->edits.waiting, &op->link);
-    run_next(e);
+    begin_next(e);
 }

@@ -27,13 +27,19 @@
 //
 // The first segment that the version names exists whenever a manifest names it (it was created and
 // its name synced before), so its absence is MISSING and not an empty log.
+#include "engine/recovery.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 
 #include "base/alloc.h"
 #include "base/ensure.h"
-#include "engine/engine_impl.h"
+#include "engine/commit.h"
+#include "engine/flush.h"
 #include "engine/log/segment.h"
+#include "engine/memtables.h"
+#include "engine/unlink.h"
+#include "engine/upkeep.h"
 
 enum { PATH_SIZE = 4096 };
 
@@ -383,23 +389,12 @@ static int flush_oldest(struct engine *e, struct error *err)
         status = version_apply(e->version, &edit, &next, err);
     }
     if (status == OK) {
-        engine_unref_version(e, e->version);
+        unlink_version(e, e->version);
         e->version = next;
-        memtable_unref(m->frozen[0]);
-        m->frozen_count--;
-        memmove(m->frozen, m->frozen + 1, m->frozen_count * sizeof *m->frozen);
+        memtables_drop_oldest(e);
     }
     version_edit_release(&edit);
     return status;
-}
-
-static int freeze(struct engine *e, uint64_t segment, struct error *err)
-{
-    struct memtables *m = &e->memtables;
-    memtable_freeze(m->active);
-    m->frozen[m->frozen_count++] = m->active;
-    m->active = memtable_new(e->options.counted_prefix, segment);
-    return m->frozen_count == FROZEN_MAX ? flush_oldest(e, err) : OK;
 }
 
 static int replay_record(
@@ -412,7 +407,8 @@ static int replay_record(
         return OK;
     if (memtable_last_seq(e->memtables.active) != 0 &&
         memtable_bytes(e->memtables.active) >= e->options.write_buffer_size) {
-        int status = freeze(e, segment, err);
+        memtables_freeze_replayed(e, segment);
+        int status = e->memtables.frozen_count == FROZEN_MAX ? flush_oldest(e, err) : OK;
         if (status != OK)
             return status;
     }
@@ -450,18 +446,9 @@ static int replay_segment(struct recovery *r, struct log_segment *s, struct erro
 
 // --- Beginning -----------------------------------------------------------------------------------
 
-static uint64_t new_number(void *arg)
+static uint64_t new_segment_number(void *arg)
 {
     return engine_new_file_number(arg);
-}
-
-static void on_progress(void *arg)
-{
-    struct engine *e = arg;
-    commit_on_progress(e);
-    flush_maybe(e);
-    if (e->options.on_progress != NULL)
-        e->options.on_progress(e->options.on_progress_arg);
 }
 
 static int open_wal(struct recovery *r, struct error *err)
@@ -474,8 +461,8 @@ static int open_wal(struct recovery *r, struct error *err)
         .dir = e->dir,
         .fsync = e->options.fsync,
         .segment_size = e->options.write_buffer_size,
-        .new_number = new_number,
-        .on_progress = on_progress,
+        .new_number = new_segment_number,
+        .on_progress = upkeep_on_log_progress,
         .arg = e,
     };
     return wal_open(&options, e->last_seq, &e->wal, err);
@@ -502,7 +489,7 @@ static int settle_version(struct recovery *r, struct error *err)
     version_edit_release(&edit);
     if (status != OK)
         return status;
-    engine_unref_version(e, e->version);
+    unlink_version(e, e->version);
     e->version = next;
     for (size_t i = 0; status == OK && i < r->segment_count; i++)
         if (r->segments[i].number >= next->log_start)

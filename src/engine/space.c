@@ -14,7 +14,10 @@
 // Dropped prefixes give space back only when their drop has reached the version, which is after the
 // flush of its memtable. A flushed database that nobody writes to any more would keep its files: so
 // a memtable with a drop in it is frozen after DROP_MS.
-#include "engine/engine_impl.h"
+#include "engine/space.h"
+
+#include "engine/memtables.h"
+#include "engine/upkeep.h"
 
 enum {
     RETRY_MS = 1000,
@@ -29,14 +32,14 @@ static uint64_t headroom(const struct engine *e)
            HEADROOM_TABLES * e->options.target_file_size;
 }
 
-static void job_run(struct job *job)
+static void space_job_run(struct job *job)
 {
     struct engine *e = LIST_ENTRY(job, struct engine, space.job);
     if (e->env->ops->free_space(e->env, e->dir, &e->space.free, NULL) != OK)
         e->space.free = UINT64_MAX; // where it cannot be told, the disk will tell
 }
 
-static void job_done(struct job *job)
+static void space_job_done(struct job *job)
 {
     struct engine *e = LIST_ENTRY(job, struct engine, space.job);
     struct space_state *s = &e->space;
@@ -50,9 +53,10 @@ static void job_done(struct job *job)
     if (!s->low && was_low)
         log_line(e->logger, LOG_NOTICE, "There is room on the disk again");
     if (s->low && !s->closing)
-        exec_timer_start(e->exec, &s->retry, RETRY_MS);
+        exec_timer_start(e->exec, &s->retry_timer, RETRY_MS);
     if (!s->low && was_low)
-        commit_wake_room(e);
+        upkeep_mark(e, CHANGED_DISK);
+    upkeep_run(e);
 }
 
 void space_check(struct engine *e)
@@ -61,24 +65,25 @@ void space_check(struct engine *e)
     if (s->running || s->closing)
         return;
     s->running = true;
-    s->job = (struct job){.run = job_run, .done = job_done};
+    s->job = (struct job){.run = space_job_run, .done = space_job_done};
     exec_submit(e->exec, LANE_FILES, &s->job);
 }
 
-static void retry_fired(struct exec_timer *timer)
+static void retry_timer_fired(struct exec_timer *timer)
 {
-    space_check(LIST_ENTRY(timer, struct engine, space.retry));
+    space_check(LIST_ENTRY(timer, struct engine, space.retry_timer));
 }
 
-static void drop_fired(struct exec_timer *timer)
+static void drop_timer_fired(struct exec_timer *timer)
 {
-    struct engine *e = LIST_ENTRY(timer, struct engine, space.drop);
+    struct engine *e = LIST_ENTRY(timer, struct engine, space.drop_timer);
     size_t drops;
     memtable_drops(e->memtables.active, &drops);
-    if (drops > 0 && e->failed.status == OK && commit_freeze(e) == WAIT)
-        exec_timer_start(e->exec, &e->space.drop, DROP_MS);
+    if (drops > 0 && e->upkeep.failed.status == OK && memtables_freeze(e) == WAIT)
+        exec_timer_start(e->exec, &e->space.drop_timer, DROP_MS);
     else
         e->space.drop_waits = false;
+    upkeep_run(e);
 }
 
 void space_on_drop(struct engine *e)
@@ -86,7 +91,7 @@ void space_on_drop(struct engine *e)
     if (e->space.drop_waits || e->space.closing)
         return;
     e->space.drop_waits = true;
-    exec_timer_start(e->exec, &e->space.drop, DROP_MS);
+    exec_timer_start(e->exec, &e->space.drop_timer, DROP_MS);
 }
 
 bool space_allows(const struct engine *e, const struct batch *b)
@@ -104,15 +109,15 @@ bool space_allows(const struct engine *e, const struct batch *b)
 
 void space_init(struct engine *e)
 {
-    e->space.retry.fire = retry_fired;
-    e->space.drop.fire = drop_fired;
+    e->space.retry_timer.fire = retry_timer_fired;
+    e->space.drop_timer.fire = drop_timer_fired;
 }
 
 void space_stop(struct engine *e)
 {
     e->space.closing = true;
-    exec_timer_stop(e->exec, &e->space.retry);
-    exec_timer_stop(e->exec, &e->space.drop);
+    exec_timer_stop(e->exec, &e->space.retry_timer);
+    exec_timer_stop(e->exec, &e->space.drop_timer);
     while (e->space.running)
         exec_drive(e->exec);
 }

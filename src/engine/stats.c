@@ -1,6 +1,6 @@
 // engine_get_stats: the counters that modules keep as they go, and what is asked for at the moment.
 // Cheap enough for every INFO; nothing here walks data, only lists of tables.
-#include "engine/engine_impl.h"
+#include "engine/state.h"
 
 static void level_stats(const struct version *v, struct engine_stats *out)
 {
@@ -52,8 +52,8 @@ void engine_get_stats(const struct engine *e, struct engine_stats *out)
     memtable_stats(&e->memtables, out);
     log_stats(e, out);
     out->memory_budget = e->options.memory_budget;
-    out->clean_bytes = e->clean.bytes;
-    out->clean_count = e->clean.count;
+    out->clean_bytes = e->memtables.clean.bytes;
+    out->clean_count = e->memtables.clean.count;
     out->cache_bytes = cache_bytes(e->cache);
     out->cache_capacity = e->options.memory_budget / ENGINE_CACHE_SHARE;
     out->pinned_bytes = cache_pinned_bytes(e->cache) + e->pins.bytes;

@@ -20,16 +20,19 @@
 //
 // Row values borrow from blocks, memtables and pins, which all live until the next commit or
 // longer; blocks are pinned for that. Staged values are copied, because staging more moves them.
+#include "engine/txn.h"
 
 #include "base/alloc.h"
 #include "base/ensure.h"
 #include "base/hash.h"
-#include "engine/engine_impl.h"
+#include "engine/commit.h"
+#include "engine/memtables.h"
+#include "engine/point_read.h"
+#include "engine/view.h"
 
 enum {
     ROWS_SOFT_SHARE = 4, // of the memory budget, for all rows that are held
     ROWS_HARD_SHARE = 2,
-    TABLES_AHEAD = 8,
     ROWS_FEW = 64, // who holds no more is never held back
     FEW_BLOCKS = sizeof(((struct txn_borrowed *)0)->few) / sizeof(struct block_ref),
 };
@@ -108,90 +111,6 @@ static int answer(struct txn *t, const struct entry *e, struct row *out)
     return OK;
 }
 
-// OK with an entry (PUT or DELETE), or NOT_FOUND.
-static int get_from_memtables(
-    const struct engine *e, struct slice key, uint64_t hash, struct entry *out)
-{
-    const struct memtables *m = &e->memtables;
-    int status = memtable_get(m->active, key, hash, SEQ_MAX, out);
-    for (unsigned i = m->frozen_count; i > 0 && status == NOT_FOUND; i--)
-        status = memtable_get(m->frozen[i - 1], key, hash, SEQ_MAX, out);
-    return status == NOT_FOUND ? clean_get(&e->clean, key, hash, out) : status;
-}
-
-static bool has_meta(const struct table *t)
-{
-    return t->index_block != NULL && (t->filter.len == 0 || t->filter_block != NULL);
-}
-
-// One table of a read that goes down the levels. OK: found; NOT_FOUND: go on; WAIT: go on only to
-// have what deeper tables lack fetched as well (*waits), or stop.
-static int get_from_table(struct txn *t, struct table *table, struct slice key, uint64_t hash,
-    bool *waits, struct entry *out, struct block_ref *ref, struct error *err)
-{
-    struct block_source *source = &t->fetch.source;
-    if (*waits) {
-        if (table->filter.len > 0 && table->filter_block == NULL)
-            source->want(source, table, table->filter);
-        if (table->index_block == NULL)
-            source->want(source, table, table->index);
-        return NOT_FOUND;
-    }
-    int status = table_get(source, table, key, hash, SEQ_MAX, out, ref, &t->engine->stats, err);
-    if (status != WAIT || has_meta(table))
-        return status;
-    // for filter or index: this table mostly has not the key, and those below may lack them, too
-    *waits = true;
-    return NOT_FOUND;
-}
-
-// The tables that a key may be in, newest first.
-struct candidates {
-    const struct version *version;
-    struct slice key;
-    uint32_t next0; // of level 0
-    unsigned level; // next
-};
-
-static struct table *next_candidate(struct candidates *c)
-{
-    const struct level *levels = c->version->levels;
-    while (c->next0 < levels[0].count) {
-        struct table *t = levels[0].tables[c->next0++];
-        if (slice_compare(c->key, t->smallest) >= 0 && slice_compare(c->key, t->largest) <= 0)
-            return t;
-    }
-    while (c->level < ENGINE_LEVELS) {
-        const struct level *l = &levels[c->level++];
-        uint32_t i = l->count > 0 ? version_find(l, c->key) : 0;
-        if (i < l->count && slice_compare(c->key, l->tables[i]->smallest) >= 0)
-            return l->tables[i];
-    }
-    return NULL;
-}
-
-// Mostly all filters but the last say no, each after waiting for memory: so a few tables are looked
-// up, and their filters asked for, before the first is read.
-static int get_from_tables(struct txn *t, struct slice key, uint64_t hash, struct entry *out,
-    struct block_ref *ref, struct error *err)
-{
-    struct candidates candidates = {t->engine->version, key, 0, 1};
-    struct table *tables[TABLES_AHEAD];
-    bool waits = false;
-    for (;;) {
-        unsigned count = 0;
-        while (count < TABLES_AHEAD && (tables[count] = next_candidate(&candidates)) != NULL)
-            table_prefetch(tables[count++], hash);
-        if (count == 0)
-            return waits ? WAIT : NOT_FOUND;
-        for (unsigned i = 0; i < count; i++) {
-            int status = get_from_table(t, tables[i], key, hash, &waits, out, ref, err);
-            if (status != NOT_FOUND)
-                return status;
-        }
-    }
-}
-
 static bool rows_are_many(const struct engine *e)
 {
     return e->pins.bytes > e->options.memory_budget / ROWS_SOFT_SHARE;
@@ -238,7 +157,7 @@ static int read_tables(struct txn *t, struct slice key, uint64_t hash, struct ro
     if (t->yields || fetch_full(&t->fetch))
         return WAIT;
     uint32_t mark = fetch_mark(&t->fetch);
-    int status = get_from_tables(t, key, hash, &entry, &ref, &err);
+    int status = point_read(t->engine, &t->fetch, key, hash, &entry, &ref, &err);
     if (status < 0) {
         log_line(t->engine->logger, LOG_WARNING, "a read failed: %s", err.text);
         return status;
@@ -272,7 +191,7 @@ int txn_get(struct txn *t, struct slice key, struct row *out)
         return OK;
     }
     uint64_t hash = hash64(key);
-    if (get_from_memtables(e, key, hash, &entry) == OK)
+    if (memtables_get(e, key, hash, &entry) == OK)
         return answer(t, &entry, out);
     struct pin *pin = e->pins.used > 0 ? pins_find(&e->pins, key, hash) : NULL;
     if (pin != NULL) {
@@ -280,21 +199,6 @@ int txn_get(struct txn *t, struct slice key, struct row *out)
         return pin->present ? answer(t, &pin->entry, out) : NOT_FOUND;
     }
     return read_tables(t, key, hash, out);
-}
-
-void engine_prefetch(struct engine *e, struct slice key)
-{
-    struct txn t = {.engine = e};
-    struct entry entry;
-    struct block_ref ref;
-    uint64_t hash = hash64(key);
-    if (get_from_memtables(e, key, hash, &entry) == OK || pins_find(&e->pins, key, hash) != NULL)
-        return;
-    fetch_init(&t.fetch, e->fetcher);
-    if (get_from_tables(&t, key, hash, &entry, &ref, NULL) == OK)
-        t.fetch.source.put(&t.fetch.source, &ref);
-    fetch_prefetch(&t.fetch);
-    fetch_free(&t.fetch);
 }
 
 // --- Staging -------------------------------------------------------------------------------------
@@ -330,12 +234,12 @@ void txn_rewind(struct txn *t, size_t mark)
     batch_rewind(&t->batch, (uint32_t)mark);
 }
 
-void txn_each(struct txn *t, void (*visit)(void *arg, int kind, struct slice key), void *arg)
+void txn_each(struct txn *t, txn_write_cb write_cb, void *arg)
 {
     for (uint32_t i = 0; i < t->batch.count; i++) {
         struct entry e;
         batch_at(&t->batch, i, &e);
-        visit(arg, entry_kind(&e), e.key);
+        write_cb(arg, entry_kind(&e), e.key);
     }
 }
 
@@ -371,7 +275,7 @@ void txn_begin(struct txn *t)
 
 static void call_back(struct txn *t)
 {
-    void (*ready_cb)(struct txn *, void *) = t->ready_cb;
+    txn_ready_cb ready_cb = t->ready_cb;
     t->state = TXN_IDLE;
     t->ready_cb = NULL;
     ready_cb(t, t->ready_arg);
@@ -384,7 +288,7 @@ void txn_has_room(struct txn *t)
     call_back(t);
 }
 
-static void fetched(struct fetch *f)
+static void txn_fetched(struct fetch *f)
 {
     call_back(LIST_ENTRY(f, struct txn, fetch));
 }
@@ -402,7 +306,7 @@ static void go_on(struct txn *t)
 {
     list_remove(&t->held_back_link);
     t->state = TXN_FETCHING;
-    fetch_start(&t->fetch, fetched);
+    fetch_start(&t->fetch, txn_fetched);
 }
 
 // A command is over. Whoever is the oldest now must not be held back; and one more may try, while
@@ -453,7 +357,7 @@ void txn_free(struct txn *t)
     free(t);
 }
 
-void txn_wait(struct txn *t, void (*ready_cb)(struct txn *txn, void *arg), void *arg)
+void txn_wait(struct txn *t, txn_ready_cb ready_cb, void *arg)
 {
     struct engine *e = t->engine;
     ENSURE(t->state == TXN_IDLE);
@@ -484,5 +388,5 @@ void txn_wait(struct txn *t, void (*ready_cb)(struct txn *txn, void *arg), void 
     // An iterator may also wait for a memtable to be put in order, which needs no reads: then this
     // is a call back in the next turn.
     t->state = TXN_FETCHING;
-    fetch_start(&t->fetch, fetched);
+    fetch_start(&t->fetch, txn_fetched);
 }

@@ -1,6 +1,6 @@
 #include "model_engine.h"
 
-#include "engine/engine_impl.h"
+#include "engine/state.h"
 
 // The universe's keys in order, for comparing with what an iterator shows.
 static uint32_t *sorted_keys(uint32_t count)

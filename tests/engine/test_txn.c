@@ -1,6 +1,6 @@
 #include "model_engine.h"
 
-#include "engine/engine_impl.h"
+#include "engine/txn.h"
 
 // One attempt at reading all these keys, going on past misses. WAIT, or OK after all were checked.
 static int attempt(struct side *s, struct txn *t, const uint32_t *keys, uint32_t count)

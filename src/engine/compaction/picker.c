@@ -3,7 +3,7 @@
 // (level 0: its tables over theirs); the highest score from 1 on goes first. From level 0 all
 // tables are taken at once, because they overlap; from a deeper level the table that is cheapest to
 // push down, by bytes overlapped below for each byte of its own. A table that overlaps nothing
-// below is moved, not rewritten (compaction_job.c makes an exception where it would enter the
+// below is moved, not rewritten (compaction_scheduler.c makes an exception where it would enter the
 // compressed levels).
 //
 // Besides sizes there are reasons that need no writes to arise: tables that lie inside a drop are
@@ -145,6 +145,8 @@ static int complete(const struct version *v, uint64_t grandparent_max, struct pl
     if (p->output_level != p->level && p->input_count[1] == 0 && disjoint(p) &&
         overlapping_bytes(v, p->output_level + 1, r) <= grandparent_max)
         p->kind = PLAN_MOVE;
+    p->smallest = r.smallest;
+    p->largest = r.largest;
     if (is_free(p))
         return OK;
     plan_release(p);
@@ -200,8 +202,12 @@ static int pick_doomed(const struct version *v, const struct picker_options *o, 
         for (uint32_t i = 0; i < v->drops.count; i++)
             if (v->drops.items[i].seq <= o->oldest_snapshot)
                 note_doomed(&level, &v->drops.items[i], out);
-        if (out->input_count[0] > 0)
+        if (out->input_count[0] > 0) {
+            struct range r = range_of(out);
+            out->smallest = r.smallest;
+            out->largest = r.largest;
             return OK;
+        }
         plan_release(out);
     }
     return NOT_FOUND;

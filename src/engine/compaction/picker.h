@@ -14,6 +14,9 @@ struct picker_options {
     bool idle;                // nobody has written for a while: doubts may be settled now
 };
 
+// The first level with compressed blocks: what lies above is rewritten soon.
+enum { COMPRESSED_FROM = 2 };
+
 enum plan_kind {
     PLAN_NONE,
     // inputs[0] and inputs[1] into tables of output_level; where that is level itself, one table is
@@ -28,6 +31,8 @@ struct plan {
     unsigned level, output_level; // inputs[0] are of level, inputs[1] of output_level
     struct table **inputs[2];     // borrowed from the version
     uint32_t input_count[2];
+    struct slice smallest, largest; // of all inputs: plans whose ranges or levels do not meet may
+                                    // be carried out at the same time; borrowed from the inputs
     // of output_level + 1, overlapping: outputs are cut so as not to overlap too many
     struct table **grandparents;
     uint32_t grandparent_count;

@@ -1,7 +1,7 @@
 #include "tests/engine/model_engine.h"
 
 #include "base/hash.h"
-#include "engine/engine_impl.h"
+#include "engine/state.h"
 
 static void open_keeping(struct side *s, uint64_t seed, uint32_t keys)
 {
@@ -16,7 +16,7 @@ Test(clean, a_flushed_row_is_read_without_a_table)
     open_keeping(&s, 7, 200);
     side_write(&s, 100);
     cr_assert_eq(engine_blocking_flush(s.engine), OK);
-    cr_assert_eq(s.engine->clean.count, 1);
+    cr_assert_eq(s.engine->memtables.clean.count, 1);
     cr_assert_gt(s.engine->version->levels[0].count, 0);
     struct txn *t = txn_new(s.engine);
     uint64_t found = 0;
@@ -24,7 +24,7 @@ Test(clean, a_flushed_row_is_read_without_a_table)
         struct entry entry;
         char bytes[KEY_LEN];
         struct slice k = key_at(key, bytes);
-        if (clean_get(&s.engine->clean, k, hash64(k), &entry) != OK)
+        if (clean_get(&s.engine->memtables.clean, k, hash64(k), &entry) != OK)
             continue;
         struct row row;
         txn_begin(t);
@@ -46,14 +46,14 @@ Test(clean, the_oldest_goes_first_and_nothing_is_lost)
     for (unsigned round = 0; round < 2 * CLEAN_MAX; round++) {
         side_write(&s, 60);
         cr_assert_eq(engine_blocking_flush(s.engine), OK);
-        cr_assert_leq(s.engine->clean.count, CLEAN_MAX);
-        cr_assert_gt(memtable_last_seq(s.engine->clean.tables[0].memtable), newest);
-        newest = memtable_last_seq(s.engine->clean.tables[0].memtable);
-        for (unsigned i = 1; i < s.engine->clean.count; i++)
-            cr_assert_lt(memtable_last_seq(s.engine->clean.tables[i].memtable),
-                memtable_last_seq(s.engine->clean.tables[i - 1].memtable));
+        cr_assert_leq(s.engine->memtables.clean.count, CLEAN_MAX);
+        cr_assert_gt(memtable_last_seq(s.engine->memtables.clean.tables[0].memtable), newest);
+        newest = memtable_last_seq(s.engine->memtables.clean.tables[0].memtable);
+        for (unsigned i = 1; i < s.engine->memtables.clean.count; i++)
+            cr_assert_lt(memtable_last_seq(s.engine->memtables.clean.tables[i].memtable),
+                memtable_last_seq(s.engine->memtables.clean.tables[i - 1].memtable));
     }
-    for (unsigned left = s.engine->clean.count; left > 0; left--) {
+    for (unsigned left = s.engine->memtables.clean.count; left > 0; left--) {
         for (uint32_t key = 0; key < s.keys; key++) {
             char bytes[KEY_LEN];
             struct row row;
@@ -61,10 +61,10 @@ Test(clean, the_oldest_goes_first_and_nothing_is_lost)
             check_row(&s, s.cells, key, status, &row);
             txn_reset(t);
         }
-        clean_trim(&s.engine->clean, s.engine->clean.bytes - 1);
-        cr_assert_eq(s.engine->clean.count, left - 1);
+        clean_trim(&s.engine->memtables.clean, s.engine->memtables.clean.bytes - 1);
+        cr_assert_eq(s.engine->memtables.clean.count, left - 1);
     }
-    cr_assert_eq(s.engine->clean.bytes, 0);
+    cr_assert_eq(s.engine->memtables.clean.bytes, 0);
     txn_free(t);
     side_close(&s);
 }
@@ -77,8 +77,8 @@ Test(clean, they_fit_the_memtables_share_of_the_budget)
         side_write(&s, 60);
         cr_assert_eq(engine_blocking_flush(s.engine), OK);
     }
-    cr_assert_gt(s.engine->clean.count, 0);
+    cr_assert_gt(s.engine->memtables.clean.count, 0);
     engine_set_memory_budget(s.engine, 1024);
-    cr_assert_eq(s.engine->clean.count, 0);
+    cr_assert_eq(s.engine->memtables.clean.count, 0);
     side_close(&s);
 }

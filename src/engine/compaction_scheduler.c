@@ -1,0 +1,284 @@
+// When nothing is under way, the picker is asked for a plan, and a run carries it out; when the run
+// has ended, the picker is asked again: the plans come to an end (picker.c says why), and with them
+// the work. Asking follows from a change (upkeep.c), never from a poll: a new version, a snapshot
+// that was released, or a timer that was set for a reason:
+//
+//   TIMER_RETRY   a run has failed: nothing begins for RETRY_MS
+//   TIMER_QUIET   tables hold records in doubt, and nobody has committed for IDLE_MS: now they may
+//                 be settled; or a table will have much expired at that time
+//
+// Plans name the key range of their inputs, and a run is a struct of its own, so that several can
+// be under way; until the scheduler knows how to choose such plans, it has one run.
+//
+// Everything once (engine_compact) is a flush, and then a round of picker_pick_all(); who asks
+// while a round is under way waits for the next.
+//
+// What can fail is a run. CORRUPT: its table is not picked again until the engine is opened anew,
+// the operator is told, all else goes on. NO_SPACE, IO: told, and tried again later.
+#include "engine/compaction_scheduler.h"
+
+#include "base/alloc.h"
+#include "base/ensure.h"
+#include "engine/compaction_run.h"
+#include "engine/flush.h"
+#include "engine/snapshot.h"
+#include "engine/upkeep.h"
+
+enum {
+    RETRY_MS = 1000,
+    IDLE_MS = 2000,
+    EXPIRY_MS_MAX = 24 * 3600 * 1000,
+    LEVEL0_URGENT = 2, // times the limit: level 0 comes before a round goes on
+};
+
+struct compact_waiter {
+    struct list link;
+    struct compaction_scheduler *scheduler;
+    bool ready;    // its flush is done
+    bool in_round; // the round under way is for it
+    engine_done_cb done_cb;
+    void *arg;
+};
+
+// Compacting everything once.
+struct compaction_round {
+    bool running;
+    uint64_t since_number, since_seq; // what is newer is left out
+};
+
+struct compaction_scheduler {
+    struct engine *engine;
+    struct compaction_run *run; // NULL: none is under way
+    bool closing;
+    enum timer_use { TIMER_OFF, TIMER_RETRY, TIMER_QUIET } timer_use;
+    struct exec_timer timer;
+    uint64_t quiet_seq; // last_seq when the timer for quiet was set
+    bool idle;
+    struct list waiters;
+    struct compaction_round round;
+};
+
+struct picker_options compaction_scheduler_picker_options(const struct engine *e)
+{
+    uint64_t level0 = e->options.level0_file_limit * e->options.write_buffer_size;
+    uint64_t least = 4 * e->options.target_file_size;
+    return (struct picker_options){
+        .level0_file_limit = e->options.level0_file_limit,
+        .base_level_bytes = level0 > least ? level0 : least,
+        .target_file_size = e->options.target_file_size,
+        .now_ms = env_now_ms(e->env),
+        .oldest_snapshot = snapshot_oldest(e),
+    };
+}
+
+static void set_timer(struct compaction_scheduler *c, enum timer_use use, uint64_t delay_ms)
+{
+    c->timer_use = use;
+    exec_timer_start(c->engine->exec, &c->timer, delay_ms);
+}
+
+static void stop_timer(struct compaction_scheduler *c)
+{
+    if (c->timer_use != TIMER_OFF)
+        exec_timer_stop(c->engine->exec, &c->timer);
+    c->timer_use = TIMER_OFF;
+}
+
+// --- Everything once -----------------------------------------------------------------------------
+
+static void begin_round(struct compaction_scheduler *c)
+{
+    for (struct list *l = c->waiters.next; l != &c->waiters; l = l->next) {
+        struct compact_waiter *w = LIST_ENTRY(l, struct compact_waiter, link);
+        w->in_round = w->ready;
+        c->round.running |= w->ready;
+    }
+    c->round.since_number = c->engine->next_file;
+    c->round.since_seq = c->engine->version->last_seq;
+}
+
+static void end_waiter(struct compact_waiter *w, int status)
+{
+    list_remove(&w->link);
+    w->done_cb(w->arg, status);
+    free(w);
+}
+
+static void end_round(struct compaction_scheduler *c, int status)
+{
+    c->round.running = false;
+    for (struct list *l = c->waiters.next, *next; l != &c->waiters; l = next) {
+        struct compact_waiter *w = LIST_ENTRY(l, struct compact_waiter, link);
+        next = l->next;
+        if (!w->in_round)
+            continue;
+        end_waiter(w, status);
+        next = c->waiters.next; // the callback may have changed the list
+    }
+}
+
+static void round_flushed(void *arg, int status)
+{
+    struct compact_waiter *w = arg;
+    if (status != OK) {
+        end_waiter(w, status);
+        return;
+    }
+    w->ready = true;
+    upkeep_mark(w->scheduler->engine, COMPACTION_WANTED);
+}
+
+void compaction_scheduler_wait(struct engine *e, engine_done_cb done_cb, void *arg)
+{
+    struct compact_waiter *w = xcalloc(1, sizeof *w);
+    *w = (struct compact_waiter){.scheduler = e->compaction, .done_cb = done_cb, .arg = arg};
+    list_push_back(&e->compaction->waiters, &w->link);
+    flush_wait(e, round_flushed, w);
+}
+
+// --- The next plan -------------------------------------------------------------------------------
+
+static bool tables_in_doubt(const struct version *v)
+{
+    for (unsigned l = 0; l < ENGINE_LEVELS; l++)
+        for (uint32_t i = 0; i < v->levels[l].count; i++)
+            if (v->levels[l].tables[i]->in_doubt > 0)
+                return true;
+    return false;
+}
+
+// Nothing to do now. was_idle: not even for somebody idle.
+static void wait_for_more(struct compaction_scheduler *c, bool was_idle)
+{
+    struct engine *e = c->engine;
+    int64_t now = env_now_ms(e->env), expiry = picker_next_expiry(e->version, now);
+    bool wanted = expiry != INT64_MAX;
+    uint64_t delay =
+        wanted && expiry - now < EXPIRY_MS_MAX ? (uint64_t)(expiry - now) : EXPIRY_MS_MAX;
+    if (!was_idle && tables_in_doubt(e->version)) {
+        wanted = true;
+        delay = delay < IDLE_MS ? delay : IDLE_MS;
+    }
+    c->quiet_seq = e->last_seq;
+    if (wanted)
+        set_timer(c, TIMER_QUIET, delay);
+}
+
+static bool compresses(const struct engine *e, unsigned level)
+{
+    return level >= COMPRESSED_FROM && e->options.compression != COMPRESSION_NONE;
+}
+
+// Moved as they are, tables of the uncompressed levels would keep their blocks plain for as long as
+// nothing overlaps them.
+static void compress_on_the_way(const struct engine *e, struct plan *p)
+{
+    if (p->kind == PLAN_MOVE && compresses(e, p->output_level) && !compresses(e, p->level))
+        p->kind = PLAN_MERGE;
+}
+
+static int next_plan(struct compaction_scheduler *c, struct plan *plan)
+{
+    struct engine *e = c->engine;
+    struct picker_options options = compaction_scheduler_picker_options(e);
+    options.idle = c->idle;
+    int status = NOT_FOUND;
+    unsigned urgent = LEVEL0_URGENT * e->options.level0_file_limit;
+    if (c->round.running && e->version->levels[0].count < urgent) {
+        status = picker_pick_all(e->version, c->round.since_number, c->round.since_seq, plan);
+        if (status != OK)
+            end_round(c, OK);
+    }
+    if (status != OK)
+        status = picker_pick(e->version, &options, plan);
+    if (status == OK)
+        compress_on_the_way(e, plan);
+    return status;
+}
+
+static void run_failed(struct compaction_scheduler *c, int status, const struct error *cause)
+{
+    struct engine *e = c->engine;
+    if (!upkeep_has_failed(e)) { // else it has been said
+        if (status == CORRUPT)
+            log_line(e->logger, LOG_WARNING, "compaction: %s; this table is not compacted any more",
+                cause->text);
+        else
+            log_line(e->logger, LOG_WARNING, "compaction: %s; trying again in %d ms", cause->text,
+                RETRY_MS);
+        if (!c->closing)
+            set_timer(c, TIMER_RETRY, RETRY_MS);
+    }
+    if (c->round.running)
+        end_round(c, status);
+}
+
+static void run_done(void *arg, int status, const struct error *cause)
+{
+    struct compaction_scheduler *c = arg;
+    c->run = NULL;
+    c->engine->stats.compaction_running = false;
+    if (status != OK && status != CANCELLED)
+        run_failed(c, status, cause);
+}
+
+void compaction_scheduler_start(struct engine *e)
+{
+    struct compaction_scheduler *c = e->compaction;
+    struct plan plan;
+    if (c->run != NULL || c->closing || c->timer_use == TIMER_RETRY)
+        return;
+    if (!c->round.running)
+        begin_round(c);
+    if (upkeep_has_failed(e)) {
+        end_round(c, e->upkeep.failed.status);
+        return;
+    }
+    if (c->quiet_seq != e->last_seq)
+        c->idle = false;
+    if (next_plan(c, &plan) == OK) {
+        stop_timer(c);
+        e->stats.compaction_running = true;
+        c->run = compaction_run_new(e, &plan, run_done, c);
+    } else {
+        wait_for_more(c, c->idle);
+        c->idle = false;
+    }
+}
+
+static void scheduler_timer_fired(struct exec_timer *timer)
+{
+    struct compaction_scheduler *c = LIST_ENTRY(timer, struct compaction_scheduler, timer);
+    c->idle = c->timer_use == TIMER_QUIET;
+    c->timer_use = TIMER_OFF;
+    upkeep_mark(c->engine, COMPACTION_WANTED);
+    upkeep_run(c->engine);
+}
+
+void compaction_scheduler_init(struct engine *e)
+{
+    struct compaction_scheduler *c = xcalloc(1, sizeof *c);
+    c->engine = e;
+    c->timer.fire = scheduler_timer_fired;
+    list_init(&c->waiters);
+    e->compaction = c;
+}
+
+void compaction_scheduler_stop(struct engine *e)
+{
+    struct compaction_scheduler *c = e->compaction;
+    c->closing = true;
+    if (c->run != NULL)
+        compaction_run_give_up(c->run);
+    while (c->run != NULL)
+        ENSURE(exec_drive(e->exec));
+    stop_timer(c);
+    while (!list_empty(&c->waiters))
+        end_waiter(LIST_ENTRY(c->waiters.next, struct compact_waiter, link), CANCELLED);
+}
+
+void compaction_scheduler_release(struct engine *e)
+{
+    free(e->compaction);
+    e->compaction = NULL;
+}

@@ -1,0 +1,19 @@
+// space: whether the disk is about to be full, and what may be committed then. Loop; the disk is
+// asked by a job of the files lane.
+#ifndef VARVE_ENGINE_SPACE_H
+#define VARVE_ENGINE_SPACE_H
+
+#include "engine/record/batch.h"
+#include "engine/state.h"
+
+// Space has been taken or given: looks, soon. CHANGED_DISK follows when there is room again.
+void space_check(struct engine *e);
+// A drop was committed: its memtable is not to stay unflushed for long.
+void space_on_drop(struct engine *e);
+// Whether the batch may be committed: false if the disk is about to be full, and b would take more.
+bool space_allows(const struct engine *e, const struct batch *b);
+
+void space_init(struct engine *e);
+void space_stop(struct engine *e); // drives exec until its job is done
+
+#endif

@@ -1,0 +1,61 @@
+// A table's file goes when nobody can read it any more: it has left the present version (obsolete),
+// and the last older version that held it has been let go of by its iterators and jobs. Unlinking a
+// large file takes the file system a while, so it is a job.
+//
+// What can fail: an unlink. What stays is an orphan, which the next opening finds and removes.
+#include "engine/unlink.h"
+
+#include "base/alloc.h"
+#include "base/ensure.h"
+#include "engine/table/table.h"
+#include "engine/upkeep.h"
+
+struct unlink_job {
+    struct job job;
+    struct engine *engine;
+    char path[TABLE_PATH_MAX];
+};
+
+static void unlink_job_run(struct job *job)
+{
+    struct unlink_job *u = LIST_ENTRY(job, struct unlink_job, job);
+    u->engine->env->ops->unlink(u->engine->env, u->path, NULL);
+}
+
+static void unlink_job_done(struct job *job)
+{
+    struct unlink_job *u = LIST_ENTRY(job, struct unlink_job, job);
+    u->engine->unlinks--;
+    free(u);
+}
+
+void unlink_table(struct engine *e, uint64_t number)
+{
+    if (upkeep_has_failed(e))
+        return;
+    struct unlink_job *u = xcalloc(1, sizeof *u);
+    u->engine = e;
+    u->job = (struct job){.run = unlink_job_run, .done = unlink_job_done};
+    table_path(u->path, sizeof u->path, e->dir, number);
+    e->unlinks++;
+    exec_submit(e->exec, LANE_FILES, &u->job);
+}
+
+static void table_gone(void *arg, struct table *t)
+{
+    struct engine *e = arg;
+    fetcher_forget(e->fetcher, t);
+    if (t->obsolete)
+        unlink_table(e, t->number);
+}
+
+void unlink_version(struct engine *e, struct version *v)
+{
+    version_unref(v, table_gone, e);
+}
+
+void unlink_stop(struct engine *e)
+{
+    while (e->unlinks > 0)
+        ENSURE(exec_drive(e->exec));
+}
