@@ -1,5 +1,5 @@
-// The engine: ordered bytes -> bytes, durable. The one public header of this folder; env.h and
-// exec.h are what it needs from outside.
+// The engine: ordered bytes -> bytes, durable. The public header of this folder; options.h is what
+// it is opened with, env.h and exec.h are what it needs from outside.
 //
 // Thread: everything here is called on the loop, and every callback fires on the loop, never inside
 // the call that asked for it.
@@ -18,28 +18,13 @@
 #include "base/status.h"
 #include "engine/env.h"
 #include "engine/exec.h"
-
-enum {
-    ENGINE_KEY_MAX =
-        // bytes of a key as the engine sees it: the user's 64 KiB and the layer above's prefix
-    64 * 1024 + 64,
-    ENGINE_LEVELS = 7,
-};
-
-enum fsync_policy { FSYNC_ALWAYS, FSYNC_EVERYSEC, FSYNC_NO };
-enum compression { COMPRESSION_NONE, COMPRESSION_ZSTD };
+#include "engine/options.h"
 
 struct engine;
 struct txn;
 struct snapshot;
 struct iter;
 
-// How long the counted prefix of a key is, 0 if the key is not counted: see txn_count. Pure; called
-// from jobs too.
-typedef size_t (*engine_counted_prefix_cb)(struct slice key);
-// Something that replies may wait for has changed outside of engine_turn_end(): the durable seq, a
-// failure of the writes, room for writers.
-typedef void (*engine_progress_cb)(void *arg);
 // What was asked for is done, or has failed.
 typedef void (*engine_done_cb)(void *arg, int status);
 // What the last attempt missed has arrived, or failed.
@@ -47,32 +32,6 @@ typedef void (*txn_ready_cb)(struct txn *txn, void *arg);
 typedef void (*iter_ready_cb)(struct iter *it, void *arg);
 typedef void (*txn_write_cb)(void *arg, int kind, struct slice key);
 typedef void (*engine_count_cb)(void *arg, struct slice prefix);
-
-struct engine_options {
-    const char *dir; // created if missing (one level)
-    struct env *env;
-    struct exec *exec;
-    struct logger *logger; // may be NULL
-
-    uint64_t memory_budget; // bytes for memtables, cache, indexes, filters, pins; 0: 256 MiB
-    // bytes of a memtable at which it is frozen; 0: an eighth of the budget, at most 64 MiB
-    uint64_t write_buffer_size;
-    uint64_t target_file_size;      // bytes of a table; 0: follows the budget, 2 to 32 MiB
-    unsigned level0_file_limit;     // tables in level 0 at which compaction begins; 0: 4
-    uint32_t block_size;            // bytes of an uncompressed data block; 0: 4096
-    unsigned bloom_bits_per_key;    // 0: 10
-    enum compression compression;   // of level 2 and below
-    int compression_level;          // zstd's; 0: 1
-    uint64_t compaction_rate_limit; // bytes a second written by compaction; 0: none
-    unsigned max_open_files;        // 0: 256
-    // do not keep flushed memtables for reads: to measure and test the tables
-    bool no_clean_rows;
-    enum fsync_policy fsync;
-
-    engine_counted_prefix_cb counted_prefix; // NULL: nothing is counted
-    engine_progress_cb on_progress;
-    void *on_progress_arg;
-};
 
 // Opens or creates a database. Blocking; reads the manifest and the log's tail. On failure nothing
 // on disk was changed if the reason lies in what was found there: CORRUPT, MISSING, NEWER_FORMAT,

@@ -28,7 +28,7 @@ LAYERS = {
 
 # The headers of a layer that others may include; a layer that is not here shows all but its *_impl.h.
 PUBLIC = {
-    "engine": ["engine.h", "env.h", "exec.h", "format.h", "stats.h"],
+    "engine": ["engine.h", "env.h", "exec.h", "format.h", "options.h", "stats.h"],
     "os": ["os.h"],
 }
 

@@ -18,7 +18,10 @@
 #define VARVE_ENGINE_LOG_WAL_H
 
 #include "base/logger.h"
-#include "engine/engine.h"
+#include "base/status.h"
+#include "engine/env.h"
+#include "engine/exec.h"
+#include "engine/options.h"
 
 struct wal;
 

@@ -20,7 +20,7 @@
 #include "base/coding.h"
 #include "base/ensure.h"
 #include "base/hash.h"
-#include "engine/engine.h"
+#include "engine/options.h"
 
 enum {
     SCAN_MAX = 8, // entries up to which a lookup is a scan

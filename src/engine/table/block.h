@@ -4,7 +4,7 @@
 #define VARVE_ENGINE_TABLE_BLOCK_H
 
 #include "base/buf.h"
-#include "engine/engine.h"
+#include "engine/options.h"
 #include "engine/record/entry.h"
 
 struct block_builder {

@@ -9,6 +9,7 @@
 // Nothing here touches what the loop owns: not the cache, not the open files, no reference counter.
 
 #include "base/alloc.h"
+#include "engine/env.h"
 #include "engine/table/table.h"
 
 struct scanned {

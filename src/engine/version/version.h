@@ -9,7 +9,7 @@
 #define VARVE_ENGINE_VERSION_VERSION_H
 
 #include "base/buf.h"
-#include "engine/engine.h"
+#include "engine/options.h"
 #include "engine/record/counts.h"
 #include "engine/record/drops.h"
 #include "engine/table/cache.h"

@@ -1,0 +1,58 @@
+// options: what an engine is opened with, and the few constants and choices that its modules share
+// with it. Apart from engine.h so that a module, or a configuration, can name a policy without
+// seeing the engine.
+#ifndef VARVE_ENGINE_OPTIONS_H
+#define VARVE_ENGINE_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/slice.h"
+
+struct env;
+struct exec;
+struct logger;
+
+enum {
+    // bytes of a key as the engine sees it: the user's 64 KiB and the layer above's prefix
+    ENGINE_KEY_MAX = 64 * 1024 + 64,
+    ENGINE_LEVELS = 7,
+};
+
+enum fsync_policy { FSYNC_ALWAYS, FSYNC_EVERYSEC, FSYNC_NO };
+enum compression { COMPRESSION_NONE, COMPRESSION_ZSTD };
+
+// Length of the counted prefix of a key, 0 if the key is not counted: see txn_count. Pure; called
+// from jobs too.
+typedef size_t (*engine_counted_prefix_cb)(struct slice key);
+// Something that replies may wait for has changed outside of engine_turn_end(): durable seq, write
+// failure, room for writers.
+typedef void (*engine_progress_cb)(void *arg);
+
+struct engine_options {
+    const char *dir; // created if missing (one level)
+    struct env *env;
+    struct exec *exec;
+    struct logger *logger; // may be NULL
+
+    uint64_t memory_budget; // bytes for memtables, cache, indexes, filters, pins; 0: 256 MiB
+    // bytes of a memtable at which it is frozen; 0: an eighth of the budget, at most 64 MiB
+    uint64_t write_buffer_size;
+    uint64_t target_file_size;      // bytes of a table; 0: follows the budget, 2 to 32 MiB
+    unsigned level0_file_limit;     // tables in level 0 at which compaction begins; 0: 4
+    uint32_t block_size;            // bytes of an uncompressed data block; 0: 4096
+    unsigned bloom_bits_per_key;    // 0: 10
+    enum compression compression;   // of level 2 and below
+    int compression_level;          // zstd's; 0: 1
+    uint64_t compaction_rate_limit; // bytes a second written by compaction; 0: none
+    unsigned max_open_files;        // 0: 256
+    // do not keep flushed memtables for reads: to measure and test the tables
+    bool no_clean_rows;
+    enum fsync_policy fsync;
+
+    engine_counted_prefix_cb counted_prefix;
+    engine_progress_cb on_progress;
+    void *on_progress_arg;
+};
+
+#endif
