@@ -15,7 +15,7 @@
 
 #include "base/alloc.h"
 #include "base/ensure.h"
-#include "engine/compaction/compaction.h"
+#include "engine/compaction/rewriter.h"
 #include "engine/compaction/outputs.h"
 #include "engine/publish.h"
 #include "engine/record/merge.h"

@@ -27,8 +27,8 @@
 
 #include "base/alloc.h"
 #include "base/ensure.h"
-#include "engine/compaction/compaction.h"
 #include "engine/compaction/outputs.h"
+#include "engine/compaction/rewriter.h"
 #include "engine/memtables.h"
 #include "engine/publish.h"
 #include "engine/snapshot.h"
@@ -208,7 +208,7 @@ int flush_blocking(
 
 // --- Waiters -------------------------------------------------------------------------------------
 
-static void wake(struct flush_state *f, struct flush_waiter *w, int status)
+static void wake_waiter(struct flush_waiter *w, int status)
 {
     list_remove(&w->link);
     w->done_cb(w->arg, status);
@@ -223,7 +223,7 @@ static void fail_waiters(struct flush_state *f, int status)
     failed.next->prev = failed.prev->next = &failed;
     list_init(&f->waiters);
     while (!list_empty(&failed))
-        wake(f, LIST_ENTRY(failed.next, struct flush_waiter, link), status);
+        wake_waiter(LIST_ENTRY(failed.next, struct flush_waiter, link), status);
 }
 
 static bool is_flushed(const struct engine *e, uint64_t seq)
@@ -243,7 +243,7 @@ static void serve_waiters(struct flush_state *f)
         struct flush_waiter *w = LIST_ENTRY(f->waiters.next, struct flush_waiter, link);
         if (!is_flushed(e, w->seq))
             break;
-        wake(f, w, OK);
+        wake_waiter(w, OK);
     }
     if (list_empty(&f->waiters))
         return;

@@ -19,10 +19,11 @@
 //
 // The entry is copied, because the caller's cursor moves on; that is one copy of each record that
 // survives its stripe.
+#include "engine/compaction/rewriter.h"
+
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/ensure.h"
-#include "engine/compaction/compaction.h"
 
 struct rewriter {
     struct rewriter_options options;

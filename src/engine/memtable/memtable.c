@@ -36,7 +36,7 @@
 
 enum { SLACK_DIVISOR = 4 }; // a value that outgrew its slot gets a quarter more than it needs
 
-struct memtable *memtable_new(size_t (*counted_prefix)(struct slice key), uint64_t first_segment)
+struct memtable *memtable_new(engine_counted_prefix_cb counted_prefix, uint64_t first_segment)
 {
     struct memtable *m = xcalloc(1, sizeof *m);
     m->refs = 1;

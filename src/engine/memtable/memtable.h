@@ -13,6 +13,7 @@
 #define VARVE_ENGINE_MEMTABLE_MEMTABLE_H
 
 #include "base/buf.h"
+#include "engine/options.h"
 #include "engine/record/counts.h"
 #include "engine/record/entry.h"
 
@@ -24,7 +25,7 @@ struct memtable_drop {
     uint64_t seq;
 };
 
-struct memtable *memtable_new(size_t (*counted_prefix)(struct slice key), uint64_t first_segment);
+struct memtable *memtable_new(engine_counted_prefix_cb counted_prefix, uint64_t first_segment);
 struct memtable *memtable_ref(struct memtable *m);
 void memtable_unref(struct memtable *m);
 

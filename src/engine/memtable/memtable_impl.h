@@ -124,7 +124,7 @@ struct order_node *order_lower_bound(const struct order *o, struct slice key, ui
 struct memtable {
     uint32_t refs;
     bool frozen;
-    size_t (*counted_prefix)(struct slice key);
+    engine_counted_prefix_cb counted_prefix;
     uint64_t first_segment;
     struct arena arena;
     struct record *first, *last; // in order of arrival

@@ -6,7 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/random.h"
-#include "engine/compaction/compaction.h"
+#include "engine/compaction/rewriter.h"
 
 enum { KEYS = 4, ENTRIES_MAX = 40, NOW = 1000 };
 
