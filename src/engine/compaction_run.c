@@ -15,8 +15,8 @@
 
 #include "base/alloc.h"
 #include "base/ensure.h"
-#include "engine/compaction/rewriter.h"
 #include "engine/compaction/outputs.h"
+#include "engine/compaction/rewriter.h"
 #include "engine/publish.h"
 #include "engine/record/merge.h"
 #include "engine/snapshot.h"

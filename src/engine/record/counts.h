@@ -21,6 +21,7 @@
 // prefix. Keys that are not counted carry neither flag, and nobody looks at it. Deltas are additive
 // and commute: a memtable carries its own, a compaction's edit brings its own, a version holds
 // their sum.
+// ../README.md, Counts, follows two doubts through their lives.
 #ifndef VARVE_ENGINE_RECORD_COUNTS_H
 #define VARVE_ENGINE_RECORD_COUNTS_H
 
