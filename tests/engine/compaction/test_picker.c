@@ -50,6 +50,7 @@ static void check_plan(const struct version *v, const struct plan *p)
     struct slice low = {0}, high = {0};
     bounds(p, &low, &high);
     cr_assert_gt(p->input_count[0], 0);
+    cr_assert(slice_equal(p->smallest, low) && slice_equal(p->largest, high));
     cr_assert(p->output_level == p->level || p->output_level == p->level + 1);
     if (p->kind == PLAN_DELETE)
         return;
