@@ -28,26 +28,13 @@ static int open_engine(struct program *p, struct error *err)
 {
     const struct data_settings *data = &p->settings->data;
     struct env *env = os_env();
-    struct engine_options options = {
-        .dir = data->dir,
-        .env = env,
-        .exec = p->exec,
-        .logger = config_logger(p->config),
-        .memory_budget = data->memory_budget - settings_client_memory(p->settings),
-        .write_buffer_size = data->write_buffer_size,
-        .target_file_size = data->target_file_size,
-        .level0_file_limit = data->level0_file_limit,
-        .block_size = data->block_size,
-        .bloom_bits_per_key = data->bloom_bits_per_key,
-        .compression = data->compression,
-        .compression_level = data->compression_level,
-        .compaction_rate_limit = data->compaction_rate_limit,
-        .max_open_files = data->max_open_files,
-        .fsync = data->fsync,
-        .counted_prefix = keyspace_counted_prefix,
-        .on_progress = server_on_progress,
-        .on_progress_arg = p->server,
-    };
+    struct engine_options options = data->engine;
+    options.env = env;
+    options.exec = p->exec;
+    options.logger = config_logger(p->config);
+    options.counted_prefix = keyspace_counted_prefix;
+    options.on_progress = server_on_progress;
+    options.on_progress_arg = p->server;
     int status = engine_open(&options, &p->engine, err);
     if (status == OK)
         status =
@@ -68,7 +55,7 @@ static void fit_clients(struct program *p)
     snprintf(text, sizeof text, "%d", possible);
     const struct slice pair[2] = {slice_cstr("maxclients"), slice_cstr(text)};
     struct buf error = {0};
-    config_set(p->config, pair, 1, true, NULL, NULL, &error);
+    config_set(p->config, pair, 1, true, &error, NULL, NULL);
     buf_release(&error);
 }
 
@@ -130,7 +117,7 @@ static void say_ready(const struct program *p)
     else
         snprintf(address, sizeof address, "%s", network->unixsocket);
     printf("Varve %s ready on %s, data in %s, %llu records recovered in %.3f s\n", VARVE_VERSION,
-        address, p->settings->data.dir, (unsigned long long)stats.recovered_records,
+        address, p->settings->data.engine.dir, (unsigned long long)stats.recovered_records,
         (double)stats.recovery_us / 1e6);
     fflush(stdout);
 }

@@ -2,12 +2,14 @@
 // value does to the running server, and the replies.
 //
 // A change takes effect by itself where the code reads the settings each time (timeout, limits, the
-// password). The others have a row in `appliers`. An applier that fails makes CONFIG SET take back
-// all of its changes, and is then called again with the old value.
+// password). What else it asks for stands in its row (enum directive_effect), and is done by
+// apply_effect. One that fails makes CONFIG SET take back all of its changes, and is then called
+// again with the old value.
 
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "base/ensure.h"
 #include "commands/glob.h"
 #include "commands/stream.h"
 #include "server/config/config_row.h"
@@ -82,32 +84,6 @@ static int config_get_command(struct call *call)
 
 // --- SET -----------------------------------------------------------------------------------------
 
-static bool apply_fsync(struct server *s, const char **why)
-{
-    engine_set_fsync(s->engine, s->settings->data.fsync);
-    return true;
-}
-
-static bool apply_rate_limit(struct server *s, const char **why)
-{
-    engine_set_compaction_rate_limit(s->engine, s->settings->data.compaction_rate_limit);
-    return true;
-}
-
-// The clients' share is not the engine's.
-static bool apply_maxmemory(struct server *s, const char **why)
-{
-    engine_set_memory_budget(
-        s->engine, s->settings->data.memory_budget - settings_client_memory(s->settings));
-    return true;
-}
-
-static bool apply_loglevel(struct server *s, const char **why)
-{
-    config_logger_update(s->config);
-    return true;
-}
-
 static bool apply_listen(struct server *s, const char **why)
 {
     struct error err;
@@ -129,29 +105,38 @@ static bool apply_maxclients(struct server *s, const char **why)
     return possible >= s->settings->network.maxclients;
 }
 
-static const struct applier {
-    const char *name;
-    bool (*apply)(struct server *s, const char **why);
-} appliers[] = {
-    {"appendfsync", apply_fsync},
-    {"compaction-rate-limit", apply_rate_limit},
-    {"maxmemory", apply_maxmemory},
-    {"maxmemory-clients", apply_maxmemory},
-    {"loglevel", apply_loglevel},
-    {"bind", apply_listen},
-    {"port", apply_listen},
-    {"maxclients", apply_maxclients},
-};
+static bool apply_effect(struct server *s, enum directive_effect effect, const char **why)
+{
+    const struct engine_options *engine = &s->settings->data.engine;
+    switch (effect) {
+    case EFFECT_NONE:
+        return true;
+    case EFFECT_FSYNC:
+        engine_set_fsync(s->engine, engine->fsync);
+        return true;
+    case EFFECT_COMPACTION_RATE:
+        engine_set_compaction_rate_limit(s->engine, engine->compaction_rate_limit);
+        return true;
+    case EFFECT_MEMORY:
+        engine_set_memory_budget(s->engine, engine->memory_budget);
+        return true;
+    case EFFECT_LOG_LEVEL:
+        config_logger_update(s->config);
+        return true;
+    case EFFECT_LISTEN:
+        return apply_listen(s, why);
+    case EFFECT_DESCRIPTORS:
+        return apply_maxclients(s, why);
+    }
+    ENSURE_UNREACHABLE();
+}
 
-static bool apply(void *arg, const struct directive *row, const char **why)
+static bool config_set_apply(void *arg, const struct directive *row, const char **why)
 {
     struct server *s = arg;
     if (row->treatment == TREAT_ACCEPTED)
         log_line(s->logger, LOG_WARNING, "CONFIG SET %s: accepted without effect", row->name);
-    for (size_t i = 0; i < sizeof appliers / sizeof appliers[0]; i++)
-        if (strcmp(appliers[i].name, row->name) == 0)
-            return appliers[i].apply(s, why);
-    return true;
+    return apply_effect(s, row->effect, why);
 }
 
 static int config_set_command(struct call *call)
@@ -163,8 +148,8 @@ static int config_set_command(struct call *call)
     bool protected_ok =
         allowed == ENABLE_YES || (allowed == ENABLE_LOCAL && server_call_is_local(call));
     struct buf error = {0};
-    if (config_set(
-            s->config, call->argv + 2, (call->argc - 2) / 2, protected_ok, apply, s, &error)) {
+    int pairs = (call->argc - 2) / 2;
+    if (config_set(s->config, call->argv + 2, pairs, protected_ok, &error, config_set_apply, s)) {
         reply_ok(call->reply);
     } else {
         buf_append_byte(&error, 0);

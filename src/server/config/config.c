@@ -442,15 +442,16 @@ void config_derive(struct config *c)
 {
     enum { BUDGET_MIN = 32 << 20 };
     struct data_settings *data = &c->settings.data;
-    if (data->dir[0] != '/') {
+    if (data->engine.dir[0] != '/') {
         int index = config_find(slice_cstr("dir"));
-        struct config_value absolute = {config_absolute(data->dir), 0};
+        struct config_value absolute = {config_absolute(data->engine.dir), 0};
         bool given = c->slots[index].given;
         config_assign(c, index, &absolute);
         c->slots[index].given = given;
     }
     uint64_t budget = data->maxmemory != 0 ? data->maxmemory : memory_available(c->env) / 4;
     data->memory_budget = budget > BUDGET_MIN ? budget : BUDGET_MIN;
+    data->engine.memory_budget = data->memory_budget - settings_client_memory(&c->settings);
 }
 
 // --- Questions -----------------------------------------------------------------------------------
@@ -475,7 +476,7 @@ char *config_path(const struct config *c, const char *path)
 {
     struct buf full = {0};
     if (path[0] != '/')
-        buf_printf(&full, "%s/", c->settings.data.dir);
+        buf_printf(&full, "%s/", c->settings.data.engine.dir);
     buf_printf(&full, "%s", path);
     return (char *)full.data;
 }

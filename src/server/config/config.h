@@ -46,11 +46,11 @@ const char *config_get(const struct config *config, const char *name);
 
 // Called when the new values are in place: puts them into effect. False takes all back, with *why.
 // Called again for what is taken back.
-typedef bool (*config_apply)(void *arg, const struct directive *row, const char **why);
+typedef bool (*config_apply_cb)(void *arg, const struct directive *row, const char **why);
 // Sets all pairs or none. False: the error reply is in `error`, code and all. protected_ok: whether
-// protected rows may be set.
+// protected rows may be set. apply_cb may be NULL.
 bool config_set(struct config *config, const struct slice *pairs, int count, bool protected_ok,
-    config_apply apply, void *arg, struct buf *error);
+    struct buf *error, config_apply_cb apply_cb, void *arg);
 // The values alone, for a job that rewrites the file. config_free.
 struct config *config_copy(const struct config *config);
 // Rewrites the file: comments and order stay, changed values replace their lines, others are added

@@ -22,13 +22,14 @@ static void store_bind(struct settings *settings, const char *text)
 }
 
 const struct directive config_network_rows[] = {
-    {"bind", .type = DIRECTIVE_WORDS, .initial = "* -::*", .store = store_bind,
-        .allowed = "up to 16 addresses",
+    {"bind", .type = DIRECTIVE_WORDS, .effect = EFFECT_LISTEN, .initial = "* -::*",
+        .store = store_bind, .allowed = "up to 16 addresses",
         .help = "Addresses to listen on. A minus before one lets the start go on where the machine "
                 "does not have it; * "
                 "and ::* are all "
                 "addresses of IPv4 and IPv6."},
-    {"port", .type = DIRECTIVE_INT, .initial = "6379", .max = 65535, .field = FIELD(network.port),
+    {"port", .type = DIRECTIVE_INT, .effect = EFFECT_LISTEN, .initial = "6379", .max = 65535,
+        .field = FIELD(network.port),
         .help = "TCP port; 0 listens on no port, only on the Unix socket."},
     {"tcp-backlog", .type = DIRECTIVE_INT, .flags = DIRECTIVE_IMMUTABLE, .initial = "511",
         .max = INT32_MAX, .field = FIELD(network.backlog),
@@ -109,11 +110,11 @@ static void store_output_limits(struct settings *settings, const char *text)
 }
 
 const struct directive config_client_rows[] = {
-    {"maxclients", .type = DIRECTIVE_INT, .initial = "10000", .min = 1, .max = UINT32_MAX,
-        .field = FIELD(network.maxclients),
+    {"maxclients", .type = DIRECTIVE_INT, .effect = EFFECT_DESCRIPTORS, .initial = "10000",
+        .min = 1, .max = UINT32_MAX, .field = FIELD(network.maxclients),
         .help = "Clients at a time; lowered at start where the system's limit on open files does "
                 "not allow as many."},
-    {"maxmemory-clients", .type = DIRECTIVE_PERCENT, .initial = "20%",
+    {"maxmemory-clients", .type = DIRECTIVE_PERCENT, .effect = EFFECT_MEMORY, .initial = "20%",
         .field = FIELD(clients.maxmemory_clients),
         .help = "Memory that the buffers of all clients may take, in bytes or percent of "
                 "maxmemory; beyond it the "

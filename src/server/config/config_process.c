@@ -7,8 +7,9 @@ static const struct choice enables[] = {
     {"no", ENABLE_NO}, {"yes", ENABLE_YES}, {"local", ENABLE_LOCAL}, {NULL}};
 
 const struct directive config_process_rows[] = {
-    {"loglevel", .type = DIRECTIVE_ENUM, .initial = "notice", .choices = log_levels,
-        .field = FIELD(log.level), .help = "The least important lines that are written."},
+    {"loglevel", .type = DIRECTIVE_ENUM, .effect = EFFECT_LOG_LEVEL, .initial = "notice",
+        .choices = log_levels, .field = FIELD(log.level),
+        .help = "The least important lines that are written."},
     {"logfile", .type = DIRECTIVE_STRING, .flags = DIRECTIVE_IMMUTABLE, .initial = "",
         .field = FIELD(log.file), .allowed = "a path",
         .help = "Where log lines go; empty: standard output. Opened for each line, so that it may "

@@ -1,5 +1,5 @@
 // Rows: what a directive is, and how a value is parsed, kept and shown. Private to the config
-// modules and cmd_config.c. To find a directive, look in the table of its group:
+// modules and ../commands/cmd_config.c. To find a directive, look in the table of its group:
 //   config_network.c   addresses, ports, clients, limits
 //   config_process.c   logging, the process, administration
 //   config_storage.c   data directory, durability, memory, and the engine's own
@@ -40,6 +40,19 @@ enum directive_flags {
     DIRECTIVE_OWN = 1 << 6,       // Varve's, unknown to Redis
 };
 
+// What a value changed by CONFIG SET asks of the running server. Most ask for nothing: whoever uses
+// such a setting reads it each time. The server does what is asked (apply_effect in cmd_config.c);
+// this folder only says it, and so need not know the server.
+enum directive_effect {
+    EFFECT_NONE,
+    EFFECT_FSYNC,           // the engine's policy
+    EFFECT_COMPACTION_RATE, // the engine's limit
+    EFFECT_MEMORY,          // the engine's share of the budget
+    EFFECT_LOG_LEVEL,
+    EFFECT_LISTEN,      // listen anew; may fail
+    EFFECT_DESCRIPTORS, // make room for so many clients; may fail
+};
+
 // Makes the canonical text of a value out of words. old: the text so far; more: the directive was
 // given before by the same source (a file), and this line adds to it. False: *why says what is
 // wrong.
@@ -56,6 +69,7 @@ struct directive {
     const char *alias; // Redis' older name, NULL: none
     enum directive_type type;
     enum directive_treatment treatment;
+    enum directive_effect effect;
     uint32_t flags;
     const char *initial; // the default, as CONFIG GET shows it
     int64_t min, max;    // of numbers; max 0: none

@@ -83,7 +83,7 @@ static void take_back(struct config *c, struct change *change)
 }
 
 bool config_set(struct config *c, const struct slice *pairs, int count, bool protected_ok,
-    config_apply apply, void *arg, struct buf *error)
+    struct buf *error, config_apply_cb apply_cb, void *arg)
 {
     struct change *changes = xcalloc((size_t)count, sizeof *changes);
     struct buf scratch = {0};
@@ -96,9 +96,9 @@ bool config_set(struct config *c, const struct slice *pairs, int count, bool pro
     }
     if (ok)
         config_derive(c);
-    for (int i = 0; ok && apply != NULL && i < count; i++) {
+    for (int i = 0; ok && apply_cb != NULL && i < count; i++) {
         changes[i].applied = true;
-        ok = apply(arg, config_row(changes[i].index), &why);
+        ok = apply_cb(arg, config_row(changes[i].index), &why);
         if (!ok)
             fail(error, config_row(changes[i].index), pairs[2 * i], why);
     }
@@ -109,7 +109,7 @@ bool config_set(struct config *c, const struct slice *pairs, int count, bool pro
         config_derive(c);
     for (int i = 0; !ok && i < count; i++)
         if (changes[i].applied)
-            apply(arg, config_row(changes[i].index), &why);
+            apply_cb(arg, config_row(changes[i].index), &why);
     for (int i = 0; i < count; i++)
         free(changes[i].old);
     free(changes);

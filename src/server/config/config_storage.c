@@ -8,20 +8,20 @@ static const struct choice compressions[] = {
 
 const struct directive config_storage_rows[] = {
     {"dir", .type = DIRECTIVE_STRING, .flags = DIRECTIVE_PROTECTED | DIRECTIVE_IMMUTABLE,
-        .initial = "varve-data", .field = FIELD(data.dir), .allowed = "a path",
+        .initial = "varve-data", .field = FIELD(data.engine.dir), .allowed = "a path",
         .help = "The data directory, made if missing. Relative paths of logfile and pidfile start "
                 "here."},
     {"databases", .type = DIRECTIVE_INT, .flags = DIRECTIVE_IMMUTABLE, .initial = "16", .min = 1,
         .max = INT32_MAX, .field = FIELD(data.databases),
         .help = "Number of databases. Data in a database beyond it stops the start."},
-    {"appendfsync", .type = DIRECTIVE_ENUM, .initial = "everysec", .choices = fsync_policies,
-        .field = FIELD(data.fsync),
+    {"appendfsync", .type = DIRECTIVE_ENUM, .effect = EFFECT_FSYNC, .initial = "everysec",
+        .choices = fsync_policies, .field = FIELD(data.engine.fsync),
         .help = "When a write counts as safe: always: on disk before its reply; everysec: a power "
                 "cut may take the "
                 "last second; no: as the "
                 "system writes. Whichever it is, the end of the process alone loses nothing."},
-    {"maxmemory", .type = DIRECTIVE_MEMORY, .flags = DIRECTIVE_ZERO_OK, .initial = "0",
-        .min = 32 << 20, .field = FIELD(data.maxmemory),
+    {"maxmemory", .type = DIRECTIVE_MEMORY, .effect = EFFECT_MEMORY, .flags = DIRECTIVE_ZERO_OK,
+        .initial = "0", .min = 32 << 20, .field = FIELD(data.maxmemory),
         .help = "The memory budget: buffers, caches, indexes and clients together. Not a limit on "
                 "data, nothing is "
                 "evicted. 0: a quarter of "
@@ -32,34 +32,34 @@ const struct directive config_storage_rows[] = {
 const struct directive config_engine_rows[] = {
     {"write-buffer-size", .type = DIRECTIVE_MEMORY,
         .flags = DIRECTIVE_OWN | DIRECTIVE_IMMUTABLE | DIRECTIVE_ZERO_OK, .initial = "0",
-        .min = 64 << 10, .max = 1ll << 32, .field = FIELD(data.write_buffer_size),
+        .min = 64 << 10, .max = 1ll << 32, .field = FIELD(data.engine.write_buffer_size),
         .help = "Bytes of writes held in memory before they become a table. 0: an eighth of "
                 "maxmemory, at most 64mb."},
     {"target-file-size", .type = DIRECTIVE_MEMORY,
         .flags = DIRECTIVE_OWN | DIRECTIVE_IMMUTABLE | DIRECTIVE_ZERO_OK, .initial = "0",
-        .min = 64 << 10, .max = 1ll << 32, .field = FIELD(data.target_file_size),
+        .min = 64 << 10, .max = 1ll << 32, .field = FIELD(data.engine.target_file_size),
         .help = "Bytes of a table file. 0: 2mb to 32mb, as maxmemory allows."},
     {"level0-file-limit", .type = DIRECTIVE_INT, .flags = DIRECTIVE_OWN | DIRECTIVE_IMMUTABLE,
-        .initial = "4", .min = 1, .max = 64, .field = FIELD(data.level0_file_limit),
+        .initial = "4", .min = 1, .max = 64, .field = FIELD(data.engine.level0_file_limit),
         .help = "Fresh tables at which compaction begins."},
     {"block-size", .type = DIRECTIVE_MEMORY, .flags = DIRECTIVE_OWN | DIRECTIVE_IMMUTABLE,
-        .initial = "4096", .min = 512, .max = 1 << 20, .field = FIELD(data.block_size),
+        .initial = "4096", .min = 512, .max = 1 << 20, .field = FIELD(data.engine.block_size),
         .help = "Bytes of a data block before compression: the unit of reading."},
     {"compression", .type = DIRECTIVE_ENUM, .flags = DIRECTIVE_OWN | DIRECTIVE_IMMUTABLE,
-        .initial = "zstd", .choices = compressions, .field = FIELD(data.compression),
+        .initial = "zstd", .choices = compressions, .field = FIELD(data.engine.compression),
         .help = "Compression of the lower levels, where most of the data is."},
     {"compression-level", .type = DIRECTIVE_INT, .flags = DIRECTIVE_OWN | DIRECTIVE_IMMUTABLE,
-        .initial = "1", .min = 1, .max = 19, .field = FIELD(data.compression_level),
+        .initial = "1", .min = 1, .max = 19, .field = FIELD(data.engine.compression_level),
         .help = "Level of zstd: higher is smaller and slower."},
     {"bloom-bits-per-key", .type = DIRECTIVE_INT, .flags = DIRECTIVE_OWN | DIRECTIVE_IMMUTABLE,
-        .initial = "10", .min = 1, .max = 32, .field = FIELD(data.bloom_bits_per_key),
+        .initial = "10", .min = 1, .max = 32, .field = FIELD(data.engine.bloom_bits_per_key),
         .help = "Bits of filter for each key: 10 lets about one lookup in a hundred read a table "
                 "in vain."},
-    {"compaction-rate-limit", .type = DIRECTIVE_MEMORY, .flags = DIRECTIVE_OWN, .initial = "0",
-        .field = FIELD(data.compaction_rate_limit),
+    {"compaction-rate-limit", .type = DIRECTIVE_MEMORY, .effect = EFFECT_COMPACTION_RATE,
+        .flags = DIRECTIVE_OWN, .initial = "0", .field = FIELD(data.engine.compaction_rate_limit),
         .help = "Bytes a second that compaction may write; 0: no limit."},
     {"max-open-files", .type = DIRECTIVE_INT, .flags = DIRECTIVE_OWN | DIRECTIVE_IMMUTABLE,
-        .initial = "256", .min = 16, .max = 1 << 20, .field = FIELD(data.max_open_files),
+        .initial = "256", .min = 16, .max = 1 << 20, .field = FIELD(data.engine.max_open_files),
         .help = "Table files kept open at a time."},
     {"threads", .type = DIRECTIVE_INT, .flags = DIRECTIVE_OWN | DIRECTIVE_IMMUTABLE, .initial = "8",
         .min = 6, .max = 128, .field = FIELD(data.threads),

@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #include "base/logger.h"
-#include "engine/engine.h"
+#include "engine/options.h"
 
 enum client_class { CLIENT_NORMAL, CLIENT_REPLICA, CLIENT_PUBSUB, CLIENT_CLASSES };
 
@@ -21,8 +21,8 @@ struct output_limit {
 };
 
 struct network_settings {
-    char **
-        bind; // addresses as in the directive: "-" before one makes it optional, "*" and "::*" are all
+    // addresses as in the directive: "-" before one makes it optional, "*" and "::*" are all
+    char **bind;
     int bind_count;
     int port; // 0: no TCP
     int backlog;
@@ -51,22 +51,14 @@ struct security_settings {
 };
 
 struct data_settings {
-    char *dir;
     int databases;
     uint64_t maxmemory;     // as given; 0: the default
-    uint64_t memory_budget; // in effect, never 0
-    enum fsync_policy fsync;
-    uint64_t write_buffer_size; // these as in engine_options, 0: the engine's default
-    uint64_t target_file_size;
-    unsigned level0_file_limit;
-    uint32_t block_size;
-    unsigned bloom_bits_per_key;
-    enum compression compression;
-    int compression_level;
-    uint64_t compaction_rate_limit;
-    unsigned max_open_files;
-    int threads; // of the pool
+    uint64_t memory_budget; // in effect, never 0: the clients' share included
+    int threads;            // of the pool
     int compaction_slots;
+    // What the engine is opened with: its plain values, the rest is main's. Its memory_budget is
+    // what settings_client_memory() leaves of ours.
+    struct engine_options engine;
 };
 
 struct log_settings {

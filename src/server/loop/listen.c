@@ -45,7 +45,7 @@ static const char denied[] = "-DENIED Redis is running in protected mode because
 
 int server_fit_descriptors(struct server *s, int maxclients)
 {
-    unsigned files = s->settings->data.max_open_files > 0 ? s->settings->data.max_open_files : 256;
+    unsigned given = s->settings->data.engine.max_open_files, files = given > 0 ? given : 256;
     rlim_t others = DESCRIPTORS_RESERVED + files, want = (rlim_t)maxclients + others;
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)

@@ -48,8 +48,8 @@ Test(config, settings_follow_the_directives)
     cr_expect_eq(s->network.port, 7001);
     cr_expect_eq(s->data.maxmemory, 64u << 20);
     cr_expect_eq(s->data.memory_budget, 64u << 20);
-    cr_expect_eq(s->data.fsync, FSYNC_ALWAYS);
-    cr_expect_eq(s->data.compression, COMPRESSION_NONE);
+    cr_expect_eq(s->data.engine.fsync, FSYNC_ALWAYS);
+    cr_expect_eq(s->data.engine.compression, COMPRESSION_NONE);
     cr_expect_eq(s->network.bind_count, 2);
     cr_expect_str_eq(s->network.bind[1], "-::1");
     cr_expect_eq(s->network.unixsocketperm, 0700);
@@ -153,7 +153,7 @@ static void expect_set(struct config *c, int pairs, const char *const *words, co
     for (int i = 0; i < 2 * pairs; i++)
         slices[i] = slice_cstr(words[i]);
     struct buf text = {0};
-    bool ok = config_set(c, slices, pairs, false, NULL, NULL, &text);
+    bool ok = config_set(c, slices, pairs, false, &text, NULL, NULL);
     buf_append_byte(&text, 0);
     cr_expect_eq(ok, error == NULL, "%s", (char *)text.data);
     cr_expect_str_eq((char *)text.data, error != NULL ? error : "");
@@ -234,7 +234,7 @@ Test(config, what_cannot_be_applied_is_taken_back)
     struct slice pairs[] = {
         slice_cstr("port"), slice_cstr("7777"), slice_cstr("timeout"), slice_cstr("5")};
     struct buf error = {0};
-    cr_assert_not(config_set(c, pairs, 2, false, refuse_timeout, c, &error));
+    cr_assert_not(config_set(c, pairs, 2, false, &error, refuse_timeout, c));
     buf_append_byte(&error, 0);
     cr_expect_str_eq((char *)error.data, FAILED("timeout", "no such timeout"));
     cr_expect_str_eq(config_get(c, "port"), "6379");

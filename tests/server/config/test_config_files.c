@@ -49,7 +49,7 @@ Test(config_files, rewrite_keeps_comments_and_order)
     struct slice pairs[] = {
         slice_cstr("port"), slice_cstr("7005"), slice_cstr("save"), slice_cstr("1 2 3 4 5 6")};
     struct buf error = {0};
-    cr_assert(config_set(c, pairs, 2, false, NULL, NULL, &error));
+    cr_assert(config_set(c, pairs, 2, false, &error, NULL, NULL));
     struct error err;
     cr_assert_eq(config_rewrite(c, &err), OK, "%s", err.text);
     char *text = read_test_file(config_file(c)), *tail;
