@@ -64,7 +64,9 @@ static int start(struct program *p, struct error *err)
     static char executable[4096];
     size_t len = sizeof executable;
     uv_exepath(executable, &len);
-    p->exec = os_exec_new(&p->loop, p->settings->data.threads, p->settings->data.compaction_slots);
+    // One slot for compaction whatever compaction-threads says: one runs at a time, and a second
+    // slot would only be taken from reads.
+    p->exec = os_exec_new(&p->loop, p->settings->data.threads, 1);
     struct server_parts parts = {
         .loop = &p->loop,
         .config = p->config,
@@ -163,7 +165,7 @@ int main(int argc, char **argv)
         config_free(p.config);
         return exit_status;
     }
-    config_warn_unused(p.config, config_logger(p.config));
+    config_warn(p.config, config_logger(p.config));
     watch_signals(&p);
     config_write_pidfile(p.config);
     say_ready(&p);

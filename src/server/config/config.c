@@ -498,7 +498,7 @@ void config_logger_update(struct config *c)
         log_file_logger(c->log)->level = c->settings.log.level;
 }
 
-void config_warn_unused(struct config *c, struct logger *logger)
+void config_warn(struct config *c, struct logger *logger)
 {
     struct buf names = {0};
     for (int i = 0; i < config_row_count(); i++) {
@@ -507,6 +507,8 @@ void config_warn_unused(struct config *c, struct logger *logger)
         bool differs = !shown || strcmp(c->slots[i].text, row->initial) != 0;
         if (c->slots[i].given && row->treatment == TREAT_ACCEPTED && differs)
             buf_printf(&names, "%s%s", names.len > 0 ? ", " : "", row->name);
+        if (row->caveat != NULL && differs)
+            log_line(logger, LOG_WARNING, "%s %s: %s", row->name, c->slots[i].text, row->caveat);
     }
     if (names.len > 0)
         log_line(logger, LOG_WARNING, "Accepted without effect: %s", (const char *)names.data);

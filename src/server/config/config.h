@@ -32,8 +32,9 @@ const char *config_file(const struct config *config);
 struct logger *config_logger(struct config *config);
 // To be called when CONFIG SET has changed loglevel.
 void config_logger_update(struct config *config);
-// One line for all that was given and has no effect; none if there is nothing to tell.
-void config_warn_unused(struct config *config, struct logger *logger);
+// One line for all that was given and has no effect, and one for each value that comes with a
+// caveat; none if there is nothing to tell.
+void config_warn(struct config *config, struct logger *logger);
 // A path as Redis would open it: from `dir`. Heap.
 char *config_path(const struct config *config, const char *path);
 // pidfile: written when the server is ready, removed at its end. A failure is a warning in the log.

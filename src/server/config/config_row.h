@@ -83,6 +83,8 @@ struct directive {
     int words_per_line;  // CONFIG REWRITE spreads the words over lines of so many; 0: one line
     const char *allowed; // of specials: for messages and help
     const char *help;    // for refused rows: why
+    // what the log says at the start when the value is not the default; NULL: nothing
+    const char *caveat;
 };
 
 #define FIELD(member)                                                                              \

@@ -63,10 +63,13 @@ const struct directive config_engine_rows[] = {
         .help = "Table files kept open at a time."},
     {"threads", .type = DIRECTIVE_INT, .flags = DIRECTIVE_OWN | DIRECTIVE_IMMUTABLE, .initial = "8",
         .min = 6, .max = 128, .field = FIELD(data.threads),
-        .help = "Threads for the disk: one each for log, flush and files, compaction-threads, and "
-                "the rest for reads."},
+        .help = "Threads for the disk: one each for log, flush, compaction and files, and the rest "
+                "for reads."},
     {"compaction-threads", .type = DIRECTIVE_INT, .flags = DIRECTIVE_OWN | DIRECTIVE_IMMUTABLE,
-        .initial = "1", .min = 1, .max = 2, .field = FIELD(data.compaction_slots),
-        .help = "Compactions at a time."},
+        .initial = "1", .min = 1, .max = 2, .field = FIELD(data.compaction_threads),
+        .help =
+            "Compactions at a time. For now one runs at a time whatever is given: a greater value "
+            "is accepted with a warning.",
+        .caveat = "one compaction runs at a time for now"},
     {NULL},
 };

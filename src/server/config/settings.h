@@ -55,7 +55,7 @@ struct data_settings {
     uint64_t maxmemory;     // as given; 0: the default
     uint64_t memory_budget; // in effect, never 0: the clients' share included
     int threads;            // of the pool
-    int compaction_slots;
+    int compaction_threads; // as given; one compaction runs at a time for now
     // What the engine is opened with: its plain values, the rest is main's. Its memory_budget is
     // what settings_client_memory() leaves of ours.
     struct engine_options engine;

@@ -165,8 +165,23 @@ Test(config_files, the_stock_file_of_debian_is_accepted_with_one_warning)
     struct config *c = loaded(stock, ARGS("--dir", "/tmp/elsewhere"), NULL);
     cr_expect_str_eq(config_get(c, "dir"), "/tmp/elsewhere");
     struct logger logger = {LOG_DEBUG, keep_line};
-    config_warn_unused(c, &logger);
+    config_warn(c, &logger);
     cr_expect_str_eq(warned, "Accepted without effect: appendonly, daemonize");
+    config_free(c);
+}
+
+Test(config_files, compactions_at_a_time_are_accepted_with_a_warning)
+{
+    struct config *c = loaded("", ARGS("--compaction-threads", "2"), NULL);
+    cr_expect_str_eq(config_get(c, "compaction-threads"), "2");
+    struct logger logger = {LOG_DEBUG, keep_line};
+    config_warn(c, &logger);
+    cr_expect_str_eq(warned, "compaction-threads 2: one compaction runs at a time for now");
+    config_free(c);
+    c = loaded("", ARGS("--compaction-threads", "1"), NULL);
+    warned[0] = 0;
+    config_warn(c, &logger);
+    cr_expect_str_eq(warned, "");
     config_free(c);
 }
 
