@@ -178,8 +178,6 @@ static int reset(struct call *call)
     s->proto = call->reply->proto = 2;
     s->authenticated = *password(call) == '\0';
     s->no_touch = false;
-    if (call->commands->options.reset != NULL)
-        call->commands->options.reset(commands_server(call->commands), s);
     reply_simple(call->reply, "RESET");
     return OK;
 }

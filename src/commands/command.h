@@ -97,9 +97,8 @@ struct session {
 // Replaces *text by a copy of value; empty: NULL. False, and unchanged, if value has a character
 // outside '!' to '~'. (session.c)
 bool session_set_text(char **text, struct slice value);
-// How many commands are queued; -1 outside MULTI. And how many keys are watched.
+// How many commands are queued; -1 outside MULTI.
 int session_queued(const struct session *s);
-int session_watched(const struct session *s);
 
 // authenticated is set if no password is configured now.
 void session_init(struct commands *c, struct session *s, uint64_t id);
@@ -150,14 +149,9 @@ struct commands_options {
     // for the server's own rows and the functions below; each of them may be NULL
     void *server;
     const char *(*requirepass)(void *server); // NULL or "": none
-    // Room for writes: NULL: yes, else the error text (over the client memory or the disk is full).
-    // Asked for DENYOOM commands.
-    const char *(*deny_write)(void *server);
     // proto-max-bulk-len and an eighth of the budget; default 512 MiB
     int64_t (*max_bulk)(void *server);
     bool (*allow_debug)(void *server, const struct session *s); // enable-debug-command
-    // RESET: name, and whatever else belongs to the connection
-    void (*reset)(void *server, struct session *s);
 };
 
 struct commands *commands_new(const struct commands_options *options);
@@ -165,10 +159,8 @@ void commands_free(struct commands *c);
 // The families of this folder register themselves in commands_new; the server adds its own. Rows
 // are static. A row with a known name is a broken invariant.
 void commands_register(struct commands *c, const struct command *rows); // ends with a NULL name
-const struct command *commands_find(const struct commands *c, struct slice name);
 void *commands_server(struct commands *c);
 int64_t commands_max_bulk(struct commands *c);
-struct keyspace *commands_keyspace(struct commands *c);
 
 // The time from which the next command is measured: called at the start of a loop turn's commands.
 // Within a turn the end of one command is the start of the next.

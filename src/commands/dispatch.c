@@ -1,8 +1,10 @@
 // dispatch: one attempt of one command, from arguments to a committed effect and a complete reply.
 //
 // Checks that need no data come first, in Redis' order, since clients match on which of two errors
-// they get: unknown, arity, protected, authentication, transaction rules, room for writes; then a
-// command inside MULTI is queued. Then the handler runs, and its batch is committed.
+// they get: unknown, arity, protected, authentication, transaction rules; then a command inside
+// MULTI is queued. Then the handler runs, and its batch is committed. Whether there is room for a
+// write is the engine's to say, at the commit: it takes deletes for longer than other writes, and
+// knows what a batch holds, where a row would only know that it writes.
 //
 // Invariant: an attempt that does not end in OK leaves nothing behind. The session's plain values
 // are put back; the reply is cut to where it began; the view with its counts, the deferred effects
@@ -62,11 +64,6 @@ void commands_free(struct commands *c)
 void *commands_server(struct commands *c)
 {
     return c->options.server;
-}
-
-struct keyspace *commands_keyspace(struct commands *c)
-{
-    return c->options.keyspace;
 }
 
 int64_t commands_max_bulk(struct commands *c)
@@ -158,18 +155,6 @@ static bool needs_auth(const struct commands *c, const struct session *s)
     return password != NULL && *password != '\0';
 }
 
-static const char *deny_write(
-    struct commands *c, const struct session *s, const struct command *row)
-{
-    uint32_t flags = row->flags;
-    bool queued = s->multi != NULL && !(flags & CMD_QUEUED_NEVER);
-    if (s->multi != NULL && strcmp(row->name, "exec") == 0)
-        flags |= s->multi->flags;
-    if (c->options.deny_write != NULL && (queued || (flags & CMD_DENYOOM)))
-        return c->options.deny_write(c->options.server);
-    return NULL;
-}
-
 // NULL if the command may run, else the error. `text` is room for one that must be made.
 static const char *refuse(struct commands *c, struct session *s, const struct entry *e,
     const struct slice *argv, int argc, char *text, size_t size)
@@ -195,7 +180,7 @@ static const char *refuse(struct commands *c, struct session *s, const struct en
         return "ERR Command not allowed inside a transaction";
     if (!keys_fit(row, argv, argc))
         return "ERR key is too long (the limit is 65536 bytes)";
-    return deny_write(c, s, row);
+    return NULL;
 }
 
 static void reject(

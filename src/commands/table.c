@@ -32,12 +32,6 @@ struct entry *table_find(const struct commands *c, struct slice name)
     }
 }
 
-const struct command *commands_find(const struct commands *c, struct slice name)
-{
-    struct entry *e = table_find(c, name);
-    return e != NULL ? e->row : NULL;
-}
-
 struct entry *entry_sub(const struct entry *container, struct slice name)
 {
     for (int i = 0; i < container->sub_count; i++)

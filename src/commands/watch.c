@@ -183,14 +183,6 @@ void watch_touch(struct watches *w, int db, struct slice key)
             LIST_ENTRY(l, struct watch, chain)->session->watch_dirty = true;
 }
 
-int session_watched(const struct session *s)
-{
-    int count = 0;
-    for (struct list *l = s->watched.next; l != &s->watched; l = l->next)
-        count++;
-    return count;
-}
-
 size_t watch_memory(const struct session *s)
 {
     size_t bytes = 0;

@@ -5,7 +5,6 @@
 
 #include "resp/reply.h"
 
-#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -147,43 +146,6 @@ void reply_map(struct reply *r, int64_t pairs)
 void reply_set(struct reply *r, int64_t count)
 {
     put_header(r, r->proto > 2 ? '~' : '*', count);
-}
-
-void reply_attribute(struct reply *r, int64_t pairs)
-{
-    put_header(r, '|', pairs);
-}
-
-void reply_push(struct reply *r, int64_t count)
-{
-    put_header(r, r->proto > 2 ? '>' : '*', count);
-}
-
-void reply_double(struct reply *r, double value)
-{
-    char text[40];
-    int len;
-    if (isnan(value))
-        len = snprintf(text, sizeof text, "nan");
-    else if (isinf(value))
-        len = snprintf(text, sizeof text, value > 0 ? "inf" : "-inf");
-    else
-        len = snprintf(text, sizeof text, "%.17g", value);
-    if (r->proto > 2) {
-        buf_append_byte(r->out, ',');
-        buf_append(r->out, text, (size_t)len);
-        put_text(r, "\r\n");
-    } else {
-        reply_bulk(r, slice_of(text, (size_t)len));
-    }
-}
-
-void reply_bool(struct reply *r, bool value)
-{
-    if (r->proto > 2)
-        put_text(r, value ? "#t\r\n" : "#f\r\n");
-    else
-        reply_int(r, value);
 }
 
 void reply_verbatim(struct reply *r, struct slice text, const char format[3])

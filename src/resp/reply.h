@@ -1,7 +1,7 @@
 // reply: writes RESP2 or RESP3 (https://redis.io/docs/reference/protocol-spec) to a buf. One call,
 // one value; aggregates announce how many values follow. Where RESP3 has a type and RESP2 has not,
-// the function picks what Redis sends: a map becomes a flat array, a double a bulk string, a
-// boolean an integer, a null "$-1" or "*-1".
+// the function picks what Redis sends: a map becomes a flat array, a null "$-1" or "*-1". Doubles,
+// booleans, pushes and attributes come with the commands that reply them.
 #ifndef VARVE_RESP_REPLY_H
 #define VARVE_RESP_REPLY_H
 
@@ -27,10 +27,6 @@ void reply_null_array(struct reply *r);              // *-1 or _
 void reply_array(struct reply *r, int64_t count);
 void reply_map(struct reply *r, int64_t pairs);
 void reply_set(struct reply *r, int64_t count);
-void reply_attribute(struct reply *r, int64_t pairs); // RESP3 only
-void reply_push(struct reply *r, int64_t count);      // RESP3: >; RESP2: an array
-void reply_double(struct reply *r, double value);     // as Redis prints it (%.17g; inf, -inf, nan)
-void reply_bool(struct reply *r, bool value);
 void reply_verbatim(struct reply *r, struct slice text,
     const char format[3]); // "txt" or "mkd"; RESP2: a bulk string
 

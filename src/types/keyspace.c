@@ -338,11 +338,6 @@ void keyspace_use(struct keyspace_view *v, int db)
     v->gen = generation(v, db);
 }
 
-bool keyspace_remapped(const struct keyspace_view *v, int db)
-{
-    return v->staged_gens != NULL && v->staged_gens[db] != v->ks->gens[db];
-}
-
 int keyspace_peek(struct keyspace_view *v, struct slice key, struct value *out, bool *expired)
 {
     struct row row;

@@ -90,9 +90,6 @@ int64_t keyspace_count(struct keyspace_view *v, int db, int64_t *in_doubt);
 // Empties a database: O(1). Nothing is staged if it is empty.
 void keyspace_flush(struct keyspace_view *v, int db);
 void keyspace_swap(struct keyspace_view *v, int a, int b);
-// Whether the attempt has given db another generation.
-bool keyspace_remapped(const struct keyspace_view *v, int db);
-
 // The engine's key of a user's key, borrowed until the next call on this keyspace: for prefetching
 // and MEMORY USAGE.
 struct slice keyspace_engine_key(struct keyspace *ks, int db, struct slice key);

@@ -28,11 +28,6 @@ static const char *requirepass(void *server)
     return ((struct fixture *)server)->password;
 }
 
-static const char *deny_write(void *server)
-{
-    return ((struct fixture *)server)->denied;
-}
-
 static int64_t max_bulk(void *server)
 {
     return ((struct fixture *)server)->max_bulk;
@@ -49,7 +44,6 @@ static void open_upper(struct fixture *f)
         .memory_budget = 64 * 1024 * 1024,
         .server = f,
         .requirepass = requirepass,
-        .deny_write = deny_write,
         .max_bulk = max_bulk,
     };
     f->commands = commands_new(&options);

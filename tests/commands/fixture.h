@@ -19,7 +19,6 @@ struct fixture {
     uint64_t now_us;
     uint64_t seed;
     const char *password;
-    const char *denied;
     int64_t max_bulk;
     unsigned attempts; // of the last command
 };

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "commands/dispatch.h"
 #include "commands/docs.h"
 #include "fixture.h"
 
@@ -43,8 +44,9 @@ Test(docs, every_row_is_well_formed)
     for (int i = 0; i < count; i++) {
         if (strchr(names[i], '|') != NULL)
             continue; // checked with its container
-        const struct command *row = commands_find(f.commands, slice_cstr(names[i]));
-        cr_assert_not_null(row, "%s", names[i]);
+        const struct entry *e = table_find(f.commands, slice_cstr(names[i]));
+        cr_assert_not_null(e, "%s", names[i]);
+        const struct command *row = e->row;
         cr_assert_null(docs_check(row), "%s: %s", names[i], docs_check(row));
     }
 }
@@ -63,7 +65,7 @@ Test(docs, every_command_answers_and_may_wait)
         char *bar = strchr(names[i], '|');
         if (bar != NULL)
             *bar = '\0';
-        const struct command *row = commands_find(f.commands, slice_cstr(names[i]));
+        const struct command *row = table_find(f.commands, slice_cstr(names[i]))->row;
         for (const struct command *sub = row->subcommands; bar != NULL && sub->name != NULL; sub++)
             if (strcmp(sub->name, bar + 1) == 0)
                 row = sub;
@@ -120,7 +122,7 @@ Test(docs, lists_filter)
 Test(docs, malformed_texts_are_found)
 {
     struct command row = {.name = "x",
-        .fn = commands_find(f.commands, slice_cstr("get"))->fn,
+        .fn = table_find(f.commands, slice_cstr("get"))->row->fn,
         .arity = 1,
         .since = "1",
         .group = "g",

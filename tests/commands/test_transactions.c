@@ -158,5 +158,13 @@ Test(transactions, reset_forgets_everything)
     cr_assert_eq(f.session.proto, 2);
     cr_assert_null(f.session.name);
     cr_assert_null(f.session.multi);
-    cr_assert_eq(session_watched(&f.session), 0);
+    cr_assert(list_empty(&f.session.watched));
+}
+Test(transactions, reset_logs_out_where_there_is_a_password)
+{
+    f.password = "secret";
+    EXPECT("AUTH secret", "+OK\r\n");
+    EXPECT("GET a", "$-1\r\n");
+    EXPECT("RESET", "+RESET\r\n");
+    EXPECT("GET a", "-NOAUTH Authentication required.\r\n");
 }
