@@ -132,37 +132,6 @@ static int list(struct call *call)
 
 enum { KEYS_SHOWN_MAX = 1024 * 1024 };
 
-// The number of the spec that a key at this position belongs to: specs that are ranges from one
-// argument on, in order.
-static int spec_of(const struct command *row, int number)
-{
-    int specs = 1;
-    for (const char *p = row->specs; p != NULL && (p = strstr(p, " | ")) != NULL; p += 3)
-        specs++;
-    return specs > 1 && number < specs ? number : 0;
-}
-
-// SET is the one command here whose key is used otherwise than its spec says, when it has the GET
-// option.
-static void reply_flags_of(struct call *call, const struct command *row, int number)
-{
-    bool plain_set = strcmp(row->name, "set") == 0;
-    for (int i = 5; i < call->argc && plain_set; i++)
-        plain_set = !slice_equal_nocase(call->argv[i], "get");
-    if (plain_set) {
-        reply_set(call->reply, 2);
-        reply_simple(call->reply, "OW");
-        reply_simple(call->reply, "update");
-    } else if (strcmp(row->name, "set") == 0) {
-        reply_set(call->reply, 3);
-        reply_simple(call->reply, "RW");
-        reply_simple(call->reply, "access");
-        reply_simple(call->reply, "update");
-    } else {
-        docs_reply_key_flags(call->reply, row, spec_of(row, number));
-    }
-}
-
 static int getkeys_generic(struct call *call, bool with_flags)
 {
     const struct slice *argv = call->argv + 2;
@@ -171,7 +140,7 @@ static int getkeys_generic(struct call *call, bool with_flags)
     if (e == NULL)
         return call_error(call, "ERR Invalid command specified");
     const struct command *row = e->row;
-    if (row->first_key == 0 && row->get_keys == NULL && row->specs == NULL)
+    if (row->first_key == 0 && row->get_keys == NULL)
         return call_error(call, "ERR The command has no key arguments");
     if (row->arity > 0 ? argc != row->arity : argc < -row->arity)
         return call_error(call, "ERR Invalid number of arguments specified for command");
@@ -188,7 +157,7 @@ static int getkeys_generic(struct call *call, bool with_flags)
             reply_array(call->reply, 2);
         reply_bulk(call->reply, argv[positions[i]]);
         if (with_flags)
-            reply_flags_of(call, row, i);
+            docs_reply_key_flags(call->reply, row, argv, argc, i);
     }
     return OK;
 }

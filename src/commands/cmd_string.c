@@ -306,6 +306,15 @@ static int getex(struct call *call)
     return OK;
 }
 
+// SET reads its key only to return what was there.
+static const char *set_key_flags(const struct slice *argv, int argc)
+{
+    for (int i = 3; i < argc; i++)
+        if (slice_equal_nocase(argv[i], "get"))
+            return "RW,access,update";
+    return "OW,update";
+}
+
 const struct command string_rows[] = {
     {
         .name = "get",
@@ -327,12 +336,13 @@ const struct command string_rows[] = {
         .name = "set",
         .fn = set,
         .arity = -3,
-        .flags = CMD_WRITE | CMD_DENYOOM,
+        .flags = CMD_WRITE | CMD_DENYOOM | CMD_BLIND_IF_PLAIN,
         .first_key = 1,
         .last_key = 1,
         .key_step = 1,
         .acl = "string",
         .specs = "RW,access,update,variable_flags i1 r0,1,0 (read only with the `GET` option)",
+        .key_flags = set_key_flags,
         .since = "1.0.0",
         .group = "string",
         .complexity = "O(1)",
@@ -365,7 +375,7 @@ const struct command string_rows[] = {
         .name = "setex",
         .fn = setex,
         .arity = 4,
-        .flags = CMD_WRITE | CMD_DENYOOM,
+        .flags = CMD_WRITE | CMD_DENYOOM | CMD_BLIND,
         .first_key = 1,
         .last_key = 1,
         .key_step = 1,
@@ -381,7 +391,7 @@ const struct command string_rows[] = {
         .name = "psetex",
         .fn = psetex,
         .arity = 4,
-        .flags = CMD_WRITE | CMD_DENYOOM,
+        .flags = CMD_WRITE | CMD_DENYOOM | CMD_BLIND,
         .first_key = 1,
         .last_key = 1,
         .key_step = 1,
@@ -397,7 +407,7 @@ const struct command string_rows[] = {
         .name = "mset",
         .fn = mset,
         .arity = -3,
-        .flags = CMD_WRITE | CMD_DENYOOM,
+        .flags = CMD_WRITE | CMD_DENYOOM | CMD_BLIND,
         .first_key = 1,
         .last_key = -1,
         .key_step = 2,

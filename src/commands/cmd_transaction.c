@@ -129,7 +129,8 @@ const struct command transaction_rows[] = {
         .name = "exec",
         .fn = exec,
         .arity = 1,
-        .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_SKIP_SLOWLOG | CMD_QUEUED_NEVER,
+        .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_SKIP_SLOWLOG | CMD_QUEUED_NEVER |
+                 CMD_RUNS_QUEUE,
         .acl = "transaction",
         .since = "1.2.0",
         .group = "transactions",

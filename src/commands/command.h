@@ -45,7 +45,16 @@ enum command_flags {
     CMD_ASKING = 1 << 20,
     // ours: runs at once inside MULTI (EXEC, DISCARD, MULTI, WATCH, QUIT, RESET)
     CMD_QUEUED_NEVER = 1 << 21,
+    CMD_RUNS_QUEUE = 1 << 22,     // EXEC: refused, it ends the transaction
+    CMD_BLIND = 1 << 23,          // overwrites its keys unread: nothing to fetch ahead
+    CMD_BLIND_IF_PLAIN = 1 << 24, // the same, but only with the fewest arguments it takes (SET)
 };
+
+// The shown use of a call's keys where it depends on the arguments: flags as in specs, "RW,access".
+typedef const char *(*command_key_flags_fn)(const struct slice *argv, int argc);
+// Positions of the keys of a call: how many there are (also when more than max), -1 if the
+// arguments make no sense.
+typedef int (*command_keys_fn)(const struct slice *argv, int argc, int *positions, int max);
 
 // One row a command, in the file of its function. Everything else derives from it: arity and
 // "unknown subcommand" errors, COMMAND (INFO, DOCS, LIST, GETKEYS), MULTI's rules, statistics, and
@@ -67,10 +76,8 @@ struct command {
     const char *arguments;   // the argument language of docs.h
     const char *replaced_by; // of a deprecated command: "7.0.0:`GETRANGE`"; NULL: not deprecated
     const struct command *subcommands; // ends with a NULL name
-    // Keys of the call, for commands whose keys depend on arguments; NULL: first_key, last_key,
-    // key_step. Returns how many there are (also when more than max), -1 if the arguments make no
-    // sense.
-    int (*get_keys)(const struct slice *argv, int argc, int *positions, int max);
+    command_keys_fn get_keys; // where keys depend on arguments; NULL: first_key, last_key, key_step
+    command_key_flags_fn key_flags; // for COMMAND GETKEYSANDFLAGS; NULL: those of specs
 };
 
 // What one connection's commands see and change of it. The plain values are copied at the start of

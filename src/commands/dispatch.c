@@ -31,7 +31,8 @@ struct deferred {
 struct inner_stat {
     struct entry *entry;
     uint64_t usec;
-    size_t reply_at; // where its reply begins
+    bool failed;
+    size_t error_at; // in the reply, if it failed
 };
 
 struct commands *commands_new(const struct commands_options *options)
@@ -186,10 +187,9 @@ static const char *refuse(struct commands *c, struct session *s, const struct en
 static void reject(
     struct commands *c, struct session *s, struct entry *e, struct reply *reply, const char *error)
 {
-    size_t at = reply->out->len;
     if (e != NULL)
         e->stats.rejected++;
-    if (e != NULL && e->parent == NULL && strcmp(e->row->name, "exec") == 0) {
+    if (e != NULL && (e->row->flags & CMD_RUNS_QUEUE)) {
         multi_discard(s);
         watch_remove_all(&c->watches, s);
         const char *shown = strncmp(error, "ERR ", 4) == 0 ? error + 4 : error;
@@ -199,7 +199,7 @@ static void reject(
             s->multi->dirty = true;
         reply_error(reply, error);
     }
-    stats_count_error_at(c, reply, at);
+    stats_count_error_at(c, reply, reply->error_at);
 }
 
 // --- An attempt ----------------------------------------------------------------------------------
@@ -225,20 +225,18 @@ static void run_deferred(struct commands *c, struct session *s)
     buf_shrink(&c->deferred, KEPT_SCRATCH);
 }
 
-// Returns how many of EXEC's commands ended in an error.
-static bool settle_inner(struct commands *c, const struct reply *reply)
+// Counts EXEC's commands.
+static void settle_inner(struct commands *c, const struct reply *reply)
 {
-    bool failed = false;
     for (size_t at = 0; at < c->inner.len; at += sizeof(struct inner_stat)) {
         struct inner_stat s;
         memcpy(&s, c->inner.data + at, sizeof s);
-        bool error = stats_count_error_at(c, reply, s.reply_at);
-        stats_count_call(c, s.entry, s.usec, error);
-        failed |= error;
+        if (s.failed)
+            stats_count_error_at(c, reply, s.error_at);
+        stats_count_call(c, s.entry, s.usec, s.failed);
     }
     buf_clear(&c->inner);
     buf_shrink(&c->inner, KEPT_SCRATCH);
-    return failed;
 }
 
 // Plain values of a session, as they were when the attempt began. Owned things (queue, watches,
@@ -270,13 +268,14 @@ static void forget_attempt(struct commands *c, struct session *s, const struct s
     restore(s, saved);
     reply->out->len = at;
     reply->proto = s->proto;
+    reply->failed = false;
     keyspace_abandon(&c->view);
     buf_clear(&c->deferred);
     buf_clear(&c->inner);
 }
 
 static void settle(
-    struct commands *c, struct session *s, struct entry *e, struct reply *reply, size_t at)
+    struct commands *c, struct session *s, struct entry *e, const struct reply *reply)
 {
     keyspace_installed(&c->view);
     c->totals.hits += c->view.hits;
@@ -284,24 +283,24 @@ static void settle(
     c->totals.expired += c->view.expired;
     if (c->touched.len > 0)
         watch_apply(&c->touched);
-    bool failed = stats_count_error_at(c, reply, at);
+    if (reply->failed)
+        stats_count_error_at(c, reply, reply->error_at);
     if (c->inner.len > 0)
         settle_inner(c, reply);
     if (c->deferred.len > 0)
         run_deferred(c, s);
-    stats_count_call(c, e, stats_clock(c), failed);
+    stats_count_call(c, e, stats_clock(c), reply->failed);
 }
 
 static void fail(
     struct commands *c, struct session *s, struct entry *e, struct reply *reply, int status)
 {
-    size_t at = reply->out->len;
     if (s->multi != NULL) { // only EXEC gets here with a queue
         multi_discard(s);
         watch_remove_all(&c->watches, s);
     }
     commands_reply_status(c, reply, status);
-    stats_count_error_at(c, reply, at);
+    stats_count_error_at(c, reply, reply->error_at);
     stats_count_call(c, e, stats_clock(c), true);
 }
 
@@ -310,7 +309,7 @@ static int attempt(struct commands *c, struct session *s, struct entry *e, struc
 {
     struct session saved = *s;
     size_t at = call->reply->out->len;
-    uint64_t errors = call->reply->errors;
+    call->reply->failed = false;
     keyspace_begin(&c->view, c->options.keyspace, call->txn, s->db, call->now_ms);
     int status = e->row->fn(call);
     if (status == OK) {
@@ -325,14 +324,13 @@ static int attempt(struct commands *c, struct session *s, struct entry *e, struc
         }
     }
     if (status == OK) {
-        settle(c, s, e, call->reply, at);
+        settle(c, s, e, call->reply);
         *stream = call->stream;
         return OK;
     }
     if (call->stream != NULL)
         call->stream->close(call->stream);
     forget_attempt(c, s, &saved, call->reply, at);
-    call->reply->errors = errors;
     if (status == WAIT)
         return WAIT;
     fail(c, s, e, call->reply, status);
@@ -388,21 +386,22 @@ int dispatch_inner(
     call.argc = argc;
     call.in_exec = true;
     call.seed = outer->seed + (uint64_t)index * 0x9e3779b97f4a7c15u;
-    struct inner_stat stat = {e, 0, outer->reply->out->len};
-    size_t mark = txn_mark(outer->txn);
+    struct reply *reply = outer->reply;
+    size_t mark = txn_mark(outer->txn), at = reply->out->len;
+    reply->failed = false;
     int status = e->row->fn(&call);
     ENSURE(call.stream == NULL);
     if (status == WAIT)
         return WAIT;
-    struct buf *out = outer->reply->out;
     if (status != OK) {
-        out->len = stat.reply_at;
-        commands_reply_status(c, outer->reply, status);
+        reply->out->len = at;
+        commands_reply_status(c, reply, status);
     }
-    if (out->len > stat.reply_at && out->data[stat.reply_at] == '-')
+    if (reply->failed)
         txn_rewind(outer->txn, mark);
-    stat.usec = stats_clock(c);
+    struct inner_stat stat = {e, stats_clock(c), reply->failed, reply->error_at};
     buf_append(&c->inner, &stat, sizeof stat);
+    reply->failed = false; // EXEC's own reply is an array all the same
     return OK;
 }
 
@@ -415,10 +414,8 @@ void commands_prefetch(
     int positions[KEYS_PREFETCHED];
     if (e == NULL || !arity_fits(e->row, argc) || needs_auth(c, s))
         return;
-    // "OW": the keys are overwritten unread. So they are by a SET without options.
-    const char *specs = e->row->specs;
-    if (specs == NULL || strncmp(specs, "OW", 2) == 0 ||
-        (argc == -e->row->arity && strcmp(e->row->name, "set") == 0))
+    bool plain = argc == -e->row->arity;
+    if ((e->row->flags & CMD_BLIND) || (plain && (e->row->flags & CMD_BLIND_IF_PLAIN)))
         return;
     int count = command_keys(e->row, argv, argc, positions, KEYS_PREFETCHED);
     for (int i = 0; i < count && i < KEYS_PREFETCHED; i++)

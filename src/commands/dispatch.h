@@ -63,8 +63,8 @@ int command_keys(
 
 // stats.c
 void stats_count_call(struct commands *c, struct entry *e, uint64_t usec, bool failed);
-// Counts the error that stands at `at` in the reply, if one does. Says whether.
-bool stats_count_error_at(struct commands *c, const struct reply *reply, size_t at);
+// Counts the error that begins at `at` in the reply.
+void stats_count_error_at(struct commands *c, const struct reply *reply, size_t at);
 uint64_t stats_clock(struct commands *c); // microseconds since the last call or tick
 
 // dispatch.c: runs one command of a transaction inside EXEC's call.

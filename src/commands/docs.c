@@ -42,7 +42,8 @@ static const struct {
 
 static const struct {
     const char *name;
-    uint32_t follows_from; // any of these flags
+    uint32_t follows_from;         // any of these flags
+    uint32_t follows_from_lack_of; // all of these flags
 } categories[] = {
     {"keyspace", 0},
     {"read", CMD_READONLY},
@@ -59,7 +60,7 @@ static const struct {
     {"pubsub", CMD_PUBSUB},
     {"admin", CMD_ADMIN},
     {"fast", CMD_FAST},
-    {"slow", 0},
+    {"slow", 0, CMD_FAST},
     {"blocking", CMD_BLOCKING},
     {"dangerous", CMD_ADMIN},
     {"connection", 0},
@@ -119,7 +120,8 @@ static bool in_category(const struct command *row, int i)
 {
     if (row->flags & categories[i].follows_from)
         return true;
-    if (strcmp(categories[i].name, "slow") == 0 && !(row->flags & CMD_FAST))
+    uint32_t lack = categories[i].follows_from_lack_of;
+    if (lack != 0 && !(row->flags & lack))
         return true;
     return has_word(row->acl, categories[i].name, strlen(categories[i].name));
 }
@@ -276,16 +278,21 @@ static void reply_specs(struct reply *r, const char *specs)
     }
 }
 
-void docs_reply_key_flags(struct reply *r, const struct command *row, int number)
+// With several specs, each stands for one key, in order; with one, it stands for all.
+void docs_reply_key_flags(
+    struct reply *r, const struct command *row, const struct slice *argv, int argc, int number)
 {
-    struct key_spec spec;
-    const char *p = row->specs;
-    while (next_spec(&p, &spec) > 0)
-        if (number-- == 0) {
-            reply_spec_flags(r, spec.flags);
-            return;
-        }
-    reply_set(r, 0);
+    struct key_spec spec, found = {0};
+    int specs = 0;
+    for (const char *p = row->specs; next_spec(&p, &spec) > 0; specs++)
+        if (specs == 0 || specs == number)
+            found = spec;
+    if (row->key_flags != NULL)
+        found.flags = slice_cstr(row->key_flags(argv, argc));
+    if (found.flags.len > 0)
+        reply_spec_flags(r, found.flags);
+    else
+        reply_set(r, 0);
 }
 
 // --- COMMAND INFO --------------------------------------------------------------------------------

@@ -35,8 +35,10 @@ void docs_reply_docs(struct reply *r, const struct command *row, const struct co
 // category.
 bool docs_in_category(const struct command *row, const char *category, size_t len);
 bool docs_category_known(const char *category, size_t len);
-// Flags of the keys of spec number i, as a set reply ("RO access"); for GETKEYSANDFLAGS.
-void docs_reply_key_flags(struct reply *r, const struct command *row, int spec);
+// Flags of a call's key, the number-th of its keys, as a set reply ("RO access"); for
+// GETKEYSANDFLAGS.
+void docs_reply_key_flags(
+    struct reply *r, const struct command *row, const struct slice *argv, int argc, int number);
 // Checks the row's texts against the languages above: NULL or what is wrong. For the tests.
 const char *docs_check(const struct command *row);
 

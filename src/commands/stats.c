@@ -1,8 +1,8 @@
 // stats: what INFO commandstats and errorstats tell. Calls are measured with one clock read each:
 // within a loop turn the end of one command is the start of the next, so parsing is counted to the
-// command it belongs to. Errors are counted by the code a reply begins with, from the reply itself,
-// so that no handler has to say so; their number of kinds is bounded, because a reply may begin
-// with what a client sent.
+// command it belongs to. Errors are counted by the code that their text begins with; the reply
+// remembers that it is one and where it stands, so no handler has to say so. Their number of kinds
+// is bounded, because a text may begin with what a client sent.
 #include "commands/dispatch.h"
 
 void commands_tick(struct commands *c)
@@ -47,13 +47,9 @@ void commands_count_error(struct commands *c, struct slice text)
     c->errors[i].count++;
 }
 
-bool stats_count_error_at(struct commands *c, const struct reply *reply, size_t at)
+void stats_count_error_at(struct commands *c, const struct reply *reply, size_t at)
 {
-    const struct buf *out = reply->out;
-    if (at >= out->len || out->data[at] != '-')
-        return false;
-    commands_count_error(c, slice_of(out->data + at + 1, out->len - at - 1));
-    return true;
+    commands_count_error(c, slice_skip(buf_slice(reply->out), at + 1)); // behind the minus
 }
 
 static void visit_entry(const struct entry *e,

@@ -66,7 +66,8 @@ static void finish_error(struct reply *r, size_t from)
         if (out->data[i] == '\r' || out->data[i] == '\n')
             out->data[i] = ' ';
     put_text(r, "\r\n");
-    r->errors++;
+    r->failed = true;
+    r->error_at = from;
 }
 
 void reply_error(struct reply *r, const char *text)

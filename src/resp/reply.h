@@ -9,8 +9,11 @@
 
 struct reply {
     struct buf *out;
-    int proto;       // 2 or 3
-    uint64_t errors; // error replies written, for statistics
+    int proto; // 2 or 3
+    // An error was written since whoever owns the reply cleared this, and where in `out` the last
+    // one begins: so that nobody has to tell an error from its bytes.
+    bool failed;
+    size_t error_at;
 };
 
 void reply_simple(struct reply *r, const char *text); // +TEXT

@@ -160,6 +160,7 @@ Test(transactions, reset_forgets_everything)
     cr_assert_null(f.session.multi);
     cr_assert(list_empty(&f.session.watched));
 }
+
 Test(transactions, reset_logs_out_where_there_is_a_password)
 {
     f.password = "secret";

@@ -91,7 +91,7 @@ int config_read_words(struct config *c, struct config_source *source, const stru
     if (index < 0)
         return fail(err, source, words[0], "unknown directive; allowed: those that --help lists");
     const struct directive *row = config_row(index);
-    if (strcmp(row->name, "include") == 0 && count == 2)
+    if ((row->flags & DIRECTIVE_INCLUDE) && count == 2)
         return include(c, source, words[1], err);
     struct config_value value;
     struct buf scratch = {0};
@@ -195,10 +195,11 @@ static int read_argument(struct config *c, struct config_source *source, int arg
     int cap = 0;
     int count = quote_split(slice_cstr(argv[0] + 2), &storage, &words, &cap);
     int n = 1;
-    bool save = count == 1 && slice_equal_nocase(words[0], "save");
+    int index = count == 1 ? config_find(words[0]) : -1;
+    bool may_be_empty = index >= 0 && (config_row(index)->flags & DIRECTIVE_EMPTY_OK);
     if (count > 0) {
         words = xrealloc(words, (size_t)(count + argc + 1) * sizeof *words);
-        if (save && (argc == 1 || strncmp(argv[1], "--", 2) == 0))
+        if (may_be_empty && (argc == 1 || strncmp(argv[1], "--", 2) == 0))
             words[count++] = slice_cstr("");
         else
             for (; n < argc && ((n == 1 && count == 1) || strncmp(argv[n], "--", 2) != 0); n++)

@@ -24,7 +24,7 @@ const struct directive config_process_rows[] = {
         .initial = "no", .choices = enables, .field = FIELD(security.protected_configs),
         .help = "Whether CONFIG SET may change protected directives; local: by clients of this "
                 "machine."},
-    {"include", .type = DIRECTIVE_WORDS, .flags = DIRECTIVE_FILE_ONLY,
+    {"include", .type = DIRECTIVE_WORDS, .flags = DIRECTIVE_FILE_ONLY | DIRECTIVE_INCLUDE,
         .allowed = "a path; its last part may be a pattern with * ? [",
         .help = "Reads another file at this place. Later lines win."},
     {NULL},

@@ -38,6 +38,8 @@ enum directive_flags {
     DIRECTIVE_FIXED = 1 << 4,     // shows its default whatever was given
     DIRECTIVE_ZERO_OK = 1 << 5,   // 0 although below min
     DIRECTIVE_OWN = 1 << 6,       // Varve's, unknown to Redis
+    DIRECTIVE_INCLUDE = 1 << 7,   // no value: reads a file in its place
+    DIRECTIVE_EMPTY_OK = 1 << 8,  // on the command line it may stand without a value: an empty one
 };
 
 // What a value changed by CONFIG SET asks of the running server. Most ask for nothing: whoever uses

@@ -126,7 +126,7 @@ static bool parse_percentiles(const char *old, bool more, const struct slice *wo
 
 // clang-format off
 const struct directive config_unused_rows[] = {
-    {"save", .type = DIRECTIVE_SPECIAL, .treatment = TREAT_ACCEPTED, .initial = "3600 1 300 100 60 10000", .special = parse_save,
+    {"save", .type = DIRECTIVE_SPECIAL, .treatment = TREAT_ACCEPTED, .flags = DIRECTIVE_EMPTY_OK, .initial = "3600 1 300 100 60 10000", .special = parse_save,
         .words_per_line = 2, .allowed = "SECONDS CHANGES, any number of times, or \"\"",
         .help = "Writes are in the log at once; there are no periodic snapshots."},
     UNUSED("appendonly", NULL, BOOL, DIRECTIVE_FIXED, "yes", 0, 0, "There is always a log: shown as yes, whatever was given."),
