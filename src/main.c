@@ -1,5 +1,5 @@
 // main: wiring only. Configuration -> environment and jobs -> server (for the engine's callbacks)
-// -> engine -> keyspace -> commands -> sockets -> loop; and the other way round at the end. What
+// -> engine -> databases -> commands -> sockets -> loop; and the other way round at the end. What
 // goes wrong before the server is ready is one line on stderr and exit 1.
 
 #include <signal.h>
@@ -19,7 +19,7 @@ struct program {
     struct exec *exec;
     struct server *server;
     struct engine *engine;
-    struct keyspace *keyspace;
+    struct databases *databases;
     uv_signal_t signals[2]; // SIGTERM, SIGINT
     int interrupts;
 };
@@ -32,13 +32,13 @@ static int open_engine(struct program *p, struct error *err)
     options.env = env;
     options.exec = p->exec;
     options.logger = config_logger(p->config);
-    options.counted_prefix = keyspace_counted_prefix;
+    options.counted_prefix = keys_counted_prefix;
     options.on_progress = server_on_progress;
     options.on_progress_arg = p->server;
     int status = engine_open(&options, &p->engine, err);
     if (status == OK)
         status =
-            keyspace_open(p->engine, data->databases, env->ops->random(env), &p->keyspace, err);
+            databases_open(p->engine, data->databases, env->ops->random(env), &p->databases, err);
     return status;
 }
 
@@ -82,7 +82,7 @@ static int start(struct program *p, struct error *err)
     int status = open_engine(p, err);
     if (status != OK)
         return status;
-    server_attach(p->server, p->engine, p->keyspace);
+    server_attach(p->server, p->engine, p->databases);
     return server_listen(p->server, err);
 }
 
@@ -130,8 +130,8 @@ static int stop(struct program *p, struct error *err)
     int status = OK;
     if (p->server != NULL)
         server_free(p->server);
-    if (p->keyspace != NULL)
-        keyspace_free(p->keyspace);
+    if (p->databases != NULL)
+        databases_free(p->databases);
     if (p->engine != NULL)
         status = engine_close(p->engine, err);
     if (p->exec != NULL)

@@ -37,10 +37,10 @@ static int select_database(struct call *call)
     int64_t db;
     if (!call_int32(call, call->argv[1], &db))
         return OK;
-    if (db < 0 || db >= keyspace_databases(call->keys->ks))
+    if (db < 0 || db >= databases_number(call->keys->dbs))
         return call_error(call, "ERR DB index is out of range");
     call->session->db = (int)db;
-    keyspace_use(call->keys, (int)db);
+    databases_use(call->keys, (int)db);
     reply_ok(call->reply);
     return OK;
 }

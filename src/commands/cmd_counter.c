@@ -30,7 +30,7 @@ static int add(struct call *call, int64_t delta)
     struct value v = {.type = TYPE_STRING,
         .bytes = slice_of(text, number_format_int(text, value)),
         .expire_ms = expire_ms};
-    keyspace_put(call->keys, call->argv[1], &v);
+    keys_put(call->keys, call->argv[1], &v);
     reply_int(call->reply, value);
     return OK;
 }
@@ -81,7 +81,7 @@ static int incrbyfloat(struct call *call)
         .form = FORM_TEXT,
         .bytes = bytes,
         .expire_ms = found ? old.expire_ms : 0};
-    keyspace_put(call->keys, call->argv[1], &v);
+    keys_put(call->keys, call->argv[1], &v);
     reply_bulk(call->reply, bytes);
     return OK;
 }

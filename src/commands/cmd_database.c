@@ -4,7 +4,7 @@
 
 static int dbsize(struct call *call)
 {
-    reply_int(call->reply, keyspace_count(call->keys, call->keys->db, NULL));
+    reply_int(call->reply, databases_key_count(call->keys, call->keys->db, NULL));
     return OK;
 }
 
@@ -39,8 +39,8 @@ static void visit_watched(void *arg, struct slice key, const struct watch_state 
     struct value v;
     bool changed = state->exists;
     if (!changed && x->other >= 0) {
-        keyspace_use(x->call->keys, x->other);
-        int status = keyspace_get(x->call->keys, LOOKUP_QUIET, key, &v);
+        databases_use(x->call->keys, x->other);
+        int status = keys_get(x->call->keys, LOOKUP_QUIET, key, &v);
         if (status == WAIT || status < 0)
             x->status = status;
         changed = status == OK;
@@ -54,7 +54,7 @@ static int touch_watchers(struct call *call, int db, int other)
     struct exchange x = {call, db, other, OK};
     int current = call->keys->db;
     watch_each(&call->commands->watches, db, visit_watched, &x);
-    keyspace_use(call->keys, current);
+    databases_use(call->keys, current);
     return x.status;
 }
 
@@ -77,7 +77,7 @@ static int flushdb(struct call *call)
     if (!flush_options_fit(call))
         return OK;
     touch_watchers(call, call->keys->db, -1);
-    keyspace_flush(call->keys, call->keys->db);
+    databases_flush(call->keys, call->keys->db);
     reply_ok(call->reply);
     return OK;
 }
@@ -86,9 +86,9 @@ static int flushall(struct call *call)
 {
     if (!flush_options_fit(call))
         return OK;
-    for (int db = 0; db < keyspace_databases(call->keys->ks); db++) {
+    for (int db = 0; db < databases_number(call->keys->dbs); db++) {
         touch_watchers(call, db, -1);
-        keyspace_flush(call->keys, db);
+        databases_flush(call->keys, db);
     }
     reply_ok(call->reply);
     return OK;
@@ -104,7 +104,7 @@ static bool parse_index(struct call *call, struct slice arg, const char *error, 
 
 static int swapdb(struct call *call)
 {
-    int64_t a, b, databases = keyspace_databases(call->keys->ks);
+    int64_t a, b, databases = databases_number(call->keys->dbs);
     if (!parse_index(call, call->argv[1], "ERR invalid first DB index", &a) ||
         !parse_index(call, call->argv[2], "ERR invalid second DB index", &b))
         return OK;
@@ -119,7 +119,7 @@ static int swapdb(struct call *call)
     }
     if (status != OK)
         return status;
-    keyspace_swap(call->keys, (int)a, (int)b);
+    databases_swap(call->keys, (int)a, (int)b);
     reply_ok(call->reply);
     return OK;
 }

@@ -81,7 +81,7 @@ static int expire_generic(struct call *call, struct expire_unit unit)
     if (!parse_conditions(call, &conditions) || !call_int(call, call->argv[2], &when) ||
         !to_absolute(call, when, unit, &when))
         return OK;
-    int status = keyspace_get(call->keys, LOOKUP_WRITE, call->argv[1], &v);
+    int status = keys_get(call->keys, LOOKUP_WRITE, call->argv[1], &v);
     if (status != OK && status != NOT_FOUND)
         return status;
     if (status == NOT_FOUND || !condition_holds(conditions, v.expire_ms, when)) {
@@ -89,9 +89,9 @@ static int expire_generic(struct call *call, struct expire_unit unit)
         return OK;
     }
     if (when <= call->now_ms)
-        keyspace_delete(call->keys, call->argv[1], &v);
+        keys_delete(call->keys, call->argv[1], &v);
     else
-        keyspace_expire(call->keys, call->argv[1], &v, when);
+        keys_expire(call->keys, call->argv[1], &v, when);
     reply_int(call->reply, 1);
     return OK;
 }
@@ -119,7 +119,7 @@ static int pexpireat(struct call *call)
 static int ttl_generic(struct call *call, struct expire_unit unit)
 {
     struct value v;
-    int status = keyspace_get(call->keys, LOOKUP_READ, call->argv[1], &v);
+    int status = keys_get(call->keys, LOOKUP_READ, call->argv[1], &v);
     if (status != OK && status != NOT_FOUND)
         return status;
     if (status == NOT_FOUND || v.expire_ms == 0) {
@@ -154,12 +154,12 @@ static int pexpiretime(struct call *call)
 static int persist(struct call *call)
 {
     struct value v;
-    int status = keyspace_get(call->keys, LOOKUP_WRITE, call->argv[1], &v);
+    int status = keys_get(call->keys, LOOKUP_WRITE, call->argv[1], &v);
     if (status != OK && status != NOT_FOUND)
         return status;
     bool had = status == OK && v.expire_ms != 0;
     if (had)
-        keyspace_expire(call->keys, call->argv[1], &v, 0);
+        keys_expire(call->keys, call->argv[1], &v, 0);
     reply_int(call->reply, had);
     return OK;
 }

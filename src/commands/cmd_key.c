@@ -14,7 +14,7 @@ static int count_keys(struct call *call, enum lookup how, key_visit visit)
     int64_t count = 0;
     for (int i = 1; i < call->argc; i++) {
         struct value v;
-        int status = keyspace_get(call->keys, how, call->argv[i], &v);
+        int status = keys_get(call->keys, how, call->argv[i], &v);
         if (status < 0)
             return status;
         if (status == OK)
@@ -34,7 +34,7 @@ static int visit_present(struct call *call, struct slice key, const struct value
 
 static int visit_delete(struct call *call, struct slice key, const struct value *found)
 {
-    keyspace_delete(call->keys, key, found);
+    keys_delete(call->keys, key, found);
     return 1;
 }
 
@@ -51,7 +51,7 @@ static int exists(struct call *call)
 static int type(struct call *call)
 {
     struct value v;
-    int status = keyspace_get(call->keys, LOOKUP_READ, call->argv[1], &v);
+    int status = keys_get(call->keys, LOOKUP_READ, call->argv[1], &v);
     if (status != OK && status != NOT_FOUND)
         return status;
     reply_simple(call->reply, value_type_name(status == OK ? v.type : TYPE_NONE));
@@ -64,14 +64,14 @@ static int rename_generic(struct call *call, bool only_if_free)
 {
     struct value v, there;
     struct slice from = call->argv[1], to = call->argv[2];
-    int status = keyspace_get(call->keys, LOOKUP_WRITE, from, &v);
+    int status = keys_get(call->keys, LOOKUP_WRITE, from, &v);
     if (status == NOT_FOUND)
         return call_error(call, "ERR no such key");
     if (status < 0)
         return status;
     bool same = slice_equal(from, to), taken = same;
     if (only_if_free && !same) {
-        int other = keyspace_get(call->keys, LOOKUP_WRITE, to, &there);
+        int other = keys_get(call->keys, LOOKUP_WRITE, to, &there);
         if (other < 0)
             return other;
         if (other == WAIT)
@@ -81,7 +81,7 @@ static int rename_generic(struct call *call, bool only_if_free)
     if (status == WAIT)
         return WAIT;
     if (!same && !(only_if_free && taken))
-        keyspace_rename(call->keys, from, to, &v);
+        keys_rename(call->keys, from, to, &v);
     if (only_if_free)
         reply_int(call->reply, !taken);
     else
@@ -110,25 +110,25 @@ struct transfer {
 // Replies 1, or 0 where there is nothing to take or no room for it.
 static int transfer(struct call *call, const struct transfer *t)
 {
-    struct keyspace_view *keys = call->keys;
+    struct databases_view *keys = call->keys;
     struct value v, there;
     int db = keys->db, target = NOT_FOUND;
-    int status = keyspace_get(keys, t->keep_source ? LOOKUP_READ : LOOKUP_WRITE, t->from, &v);
+    int status = keys_get(keys, t->keep_source ? LOOKUP_READ : LOOKUP_WRITE, t->from, &v);
     if (status < 0)
         return status;
-    keyspace_use(keys, t->to_db);
+    databases_use(keys, t->to_db);
     if (!t->replace && status != NOT_FOUND)
-        target = keyspace_get(keys, LOOKUP_WRITE, t->to, &there);
+        target = keys_get(keys, LOOKUP_WRITE, t->to, &there);
     bool done = status == OK && target == NOT_FOUND;
     if (done)
-        keyspace_put(keys, t->to, &v);
-    keyspace_use(keys, db);
+        keys_put(keys, t->to, &v);
+    databases_use(keys, db);
     if (target < 0)
         return target;
     if (status == WAIT || target == WAIT)
         return WAIT;
     if (done && !t->keep_source)
-        keyspace_delete(keys, t->from, &v);
+        keys_delete(keys, t->from, &v);
     reply_int(call->reply, done);
     return OK;
 }
@@ -138,7 +138,7 @@ static bool parse_database(struct call *call, struct slice arg, int *db)
     int64_t number;
     if (!call_int32(call, arg, &number))
         return false;
-    if (number < 0 || number >= keyspace_databases(call->keys->ks)) {
+    if (number < 0 || number >= databases_number(call->keys->dbs)) {
         call_error(call, "ERR DB index is out of range");
         return false;
     }

@@ -8,7 +8,7 @@ enum { SHARED_INTEGERS = 10000, SHARED_REFCOUNT = INT32_MAX };
 // Finds the key of `OBJECT SUBCOMMAND key`, or replies null.
 static int look(struct call *call, struct value *out)
 {
-    int status = keyspace_get(call->keys, LOOKUP_READ, call->argv[2], out);
+    int status = keys_get(call->keys, LOOKUP_READ, call->argv[2], out);
     if (status != NOT_FOUND)
         return status;
     reply_null(call->reply);

@@ -17,6 +17,7 @@
 #include "commands/dispatch.h"
 #include "commands/glob.h"
 #include "commands/stream_keys.h"
+#include "types/walk.h"
 
 enum {
     SCAN_COUNT_DEFAULT = 10,
@@ -117,7 +118,7 @@ static void remember_place(struct commands *c, struct session *s, struct slice d
 static int64_t next_cursor(struct call *call, const struct found *found)
 {
     uint8_t head[8];
-    uint64_t number = keyspace_next_cursor(call->keys->ks);
+    uint64_t number = databases_next_cursor(call->keys->dbs);
     struct buf *work = &call->commands->work;
     put_le64(head, number);
     buf_clear(work);
@@ -175,7 +176,7 @@ static int scan_exact(struct call *call, const struct scan *scan, struct found *
     if (scan->prefix.len > KEY_MAX ||
         (scan->resumed && slice_compare(scan->prefix, scan->after) <= 0))
         return OK;
-    int status = keyspace_get(call->keys, LOOKUP_QUIET, scan->prefix, &at.value);
+    int status = keys_get(call->keys, LOOKUP_QUIET, scan->prefix, &at.value);
     if (status == OK && wanted(scan, &at))
         add_found(found, at.key);
     return status == NOT_FOUND ? OK : status;
@@ -367,7 +368,7 @@ static int randomkey(struct call *call)
     struct buf picked = {0};
     bool found = false;
     walk_open(&walk, call->keys, slice_of(NULL, 0), slice_of(NULL, 0));
-    int64_t in_doubt, count = keyspace_count(call->keys, call->keys->db, &in_doubt);
+    int64_t in_doubt, count = databases_key_count(call->keys, call->keys->db, &in_doubt);
     bool small = count + in_doubt <= RANDOM_SMALL;
     int status = small ? pick_of_all(&walk, &random, &picked, &found)
                        : pick_of_many(&walk, &random, &picked, &found);

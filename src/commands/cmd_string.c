@@ -91,7 +91,7 @@ static void put_string(struct call *call, struct slice key, struct slice bytes, 
 {
     struct value v = {
         .type = TYPE_STRING, .form = FORM_ENCODED, .bytes = bytes, .expire_ms = expire_ms};
-    keyspace_put(call->keys, key, &v);
+    keys_put(call->keys, key, &v);
 }
 
 // --- Setting -------------------------------------------------------------------------------------
@@ -102,7 +102,7 @@ static int set_after_look(struct call *call, const struct set_options *o, int64_
 {
     struct value old;
     int status = o->flags & SET_GET ? call_get_string(call, LOOKUP_READ, call->argv[1], &old)
-                                    : keyspace_get(call->keys, LOOKUP_WRITE, call->argv[1], &old);
+                                    : keys_get(call->keys, LOOKUP_WRITE, call->argv[1], &old);
     if (status != OK && status != NOT_FOUND)
         return call_status(status);
     bool found = status == OK, set = !(o->flags & (found ? SET_NX : SET_XX));
@@ -138,7 +138,7 @@ static int set(struct call *call)
 static int setnx(struct call *call)
 {
     struct value old;
-    int status = keyspace_get(call->keys, LOOKUP_WRITE, call->argv[1], &old);
+    int status = keys_get(call->keys, LOOKUP_WRITE, call->argv[1], &old);
     if (status != OK && status != NOT_FOUND)
         return status;
     if (status == NOT_FOUND && !call_value_fits(call, call->argv[2].len))
@@ -200,7 +200,7 @@ static int msetnx(struct call *call)
     bool waits = false, found = false;
     for (int i = 1; i < call->argc && !found; i += 2) {
         struct value old;
-        int status = keyspace_get(call->keys, LOOKUP_WRITE, call->argv[i], &old);
+        int status = keys_get(call->keys, LOOKUP_WRITE, call->argv[i], &old);
         if (status < 0)
             return status;
         waits |= status == WAIT;
@@ -236,7 +236,7 @@ static int mget(struct call *call)
     reply_array(call->reply, call->argc - 1);
     for (int i = 1; i < call->argc; i++) {
         struct value v;
-        int status = keyspace_get(call->keys, LOOKUP_READ, call->argv[i], &v);
+        int status = keys_get(call->keys, LOOKUP_READ, call->argv[i], &v);
         if (status < 0)
             return status;
         if (status == WAIT)
@@ -278,7 +278,7 @@ static int getdel(struct call *call)
     if (status != OK)
         return call_status(status);
     reply_bulk(call->reply, v.bytes);
-    keyspace_delete(call->keys, call->argv[1], &v);
+    keys_delete(call->keys, call->argv[1], &v);
     return OK;
 }
 
@@ -300,9 +300,9 @@ static int getex(struct call *call)
         return OK;
     reply_bulk(call->reply, v.bytes);
     if (o.expire != NULL && expire_ms <= call->now_ms)
-        keyspace_delete(call->keys, call->argv[1], &v);
+        keys_delete(call->keys, call->argv[1], &v);
     else if (o.expire != NULL || ((o.flags & SET_PERSIST) && v.expire_ms != 0))
-        keyspace_expire(call->keys, call->argv[1], &v, expire_ms);
+        keys_expire(call->keys, call->argv[1], &v, expire_ms);
     return OK;
 }
 

@@ -19,7 +19,7 @@ static void put_scratch(struct call *call, enum string_form form, int64_t expire
     struct buf *work = &call->commands->work;
     struct value v = {
         .type = TYPE_STRING, .form = form, .bytes = buf_slice(work), .expire_ms = expire_ms};
-    keyspace_put(call->keys, call->argv[1], &v);
+    keys_put(call->keys, call->argv[1], &v);
     reply_int(call->reply, (int64_t)work->len);
     buf_clear(work);
     buf_shrink(work, SCRATCH_KEPT);

@@ -70,7 +70,7 @@ static int watch_key(struct call *call, struct slice key)
     struct seen seen = {.db = call->keys->db};
     struct value found;
     bool expired = false;
-    int status = keyspace_peek(call->keys, key, &found, &expired);
+    int status = keys_peek(call->keys, key, &found, &expired);
     if (status != OK && status != NOT_FOUND)
         return status;
     seen.state.expired = status == OK && expired;

@@ -14,7 +14,7 @@
 #include "commands/number.h"
 #include "engine/engine.h"
 #include "resp/reply.h"
-#include "types/keyspace.h"
+#include "types/keys.h"
 
 struct call;
 struct commands;
@@ -118,7 +118,7 @@ struct call {
     struct commands *commands;
     const struct command *command; // the subcommand's row where there is one
     struct session *session;
-    struct keyspace_view *keys; // types' view for this attempt: txn, databases, time
+    struct databases_view *keys; // types' view for this attempt: txn, databases, time
     struct txn *txn;
     struct reply *reply;
     const struct slice *argv;
@@ -150,7 +150,7 @@ int call_subcommand_syntax_error(struct call *call);
 
 struct commands_options {
     struct engine *engine;
-    struct keyspace *keyspace;
+    struct databases *databases;
     struct env *env;        // clock and entropy
     uint64_t memory_budget; // bounds the table of SCAN cursors
     // for the server's own rows and the functions below; each of them may be NULL

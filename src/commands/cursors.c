@@ -1,6 +1,6 @@
 // cursors: where SCANs stand. Redis encodes the place in the cursor itself, as it walks a hash
 // table; we walk keys in order, whose place is a key of up to 64 KiB, and cursors must be numbers.
-// So a number stands for a remembered key. Numbers come from keyspace_next_cursor(): they never
+// So a number stands for a remembered key. Numbers come from databases_next_cursor(): they never
 // recur, and so a number that was forgotten is told as such and can never silently stand for
 // another place.
 //

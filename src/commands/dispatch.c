@@ -269,7 +269,7 @@ static void forget_attempt(struct commands *c, struct session *s, const struct s
     reply->out->len = at;
     reply->proto = s->proto;
     reply->failed = false;
-    keyspace_abandon(&c->view);
+    databases_abandon(&c->view);
     buf_clear(&c->deferred);
     buf_clear(&c->inner);
 }
@@ -277,7 +277,7 @@ static void forget_attempt(struct commands *c, struct session *s, const struct s
 static void settle(
     struct commands *c, struct session *s, struct entry *e, const struct reply *reply)
 {
-    keyspace_installed(&c->view);
+    databases_installed(&c->view);
     c->totals.hits += c->view.hits;
     c->totals.misses += c->view.misses;
     c->totals.expired += c->view.expired;
@@ -310,7 +310,7 @@ static int attempt(struct commands *c, struct session *s, struct entry *e, struc
     struct session saved = *s;
     size_t at = call->reply->out->len;
     call->reply->failed = false;
-    keyspace_begin(&c->view, c->options.keyspace, call->txn, s->db, call->now_ms);
+    databases_begin(&c->view, c->options.databases, call->txn, s->db, call->now_ms);
     int status = e->row->fn(call);
     if (status == OK) {
         status = commit(c, call->txn);
@@ -318,7 +318,7 @@ static int attempt(struct commands *c, struct session *s, struct entry *e, struc
             // The reader's only writes are courtesies: without room for them, it reads on without.
             forget_attempt(c, s, &saved, call->reply, at);
             txn_begin(call->txn);
-            keyspace_begin(&c->view, c->options.keyspace, call->txn, s->db, call->now_ms);
+            databases_begin(&c->view, c->options.databases, call->txn, s->db, call->now_ms);
             c->view.frozen = true;
             status = e->row->fn(call);
         }
@@ -421,7 +421,7 @@ void commands_prefetch(
     for (int i = 0; i < count && i < KEYS_PREFETCHED; i++)
         if (argv[positions[i]].len <= KEY_MAX)
             engine_prefetch(c->options.engine,
-                keyspace_engine_key(c->options.keyspace, s->db, argv[positions[i]]));
+                keys_engine_key(c->options.databases, s->db, argv[positions[i]]));
 }
 
 int commands_expire_cycle(struct commands *c, int64_t now_ms, int max)
@@ -434,7 +434,7 @@ int commands_expire_cycle(struct commands *c, int64_t now_ms, int max)
             txn = txn_new(c->options.engine);
         txn_begin(txn);
         txn_delete(txn, key);
-        keyspace_begin(&c->view, c->options.keyspace, txn, 0, now_ms);
+        databases_begin(&c->view, c->options.databases, txn, 0, now_ms);
         if (commit(c, txn) != OK)
             break;
         watch_apply(&c->touched);
@@ -520,7 +520,7 @@ int call_help(struct call *call, const char *const *lines)
 
 int call_get_string(struct call *call, enum lookup how, struct slice key, struct value *out)
 {
-    int status = keyspace_get(call->keys, how, key, out);
+    int status = keys_get(call->keys, how, key, out);
     if (status != OK || out->type == TYPE_STRING)
         return status;
     call_wrong_type(call);

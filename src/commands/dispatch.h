@@ -33,7 +33,7 @@ struct commands {
     struct entry **entries; // in the order of registration
     uint32_t entry_count;
     // The attempt at hand.
-    struct keyspace_view view;
+    struct databases_view view;
     struct buf deferred; // effects of call_defer
     struct buf inner;    // struct inner_stat of EXEC's commands
     struct buf touched;  // watches of what the attempt has written

@@ -12,6 +12,7 @@
 #include "commands/dispatch.h"
 #include "commands/glob.h"
 #include "engine/stats.h"
+#include "types/walk.h"
 
 enum { KEPT_MAX = 256 * 1024, KEYS_A_LOOK = 64 }; // looks at the clock
 
@@ -23,7 +24,7 @@ struct waiter {
 struct stream_keys {
     struct stream stream;
     struct env *env;
-    struct keyspace *keyspace;
+    struct databases *databases;
     struct snapshot *snapshot;
     struct walk walk;
     int db;
@@ -43,7 +44,8 @@ static struct stream_keys *of(struct stream *s)
 
 static void open_pass(struct stream_keys *k)
 {
-    walk_open_snapshot(&k->walk, k->keyspace, k->snapshot, k->db, k->now_ms, buf_slice(&k->prefix));
+    walk_open_snapshot(
+        &k->walk, k->databases, k->snapshot, k->db, k->now_ms, buf_slice(&k->prefix));
 }
 
 static bool matches(const struct stream_keys *k, const struct walk_key *at)
@@ -119,7 +121,7 @@ static void close_stream(struct stream *s)
 {
     struct stream_keys *k = of(s);
     walk_close(&k->walk);
-    snapshot_free(keyspace_engine(k->keyspace), k->snapshot);
+    snapshot_free(databases_engine(k->databases), k->snapshot);
     buf_release(&k->pattern);
     buf_release(&k->prefix);
     buf_release(&k->kept);
@@ -129,13 +131,13 @@ static void close_stream(struct stream *s)
 struct stream *stream_keys_new(struct call *call, struct slice pattern, struct slice prefix)
 {
     struct stream_keys *k = xcalloc(1, sizeof *k);
-    struct engine *engine = keyspace_engine(call->keys->ks);
+    struct engine *engine = databases_engine(call->keys->dbs);
     struct engine_stats stats;
     engine_get_stats(engine, &stats);
     k->stream = (struct stream){
         .step = step, .wait = wait_for_data, .close = close_stream, .seq = stats.last_seq};
     k->env = call->commands->options.env;
-    k->keyspace = call->keys->ks;
+    k->databases = call->keys->dbs;
     k->snapshot = snapshot_new(engine);
     k->db = call->keys->db;
     k->now_ms = call->now_ms;

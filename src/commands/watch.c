@@ -119,7 +119,7 @@ static void collect_key(
 
 struct collector {
     struct watches *watches;
-    struct keyspace_view *view;
+    struct databases_view *view;
     struct buf *touched;
 };
 
@@ -128,14 +128,15 @@ static void collect_write(void *arg, int kind, struct slice engine_key)
     struct collector *c = arg;
     struct slice key;
     int db, other;
-    bool before = keyspace_user_key(c->view, false, engine_key, &db, &key);
+    bool before = keys_user_key(c->view, false, engine_key, &db, &key);
     if (before)
         collect_key(c->watches, db, key, kind == RECORD_DELETE, c->touched);
-    if (keyspace_user_key(c->view, true, engine_key, &other, &key) && (!before || other != db))
+    if (keys_user_key(c->view, true, engine_key, &other, &key) && (!before || other != db))
         collect_key(c->watches, other, key, kind == RECORD_DELETE, c->touched);
 }
 
-void watch_collect(struct watches *w, struct keyspace_view *v, struct txn *txn, struct buf *touched)
+void watch_collect(
+    struct watches *w, struct databases_view *v, struct txn *txn, struct buf *touched)
 {
     buf_clear(touched);
     if (w->count == 0)

@@ -7,8 +7,8 @@
 #include "base/list.h"
 
 struct session;
-struct keyspace;
-struct keyspace_view;
+struct databases;
+struct databases_view;
 struct txn;
 
 struct watches {
@@ -35,7 +35,7 @@ bool watch_any_expired(const struct session *s, int64_t now_ms);
 // Before a commit: notes in `touched` the watches of what the staged writes change. After it: marks
 // their sessions.
 void watch_collect(
-    struct watches *w, struct keyspace_view *v, struct txn *txn, struct buf *touched);
+    struct watches *w, struct databases_view *v, struct txn *txn, struct buf *touched);
 void watch_apply(struct buf *touched);
 // For commands that change a whole database: visits each watch of db.
 void watch_each(struct watches *w, int db,

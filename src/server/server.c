@@ -5,7 +5,7 @@
 //
 // Everything runs on the loop's one thread. The order of the end: connections are closed, then the
 // loop stops (server_stop); server_free closes the handles, the txns and the commands; then
-// keyspace and engine may go.
+// databases and engine may go.
 
 #include "server/server.h"
 
@@ -93,13 +93,13 @@ static bool allow_debug(void *server, const struct session *session)
     return allowed == ENABLE_YES || (allowed == ENABLE_LOCAL && c != NULL && conn_is_local(c));
 }
 
-void server_attach(struct server *s, struct engine *engine, struct keyspace *keyspace)
+void server_attach(struct server *s, struct engine *engine, struct databases *databases)
 {
     s->engine = engine;
-    s->keyspace = keyspace;
+    s->databases = databases;
     struct commands_options options = {
         .engine = engine,
-        .keyspace = keyspace,
+        .databases = databases,
         .env = s->env,
         .memory_budget = s->settings->data.memory_budget,
         .server = s,

@@ -122,7 +122,7 @@ struct server {
     struct exec *exec;
     struct logger *logger;
     struct engine *engine;
-    struct keyspace *keyspace;
+    struct databases *databases;
     struct commands *commands;
 
     struct server_identity identity;
@@ -159,13 +159,13 @@ struct server_parts {
 // The server's memory and the loop's handles; then the engine is opened by the caller with
 // server_on_progress, and handed in.
 struct server *server_new(const struct server_parts *parts);
-// Closes what is still open, by turning the loop; frees commands and txns, so that keyspace and
+// Closes what is still open, by turning the loop; frees commands and txns, so that databases and
 // engine can go.
 void server_free(struct server *s);
 // engine_options.on_progress; arg is the server.
 void server_on_progress(void *arg);
 // Makes the commands and registers the server's own rows.
-void server_attach(struct server *s, struct engine *engine, struct keyspace *keyspace);
+void server_attach(struct server *s, struct engine *engine, struct databases *databases);
 // Binds and listens. One clear line in err.
 int server_listen(struct server *s, struct error *err);
 // Closes the listeners and binds anew by the settings (CONFIG SET port, bind). On failure nothing

@@ -6,9 +6,11 @@
 // whoever walks must be able to bound its work by what was looked at, not by what was found. A view
 // is one attempt's: only the kind K is walked; collections will be merged in here, each key at most
 // once either way.
+#include "types/walk.h"
+
 #include "base/alloc.h"
 #include "base/ensure.h"
-#include "types/keyspace_impl.h"
+#include "types/databases_impl.h"
 
 // The first key behind all that begin with prefix: the last byte that can be raised is raised. A
 // generation is never all 0xff.
@@ -21,38 +23,37 @@ static size_t prefix_end(uint8_t *prefix, size_t len)
     return len;
 }
 
-static void open_bounded(struct walk *w, struct keyspace *ks, struct txn *txn,
+static void open_bounded(struct walk *w, struct databases *dbs, struct txn *txn,
     struct snapshot *snapshot, uint64_t gen, struct slice prefix, struct slice from)
 {
-    struct slice start =
-        keyspace_build_key(ks, gen, slice_compare(from, prefix) > 0 ? from : prefix);
+    struct slice start = keys_build(dbs, gen, slice_compare(from, prefix) > 0 ? from : prefix);
     w->from_len = start.len;
     w->from =
         xmalloc(start.len > KEY_PREFIX_LEN + prefix.len ? start.len : KEY_PREFIX_LEN + prefix.len);
     memcpy(w->from, start.data, start.len);
-    size_t upper_len = prefix_end(ks->scratch, keyspace_build_key(ks, gen, prefix).len);
-    if (slice_compare(slice_of(w->from, w->from_len), slice_of(ks->scratch, upper_len)) > 0) {
+    size_t upper_len = prefix_end(dbs->scratch, keys_build(dbs, gen, prefix).len);
+    if (slice_compare(slice_of(w->from, w->from_len), slice_of(dbs->scratch, upper_len)) > 0) {
         w->from_len = upper_len; // a place behind the prefix: nothing is left
-        memcpy(w->from, ks->scratch, upper_len);
+        memcpy(w->from, dbs->scratch, upper_len);
     }
     struct iter_options options = {.lower = slice_of(w->from, w->from_len),
-        .upper = slice_of(ks->scratch, upper_len),
+        .upper = slice_of(dbs->scratch, upper_len),
         .snapshot = snapshot};
-    w->it = iter_open(ks->engine, txn, &options);
+    w->it = iter_open(dbs->engine, txn, &options);
     w->started = false;
 }
 
-void walk_open(struct walk *w, struct keyspace_view *v, struct slice prefix, struct slice from)
+void walk_open(struct walk *w, struct databases_view *v, struct slice prefix, struct slice from)
 {
     w->now_ms = v->now_ms;
-    open_bounded(w, v->ks, v->txn, NULL, v->gen, prefix, from);
+    open_bounded(w, v->dbs, v->txn, NULL, v->gen, prefix, from);
 }
 
-void walk_open_snapshot(struct walk *w, struct keyspace *ks, struct snapshot *snapshot, int db,
+void walk_open_snapshot(struct walk *w, struct databases *dbs, struct snapshot *snapshot, int db,
     int64_t now_ms, struct slice prefix)
 {
     w->now_ms = now_ms;
-    open_bounded(w, ks, NULL, snapshot, ks->gens[db], prefix, prefix);
+    open_bounded(w, dbs, NULL, snapshot, dbs->gens[db], prefix, prefix);
 }
 
 void walk_close(struct walk *w)

@@ -36,10 +36,10 @@ static int64_t max_bulk(void *server)
 static void open_upper(struct fixture *f)
 {
     struct error err = {0};
-    ENSURE(keyspace_open(f->engine, FIXTURE_DATABASES, f->seed++, &f->keyspace, &err) == OK);
+    ENSURE(databases_open(f->engine, FIXTURE_DATABASES, f->seed++, &f->databases, &err) == OK);
     struct commands_options options = {
         .engine = f->engine,
-        .keyspace = f->keyspace,
+        .databases = f->databases,
         .env = &f->env,
         .memory_budget = 64 * 1024 * 1024,
         .server = f,
@@ -56,7 +56,7 @@ static void close_upper(struct fixture *f)
     session_release(f->commands, &f->session);
     txn_free(f->txn);
     commands_free(f->commands);
-    keyspace_free(f->keyspace);
+    databases_free(f->databases);
 }
 
 void fixture_open(struct fixture *f)

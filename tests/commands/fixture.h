@@ -9,7 +9,7 @@ enum { FIXTURE_DATABASES = 16 };
 
 struct fixture {
     struct engine *engine;
-    struct keyspace *keyspace;
+    struct databases *databases;
     struct commands *commands;
     struct env env;
     struct txn *txn;

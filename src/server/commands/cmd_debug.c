@@ -35,7 +35,7 @@ static int memory_usage(struct call *call)
             return call_syntax_error(call);
     }
     struct value value;
-    int status = keyspace_get(call->keys, LOOKUP_QUIET, call->argv[2], &value);
+    int status = keys_get(call->keys, LOOKUP_QUIET, call->argv[2], &value);
     if (status == NOT_FOUND)
         reply_null(call->reply);
     else if (status == OK)

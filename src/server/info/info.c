@@ -54,7 +54,7 @@ static void gather_memory(struct info *x)
     x->server->memory_peak = larger(x->server->memory_peak, m->used);
 }
 
-void info_gather(struct info *x, struct server *s, struct keyspace_view *keys)
+void info_gather(struct info *x, struct server *s, struct databases_view *keys)
 {
     *x = (struct info){.server = s, .keys = keys, .now_ms = env_now_ms(s->env)};
     x->uptime_s = (env_now_us(s->env) - s->identity.started_us) / 1000000;

@@ -12,7 +12,7 @@
 // Everything that the getters read, gathered once for all of them.
 struct info {
     struct server *server;
-    struct keyspace_view *keys; // may be NULL: no keyspace section
+    struct databases_view *keys; // may be NULL: no keyspace section
     struct engine_stats engine;
     struct keyspace_stats commands;
     struct info_memory {
@@ -62,7 +62,7 @@ extern const struct info_section info_sections[];
 extern const struct metric info_engine_metrics[]; // info_engine.c
 void info_engine_lines(const struct info *x, struct buf *out);
 
-void info_gather(struct info *x, struct server *s, struct keyspace_view *keys);
+void info_gather(struct info *x, struct server *s, struct databases_view *keys);
 // Appends the sections whose names are given; none: the default ones.
 void info_print(const struct info *x, const struct slice *names, int count, struct buf *out);
 // "1.50M".

@@ -331,8 +331,8 @@ static void error_lines(const struct info *x, struct buf *out)
 // How many keys have an expiry is not counted anywhere: 0.
 static void keyspace_lines(const struct info *x, struct buf *out)
 {
-    for (int db = 0; x->keys != NULL && db < keyspace_databases(x->server->keyspace); db++) {
-        int64_t keys = keyspace_count(x->keys, db, NULL);
+    for (int db = 0; x->keys != NULL && db < databases_number(x->server->databases); db++) {
+        int64_t keys = databases_key_count(x->keys, db, NULL);
         if (keys > 0)
             buf_printf(out, "db%d:keys=%lld,expires=0,avg_ttl=0\r\n", db, (long long)keys);
     }

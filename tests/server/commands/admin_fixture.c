@@ -64,17 +64,17 @@ void fixture_end(struct fake_job *job, int status)
 
 // --- Types and commands --------------------------------------------------------------------------
 
-int keyspace_databases(const struct keyspace *ks)
+int databases_number(const struct databases *dbs)
 {
     return 16;
 }
 
-int64_t keyspace_count(struct keyspace_view *v, int db, int64_t *in_doubt)
+int64_t databases_key_count(struct databases_view *v, int db, int64_t *in_doubt)
 {
     return current->keys[db];
 }
 
-int keyspace_get(struct keyspace_view *v, enum lookup how, struct slice key, struct value *out)
+int keys_get(struct databases_view *v, enum lookup how, struct slice key, struct value *out)
 {
     if (!slice_equal(key, slice_cstr("here")))
         return NOT_FOUND;
@@ -248,7 +248,7 @@ const char *run(struct fixture *f, const char *words)
     cr_assert(row->arity > 0 ? argc == row->arity : argc >= -row->arity, "%s", words);
     buf_clear(&written);
     struct reply reply = {.out = &written, .proto = 2};
-    struct keyspace_view view = {.db = 0};
+    struct databases_view view = {.db = 0};
     struct call call = {.command = row,
         .session = &f->session,
         .keys = &view,

@@ -1,29 +1,30 @@
 #include <criterion/criterion.h>
 
 #include "mini_engine.h"
-#include "types/keyspace.h"
+#include "types/keys.h"
+#include "types/walk.h"
 
 static struct engine *engine;
-static struct keyspace *ks;
+static struct databases *dbs;
 static struct txn *txn;
-static struct keyspace_view view;
+static struct databases_view view;
 
 static void open_databases(int databases)
 {
     struct error err = {0};
-    cr_assert_eq(keyspace_open(engine, databases, 7, &ks, &err), OK, "%s", err.text);
+    cr_assert_eq(databases_open(engine, databases, 7, &dbs, &err), OK, "%s", err.text);
 }
 
 static void begin(int db, int64_t now_ms)
 {
     txn_begin(txn);
-    keyspace_begin(&view, ks, txn, db, now_ms);
+    databases_begin(&view, dbs, txn, db, now_ms);
 }
 
 static void commit(void)
 {
     cr_assert_eq(txn_commit(txn), OK);
-    keyspace_installed(&view);
+    databases_installed(&view);
 }
 
 static void open_fixture(void)
@@ -35,28 +36,54 @@ static void open_fixture(void)
 
 static void close_fixture(void)
 {
-    keyspace_free(ks);
+    databases_free(dbs);
     txn_free(txn);
     mini_free(engine);
 }
 
-TestSuite(keyspace, .init = open_fixture, .fini = close_fixture);
+TestSuite(databases, .init = open_fixture, .fini = close_fixture);
+TestSuite(keys, .init = open_fixture, .fini = close_fixture);
+TestSuite(walk, .init = open_fixture, .fini = close_fixture);
 
 static void put(int db, const char *key, int64_t expire_ms)
 {
     struct value v = {.type = TYPE_STRING, .bytes = slice_cstr("v"), .expire_ms = expire_ms};
     begin(db, 1000);
-    keyspace_put(&view, slice_cstr(key), &v);
+    keys_put(&view, slice_cstr(key), &v);
     commit();
 }
 
 static int get(const char *key)
 {
     struct value v;
-    return keyspace_get(&view, LOOKUP_READ, slice_cstr(key), &v);
+    return keys_get(&view, LOOKUP_READ, slice_cstr(key), &v);
 }
 
-Test(keyspace, what_has_expired_is_hidden_and_staged_for_deletion)
+Test(keys, a_string_is_spelled_kind_generation_key)
+{
+    struct slice spelled = keys_build(dbs, 0x0102, slice_cstr("cat")), key;
+    uint64_t gen = 0;
+    cr_assert(slice_equal(spelled, slice_of("K\0\0\0\0\0\0\1\2cat", 12)));
+    cr_assert(keys_take_apart(spelled, &gen, &key));
+    cr_assert_eq(gen, 0x0102);
+    cr_assert(slice_equal(key, slice_cstr("cat")));
+    cr_assert_not(keys_take_apart(slice_of("M\0\0\0\0\0\0\1\2cat", 12), &gen, &key));
+    cr_assert_not(keys_take_apart(slice_of(spelled.data, KEY_PREFIX_LEN - 1), &gen, &key));
+}
+
+// Strings and the heads of collections are the keys that DBSIZE counts; nothing else is.
+Test(keys, what_users_call_keys_is_counted)
+{
+    static const char letters[] = "KCETM";
+    for (const char *letter = letters; *letter != 0; letter++) {
+        uint8_t key[KEY_PREFIX_LEN + 1] = {(uint8_t)*letter};
+        bool counted = *letter == 'K' || *letter == 'C';
+        cr_expect_eq(keys_counted_prefix(slice_of(key, sizeof key)), counted ? KEY_PREFIX_LEN : 0);
+        cr_expect_eq(keys_counted_prefix(slice_of(key, KEY_PREFIX_LEN - 1)), 0);
+    }
+}
+
+Test(keys, what_has_expired_is_hidden_and_staged_for_deletion)
 {
     put(0, "k", 2000);
     begin(0, 2000);
@@ -72,69 +99,69 @@ Test(keyspace, what_has_expired_is_hidden_and_staged_for_deletion)
     cr_assert_not(txn_has_writes(txn));
 }
 
-Test(keyspace, an_abandoned_attempt_changes_no_mapping)
+Test(databases, an_abandoned_attempt_changes_no_mapping)
 {
     put(0, "k", 0);
     begin(0, 1000);
-    keyspace_flush(&view, 0);
+    databases_flush(&view, 0);
     cr_assert_eq(get("k"), NOT_FOUND);
-    keyspace_abandon(&view);
+    databases_abandon(&view);
     begin(0, 1000);
     cr_assert_eq(get("k"), OK);
 }
 
-Test(keyspace, a_value_staged_by_the_attempt_can_be_staged_again)
+Test(keys, a_value_staged_by_the_attempt_can_be_staged_again)
 {
     struct value v = {.type = TYPE_STRING, .bytes = slice_cstr("some bytes")}, found;
     begin(0, 1000);
-    keyspace_put(&view, slice_cstr("a"), &v);
-    cr_assert_eq(keyspace_get(&view, LOOKUP_READ, slice_cstr("a"), &found), OK);
+    keys_put(&view, slice_cstr("a"), &v);
+    cr_assert_eq(keys_get(&view, LOOKUP_READ, slice_cstr("a"), &found), OK);
     cr_assert(found.staged);
-    keyspace_rename(&view, slice_cstr("a"), slice_cstr("b"), &found);
+    keys_rename(&view, slice_cstr("a"), slice_cstr("b"), &found);
     cr_assert_eq(get("a"), NOT_FOUND);
-    cr_assert_eq(keyspace_get(&view, LOOKUP_READ, slice_cstr("b"), &found), OK);
+    cr_assert_eq(keys_get(&view, LOOKUP_READ, slice_cstr("b"), &found), OK);
     cr_assert(slice_equal(found.bytes, v.bytes));
 }
 
 static int reopen(int databases)
 {
     struct error err = {0};
-    keyspace_free(ks);
-    ks = NULL;
-    return keyspace_open(engine, databases, 7, &ks, &err);
+    databases_free(dbs);
+    dbs = NULL;
+    return databases_open(engine, databases, 7, &dbs, &err);
 }
 
-Test(keyspace, fewer_databases_than_hold_keys_are_refused)
+Test(databases, fewer_databases_than_hold_keys_are_refused)
 {
     put(3, "k", 0);
     cr_assert_eq(reopen(3), MISUSE);
     cr_assert_eq(reopen(4), OK);
     begin(3, 1000);
-    keyspace_flush(&view, 3);
+    databases_flush(&view, 3);
     commit();
     cr_assert_eq(reopen(3), OK);
 }
 
-Test(keyspace, swapped_databases_are_refused_by_what_they_hold)
+Test(databases, swapped_databases_are_refused_by_what_they_hold)
 {
     put(0, "k", 0);
     begin(0, 1000);
-    keyspace_swap(&view, 0, 3);
+    databases_swap(&view, 0, 3);
     commit();
     cr_assert_eq(reopen(2), MISUSE);
     cr_assert_eq(reopen(4), OK);
     begin(0, 1000);
-    keyspace_swap(&view, 0, 3);
+    databases_swap(&view, 0, 3);
     commit();
     cr_assert_eq(reopen(2), OK);
 }
 
-Test(keyspace, cursors_never_recur_after_a_restart)
+Test(databases, cursors_never_recur_after_a_restart)
 {
     uint64_t last = 0;
     for (int start = 0; start < 3; start++) {
         for (int i = 0; i < 10; i++) {
-            uint64_t next = keyspace_next_cursor(ks);
+            uint64_t next = databases_next_cursor(dbs);
             cr_assert(next > last && next < 1ull << 53);
             last = next;
         }
@@ -142,10 +169,10 @@ Test(keyspace, cursors_never_recur_after_a_restart)
     }
     mini_set_commit_status(engine, NO_SPACE); // then they are drawn where none is ever reserved
     cr_assert_eq(reopen(4), OK);
-    cr_assert(keyspace_next_cursor(ks) >= 1ull << 52);
+    cr_assert(databases_next_cursor(dbs) >= 1ull << 52);
 }
 
-Test(keyspace, a_walk_is_bounded_by_its_prefix)
+Test(walk, a_walk_is_bounded_by_its_prefix)
 {
     static const char *const keys[] = {"a", "b\xff", "b\xff\xff", "bb", "c"};
     struct walk w;

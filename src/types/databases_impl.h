@@ -1,0 +1,24 @@
+// databases_impl: the fields of struct databases, which databases.c, keys.c and walk.c share. Private
+// to this folder.
+#ifndef VARVE_TYPES_DATABASES_IMPL_H
+#define VARVE_TYPES_DATABASES_IMPL_H
+
+#include "base/buf.h"
+#include "base/random.h"
+#include "types/databases.h"
+#include "types/keys.h"
+
+struct databases {
+    struct engine *engine;
+    int number;
+    uint64_t *gens;       // of each database
+    uint64_t *spare_gens; // the copy that an attempt stages in; one attempt at a time does
+    uint64_t next_gen;
+    uint64_t mapped_end;         // no database from this one on was ever remapped
+    uint64_t cursor, cursor_end; // numbers for SCAN: the next one, and where the reserved ones end
+    struct random random;        // for numbers that could not be reserved
+    struct buf copy;             // keys.c: a value on its way from the batch into the batch
+    uint8_t scratch[KEY_PREFIX_LEN + KEY_MAX]; // keys.c: the engine key at hand
+};
+
+#endif
