@@ -87,7 +87,7 @@ static int start(struct program *p, struct error *err)
 }
 
 // The second interrupt does not wait for anything: what was acknowledged is in the log.
-static void on_signal(uv_signal_t *handle, int number)
+static void signal_received(uv_signal_t *handle, int number)
 {
     struct program *p = handle->data;
     log_line(config_logger(p->config), LOG_WARNING, "Received %s, shutting down",
@@ -103,7 +103,7 @@ static void watch_signals(struct program *p)
     for (int i = 0; i < 2; i++) {
         uv_signal_init(&p->loop, &p->signals[i]);
         p->signals[i].data = p;
-        uv_signal_start(&p->signals[i], on_signal, numbers[i]);
+        uv_signal_start(&p->signals[i], signal_received, numbers[i]);
     }
 }
 

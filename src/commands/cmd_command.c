@@ -15,7 +15,7 @@ static struct entry *find_full(const struct commands *c, struct slice name)
     return container != NULL ? entry_sub(container, slice_skip(name, len + 1)) : NULL;
 }
 
-static int all_info(struct call *call)
+static int command_command(struct call *call)
 {
     struct commands *c = call->commands;
     reply_array(call->reply, c->entry_count);
@@ -24,16 +24,16 @@ static int all_info(struct call *call)
     return OK;
 }
 
-static int count(struct call *call)
+static int command_count_command(struct call *call)
 {
     reply_int(call->reply, call->commands->entry_count);
     return OK;
 }
 
-static int info(struct call *call)
+static int command_info_command(struct call *call)
 {
     if (call->argc == 2)
-        return all_info(call);
+        return command_command(call);
     reply_array(call->reply, call->argc - 2);
     for (int i = 2; i < call->argc; i++) {
         struct entry *e = find_full(call->commands, call->argv[i]);
@@ -45,7 +45,7 @@ static int info(struct call *call)
     return OK;
 }
 
-static int docs(struct call *call)
+static int command_docs_command(struct call *call)
 {
     struct commands *c = call->commands;
     int known = 0;
@@ -107,7 +107,7 @@ static int list_entries(struct commands *c, const struct filter *f, struct reply
     return listed;
 }
 
-static int list(struct call *call)
+static int command_list_command(struct call *call)
 {
     struct filter f = {.by = ALL};
     if (call->argc == 5 && slice_equal_nocase(call->argv[2], "filterby")) {
@@ -162,17 +162,17 @@ static int getkeys_generic(struct call *call, bool with_flags)
     return OK;
 }
 
-static int getkeys(struct call *call)
+static int command_getkeys_command(struct call *call)
 {
     return getkeys_generic(call, false);
 }
 
-static int getkeysandflags(struct call *call)
+static int command_getkeysandflags_command(struct call *call)
 {
     return getkeys_generic(call, true);
 }
 
-static int help(struct call *call)
+static int command_help_command(struct call *call)
 {
     static const char *const lines[] = {
         "(no subcommand)",
@@ -201,7 +201,7 @@ static int help(struct call *call)
 static const struct command command_subcommands[] = {
     {
         .name = "count",
-        .fn = count,
+        .fn = command_count_command,
         .arity = 2,
         .flags = CMD_LOADING | CMD_STALE,
         .acl = "connection",
@@ -212,7 +212,7 @@ static const struct command command_subcommands[] = {
     },
     {
         .name = "docs",
-        .fn = docs,
+        .fn = command_docs_command,
         .arity = -2,
         .flags = CMD_LOADING | CMD_STALE,
         .acl = "connection",
@@ -225,7 +225,7 @@ static const struct command command_subcommands[] = {
     },
     {
         .name = "getkeys",
-        .fn = getkeys,
+        .fn = command_getkeys_command,
         .arity = -4,
         .flags = CMD_LOADING | CMD_STALE,
         .acl = "connection",
@@ -236,7 +236,7 @@ static const struct command command_subcommands[] = {
     },
     {
         .name = "getkeysandflags",
-        .fn = getkeysandflags,
+        .fn = command_getkeysandflags_command,
         .arity = -4,
         .flags = CMD_LOADING | CMD_STALE,
         .acl = "connection",
@@ -247,7 +247,7 @@ static const struct command command_subcommands[] = {
     },
     {
         .name = "help",
-        .fn = help,
+        .fn = command_help_command,
         .arity = 2,
         .flags = CMD_LOADING | CMD_STALE,
         .acl = "connection",
@@ -258,7 +258,7 @@ static const struct command command_subcommands[] = {
     },
     {
         .name = "info",
-        .fn = info,
+        .fn = command_info_command,
         .arity = -2,
         .flags = CMD_LOADING | CMD_STALE,
         .acl = "connection",
@@ -272,7 +272,7 @@ static const struct command command_subcommands[] = {
     },
     {
         .name = "list",
-        .fn = list,
+        .fn = command_list_command,
         .arity = -2,
         .flags = CMD_LOADING | CMD_STALE,
         .acl = "connection",
@@ -290,7 +290,7 @@ static const struct command command_subcommands[] = {
 const struct command command_rows[] = {
     {
         .name = "command",
-        .fn = all_info,
+        .fn = command_command,
         .arity = -1,
         .flags = CMD_LOADING | CMD_STALE,
         .acl = "connection",

@@ -7,7 +7,7 @@
 
 #include "commands/dispatch.h"
 
-static int ping(struct call *call)
+static int ping_command(struct call *call)
 {
     if (call->argc > 2)
         return call_error(call, "ERR wrong number of arguments for 'ping' command");
@@ -18,13 +18,13 @@ static int ping(struct call *call)
     return OK;
 }
 
-static int echo(struct call *call)
+static int echo_command(struct call *call)
 {
     reply_bulk(call->reply, call->argv[1]);
     return OK;
 }
 
-static int time_of_day(struct call *call)
+static int time_command(struct call *call)
 {
     reply_array(call->reply, 2);
     reply_bulk_int(call->reply, call->now_ms / 1000);
@@ -32,7 +32,7 @@ static int time_of_day(struct call *call)
     return OK;
 }
 
-static int select_database(struct call *call)
+static int select_command(struct call *call)
 {
     int64_t db;
     if (!call_int32(call, call->argv[1], &db))
@@ -45,7 +45,7 @@ static int select_database(struct call *call)
     return OK;
 }
 
-static int quit(struct call *call)
+static int quit_command(struct call *call)
 {
     call->session->close_after_reply = true;
     reply_ok(call->reply);
@@ -87,7 +87,7 @@ static bool authenticate(struct call *call, struct slice user, struct slice give
     return false;
 }
 
-static int auth(struct call *call)
+static int auth_command(struct call *call)
 {
     if (call->argc > 3)
         return call_syntax_error(call);
@@ -142,7 +142,7 @@ static bool hello_options(
     return true;
 }
 
-static int hello(struct call *call)
+static int hello_command(struct call *call)
 {
     const struct slice *auth_words = NULL, *name = NULL;
     struct session *s = call->session;
@@ -168,7 +168,7 @@ static int hello(struct call *call)
     return OK;
 }
 
-static int reset(struct call *call)
+static int reset_command(struct call *call)
 {
     struct session *s = call->session;
     multi_discard(s);
@@ -185,7 +185,7 @@ static int reset(struct call *call)
 const struct command connection_rows[] = {
     {
         .name = "ping",
-        .fn = ping,
+        .fn = ping_command,
         .arity = -1,
         .flags = CMD_FAST,
         .acl = "connection",
@@ -198,7 +198,7 @@ const struct command connection_rows[] = {
     },
     {
         .name = "echo",
-        .fn = echo,
+        .fn = echo_command,
         .arity = 2,
         .flags = CMD_LOADING | CMD_STALE | CMD_FAST,
         .acl = "connection",
@@ -210,7 +210,7 @@ const struct command connection_rows[] = {
     },
     {
         .name = "hello",
-        .fn = hello,
+        .fn = hello_command,
         .arity = -1,
         .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST | CMD_NO_AUTH | CMD_ALLOW_BUSY,
         .acl = "connection",
@@ -224,7 +224,7 @@ const struct command connection_rows[] = {
     },
     {
         .name = "auth",
-        .fn = auth,
+        .fn = auth_command,
         .arity = -2,
         .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST | CMD_NO_AUTH | CMD_ALLOW_BUSY,
         .acl = "connection",
@@ -237,7 +237,7 @@ const struct command connection_rows[] = {
     },
     {
         .name = "select",
-        .fn = select_database,
+        .fn = select_command,
         .arity = 2,
         .flags = CMD_LOADING | CMD_STALE | CMD_FAST,
         .acl = "connection",
@@ -249,7 +249,7 @@ const struct command connection_rows[] = {
     },
     {
         .name = "quit",
-        .fn = quit,
+        .fn = quit_command,
         .arity = -1,
         .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST | CMD_NO_AUTH | CMD_ALLOW_BUSY |
                  CMD_QUEUED_NEVER,
@@ -261,7 +261,7 @@ const struct command connection_rows[] = {
     },
     {
         .name = "reset",
-        .fn = reset,
+        .fn = reset_command,
         .arity = 1,
         .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST | CMD_NO_AUTH | CMD_ALLOW_BUSY |
                  CMD_QUEUED_NEVER,
@@ -273,7 +273,7 @@ const struct command connection_rows[] = {
     },
     {
         .name = "time",
-        .fn = time_of_day,
+        .fn = time_command,
         .arity = 1,
         .flags = CMD_LOADING | CMD_STALE | CMD_FAST,
         .tips = "nondeterministic_output",

@@ -35,23 +35,23 @@ static int add(struct call *call, int64_t delta)
     return OK;
 }
 
-static int incr(struct call *call)
+static int incr_command(struct call *call)
 {
     return add(call, 1);
 }
 
-static int decr(struct call *call)
+static int decr_command(struct call *call)
 {
     return add(call, -1);
 }
 
-static int incrby(struct call *call)
+static int incrby_command(struct call *call)
 {
     int64_t delta;
     return call_int(call, call->argv[2], &delta) ? add(call, delta) : OK;
 }
 
-static int decrby(struct call *call)
+static int decrby_command(struct call *call)
 {
     int64_t delta;
     if (!call_int(call, call->argv[2], &delta))
@@ -61,7 +61,7 @@ static int decrby(struct call *call)
     return add(call, -delta);
 }
 
-static int incrbyfloat(struct call *call)
+static int incrbyfloat_command(struct call *call)
 {
     struct value old;
     long double value = 0, delta;
@@ -89,7 +89,7 @@ static int incrbyfloat(struct call *call)
 const struct command counter_rows[] = {
     {
         .name = "incr",
-        .fn = incr,
+        .fn = incr_command,
         .arity = 2,
         .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
         .first_key = 1,
@@ -105,7 +105,7 @@ const struct command counter_rows[] = {
     },
     {
         .name = "decr",
-        .fn = decr,
+        .fn = decr_command,
         .arity = 2,
         .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
         .first_key = 1,
@@ -121,7 +121,7 @@ const struct command counter_rows[] = {
     },
     {
         .name = "incrby",
-        .fn = incrby,
+        .fn = incrby_command,
         .arity = 3,
         .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
         .first_key = 1,
@@ -137,7 +137,7 @@ const struct command counter_rows[] = {
     },
     {
         .name = "decrby",
-        .fn = decrby,
+        .fn = decrby_command,
         .arity = 3,
         .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
         .first_key = 1,
@@ -153,7 +153,7 @@ const struct command counter_rows[] = {
     },
     {
         .name = "incrbyfloat",
-        .fn = incrbyfloat,
+        .fn = incrbyfloat_command,
         .arity = 3,
         .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
         .first_key = 1,

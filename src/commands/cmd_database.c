@@ -2,7 +2,7 @@
 // database holds; what takes longer when many keys are watched is telling their watchers.
 #include "commands/dispatch.h"
 
-static int dbsize(struct call *call)
+static int dbsize_command(struct call *call)
 {
     reply_int(call->reply, databases_key_count(call->keys, call->keys->db, NULL));
     return OK;
@@ -23,7 +23,7 @@ static void defer_touch(struct call *call, int db, struct slice key)
     buf_clear(work);
     buf_append(work, &db, sizeof db);
     buf_append_slice(work, key);
-    call_defer(call, touch_watched, buf_slice(work));
+    call_defer(call, buf_slice(work), touch_watched);
 }
 
 struct exchange {
@@ -72,7 +72,7 @@ static bool flush_options_fit(struct call *call)
     return false;
 }
 
-static int flushdb(struct call *call)
+static int flushdb_command(struct call *call)
 {
     if (!flush_options_fit(call))
         return OK;
@@ -82,7 +82,7 @@ static int flushdb(struct call *call)
     return OK;
 }
 
-static int flushall(struct call *call)
+static int flushall_command(struct call *call)
 {
     if (!flush_options_fit(call))
         return OK;
@@ -102,7 +102,7 @@ static bool parse_index(struct call *call, struct slice arg, const char *error, 
     return false;
 }
 
-static int swapdb(struct call *call)
+static int swapdb_command(struct call *call)
 {
     int64_t a, b, databases = databases_number(call->keys->dbs);
     if (!parse_index(call, call->argv[1], "ERR invalid first DB index", &a) ||
@@ -127,7 +127,7 @@ static int swapdb(struct call *call)
 const struct command database_rows[] = {
     {
         .name = "dbsize",
-        .fn = dbsize,
+        .fn = dbsize_command,
         .arity = 1,
         .flags = CMD_READONLY | CMD_FAST,
         .acl = "keyspace",
@@ -139,7 +139,7 @@ const struct command database_rows[] = {
     },
     {
         .name = "flushdb",
-        .fn = flushdb,
+        .fn = flushdb_command,
         .arity = -1,
         .flags = CMD_WRITE,
         .acl = "keyspace dangerous",
@@ -153,7 +153,7 @@ const struct command database_rows[] = {
     },
     {
         .name = "flushall",
-        .fn = flushall,
+        .fn = flushall_command,
         .arity = -1,
         .flags = CMD_WRITE,
         .acl = "keyspace dangerous",
@@ -167,7 +167,7 @@ const struct command database_rows[] = {
     },
     {
         .name = "swapdb",
-        .fn = swapdb,
+        .fn = swapdb_command,
         .arity = 3,
         .flags = CMD_WRITE | CMD_FAST,
         .acl = "keyspace dangerous",

@@ -96,22 +96,22 @@ static int expire_generic(struct call *call, struct expire_unit unit)
     return OK;
 }
 
-static int expire(struct call *call)
+static int expire_command(struct call *call)
 {
     return expire_generic(call, (struct expire_unit){1000, true});
 }
 
-static int pexpire(struct call *call)
+static int pexpire_command(struct call *call)
 {
     return expire_generic(call, (struct expire_unit){1, true});
 }
 
-static int expireat(struct call *call)
+static int expireat_command(struct call *call)
 {
     return expire_generic(call, (struct expire_unit){1000, false});
 }
 
-static int pexpireat(struct call *call)
+static int pexpireat_command(struct call *call)
 {
     return expire_generic(call, (struct expire_unit){1, false});
 }
@@ -131,27 +131,27 @@ static int ttl_generic(struct call *call, struct expire_unit unit)
     return OK;
 }
 
-static int ttl(struct call *call)
+static int ttl_command(struct call *call)
 {
     return ttl_generic(call, (struct expire_unit){1000, true});
 }
 
-static int pttl(struct call *call)
+static int pttl_command(struct call *call)
 {
     return ttl_generic(call, (struct expire_unit){1, true});
 }
 
-static int expiretime(struct call *call)
+static int expiretime_command(struct call *call)
 {
     return ttl_generic(call, (struct expire_unit){1000, false});
 }
 
-static int pexpiretime(struct call *call)
+static int pexpiretime_command(struct call *call)
 {
     return ttl_generic(call, (struct expire_unit){1, false});
 }
 
-static int persist(struct call *call)
+static int persist_command(struct call *call)
 {
     struct value v;
     int status = keys_get(call->keys, LOOKUP_WRITE, call->argv[1], &v);
@@ -167,7 +167,7 @@ static int persist(struct call *call)
 const struct command expire_rows[] = {
     {
         .name = "expire",
-        .fn = expire,
+        .fn = expire_command,
         .arity = -3,
         .flags = CMD_WRITE | CMD_FAST,
         .first_key = 1,
@@ -184,7 +184,7 @@ const struct command expire_rows[] = {
     },
     {
         .name = "pexpire",
-        .fn = pexpire,
+        .fn = pexpire_command,
         .arity = -3,
         .flags = CMD_WRITE | CMD_FAST,
         .first_key = 1,
@@ -201,7 +201,7 @@ const struct command expire_rows[] = {
     },
     {
         .name = "expireat",
-        .fn = expireat,
+        .fn = expireat_command,
         .arity = -3,
         .flags = CMD_WRITE | CMD_FAST,
         .first_key = 1,
@@ -219,7 +219,7 @@ const struct command expire_rows[] = {
     },
     {
         .name = "pexpireat",
-        .fn = pexpireat,
+        .fn = pexpireat_command,
         .arity = -3,
         .flags = CMD_WRITE | CMD_FAST,
         .first_key = 1,
@@ -237,7 +237,7 @@ const struct command expire_rows[] = {
     },
     {
         .name = "ttl",
-        .fn = ttl,
+        .fn = ttl_command,
         .arity = 2,
         .flags = CMD_READONLY | CMD_FAST,
         .first_key = 1,
@@ -255,7 +255,7 @@ const struct command expire_rows[] = {
     },
     {
         .name = "pttl",
-        .fn = pttl,
+        .fn = pttl_command,
         .arity = 2,
         .flags = CMD_READONLY | CMD_FAST,
         .first_key = 1,
@@ -273,7 +273,7 @@ const struct command expire_rows[] = {
     },
     {
         .name = "expiretime",
-        .fn = expiretime,
+        .fn = expiretime_command,
         .arity = 2,
         .flags = CMD_READONLY | CMD_FAST,
         .first_key = 1,
@@ -289,7 +289,7 @@ const struct command expire_rows[] = {
     },
     {
         .name = "pexpiretime",
-        .fn = pexpiretime,
+        .fn = pexpiretime_command,
         .arity = 2,
         .flags = CMD_READONLY | CMD_FAST,
         .first_key = 1,
@@ -305,7 +305,7 @@ const struct command expire_rows[] = {
     },
     {
         .name = "persist",
-        .fn = persist,
+        .fn = persist_command,
         .arity = 2,
         .flags = CMD_WRITE | CMD_FAST,
         .first_key = 1,

@@ -38,17 +38,17 @@ static int visit_delete(struct call *call, struct slice key, const struct value 
     return 1;
 }
 
-static int del(struct call *call)
+static int del_command(struct call *call)
 {
     return count_keys(call, LOOKUP_WRITE, visit_delete);
 }
 
-static int exists(struct call *call)
+static int exists_command(struct call *call)
 {
     return count_keys(call, LOOKUP_READ, visit_present);
 }
 
-static int type(struct call *call)
+static int type_command(struct call *call)
 {
     struct value v;
     int status = keys_get(call->keys, LOOKUP_READ, call->argv[1], &v);
@@ -89,12 +89,12 @@ static int rename_generic(struct call *call, bool only_if_free)
     return OK;
 }
 
-static int rename_key(struct call *call)
+static int rename_command(struct call *call)
 {
     return rename_generic(call, false);
 }
 
-static int renamenx(struct call *call)
+static int renamenx_command(struct call *call)
 {
     return rename_generic(call, true);
 }
@@ -151,7 +151,7 @@ static int same_objects(struct call *call)
     return call_error(call, "ERR source and destination objects are the same");
 }
 
-static int copy(struct call *call)
+static int copy_command(struct call *call)
 {
     struct transfer t = {
         .from = call->argv[1], .to = call->argv[2], .to_db = call->keys->db, .keep_source = true};
@@ -168,7 +168,7 @@ static int copy(struct call *call)
     return transfer(call, &t);
 }
 
-static int move(struct call *call)
+static int move_command(struct call *call)
 {
     struct transfer t = {.from = call->argv[1], .to = call->argv[1]};
     if (!parse_database(call, call->argv[2], &t.to_db))
@@ -181,7 +181,7 @@ static int move(struct call *call)
 const struct command key_rows[] = {
     {
         .name = "del",
-        .fn = del,
+        .fn = del_command,
         .arity = -2,
         .flags = CMD_WRITE,
         .first_key = 1,
@@ -198,7 +198,7 @@ const struct command key_rows[] = {
     },
     {
         .name = "unlink",
-        .fn = del,
+        .fn = del_command,
         .arity = -2,
         .flags = CMD_WRITE | CMD_FAST,
         .first_key = 1,
@@ -215,7 +215,7 @@ const struct command key_rows[] = {
     },
     {
         .name = "exists",
-        .fn = exists,
+        .fn = exists_command,
         .arity = -2,
         .flags = CMD_READONLY | CMD_FAST,
         .first_key = 1,
@@ -233,7 +233,7 @@ const struct command key_rows[] = {
     },
     {
         .name = "touch",
-        .fn = exists,
+        .fn = exists_command,
         .arity = -2,
         .flags = CMD_READONLY | CMD_FAST,
         .first_key = 1,
@@ -250,7 +250,7 @@ const struct command key_rows[] = {
     },
     {
         .name = "type",
-        .fn = type,
+        .fn = type_command,
         .arity = 2,
         .flags = CMD_READONLY | CMD_FAST,
         .first_key = 1,
@@ -266,7 +266,7 @@ const struct command key_rows[] = {
     },
     {
         .name = "rename",
-        .fn = rename_key,
+        .fn = rename_command,
         .arity = 3,
         .flags = CMD_WRITE,
         .first_key = 1,
@@ -282,7 +282,7 @@ const struct command key_rows[] = {
     },
     {
         .name = "renamenx",
-        .fn = renamenx,
+        .fn = renamenx_command,
         .arity = 3,
         .flags = CMD_WRITE | CMD_FAST,
         .first_key = 1,
@@ -299,7 +299,7 @@ const struct command key_rows[] = {
     },
     {
         .name = "copy",
-        .fn = copy,
+        .fn = copy_command,
         .arity = -3,
         .flags = CMD_WRITE | CMD_DENYOOM,
         .first_key = 1,
@@ -315,7 +315,7 @@ const struct command key_rows[] = {
     },
     {
         .name = "move",
-        .fn = move,
+        .fn = move_command,
         .arity = 3,
         .flags = CMD_WRITE | CMD_FAST,
         .first_key = 1,

@@ -15,7 +15,7 @@ static int look(struct call *call, struct value *out)
     return ANSWERED;
 }
 
-static int encoding(struct call *call)
+static int object_encoding_command(struct call *call)
 {
     struct value v;
     int status = look(call, &v);
@@ -24,7 +24,7 @@ static int encoding(struct call *call)
     return call_status(status);
 }
 
-static int freq(struct call *call)
+static int object_freq_command(struct call *call)
 {
     struct value v;
     int status = look(call, &v);
@@ -36,7 +36,7 @@ static int freq(struct call *call)
     return call_status(status);
 }
 
-static int idletime(struct call *call)
+static int object_idletime_command(struct call *call)
 {
     struct value v;
     int status = look(call, &v);
@@ -46,7 +46,7 @@ static int idletime(struct call *call)
 }
 
 // Redis shares the objects of small integers and shows the highest number for them.
-static int refcount(struct call *call)
+static int object_refcount_command(struct call *call)
 {
     struct value v;
     int64_t number;
@@ -59,7 +59,7 @@ static int refcount(struct call *call)
     return OK;
 }
 
-static int help(struct call *call)
+static int object_help_command(struct call *call)
 {
     static const char *const lines[] = {
         "ENCODING <key>",
@@ -82,7 +82,7 @@ static int help(struct call *call)
 static const struct command object_subcommands[] = {
     {
         .name = "encoding",
-        .fn = encoding,
+        .fn = object_encoding_command,
         .arity = 3,
         .flags = CMD_READONLY,
         .first_key = 2,
@@ -99,7 +99,7 @@ static const struct command object_subcommands[] = {
     },
     {
         .name = "freq",
-        .fn = freq,
+        .fn = object_freq_command,
         .arity = 3,
         .flags = CMD_READONLY,
         .first_key = 2,
@@ -116,7 +116,7 @@ static const struct command object_subcommands[] = {
     },
     {
         .name = "help",
-        .fn = help,
+        .fn = object_help_command,
         .arity = 2,
         .flags = CMD_LOADING | CMD_STALE,
         .acl = "keyspace",
@@ -127,7 +127,7 @@ static const struct command object_subcommands[] = {
     },
     {
         .name = "idletime",
-        .fn = idletime,
+        .fn = object_idletime_command,
         .arity = 3,
         .flags = CMD_READONLY,
         .first_key = 2,
@@ -144,7 +144,7 @@ static const struct command object_subcommands[] = {
     },
     {
         .name = "refcount",
-        .fn = refcount,
+        .fn = object_refcount_command,
         .arity = 3,
         .flags = CMD_READONLY,
         .first_key = 2,

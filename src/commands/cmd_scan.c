@@ -124,7 +124,7 @@ static int64_t next_cursor(struct call *call, const struct found *found)
     buf_clear(work);
     buf_append(work, head, sizeof head);
     buf_append_slice(work, buf_slice(&found->last));
-    call_defer(call, remember_place, buf_slice(work));
+    call_defer(call, buf_slice(work), remember_place);
     return (int64_t)number;
 }
 
@@ -182,7 +182,7 @@ static int scan_exact(struct call *call, const struct scan *scan, struct found *
     return status == NOT_FOUND ? OK : status;
 }
 
-static int scan(struct call *call)
+static int scan_command(struct call *call)
 {
     struct scan scan;
     if (!parse_cursor(call, call->argv[1], &scan) || !parse_options(call, &scan))
@@ -239,7 +239,7 @@ static int keys_in_one_go(struct call *call, struct scan *scan)
     return status;
 }
 
-static int keys(struct call *call)
+static int keys_command(struct call *call)
 {
     struct scan scan = {.pattern = call->argv[1], .filtered = !glob_is_all(call->argv[1])};
     struct buf literal = {0};
@@ -361,7 +361,7 @@ static int pick_of_many(struct walk *walk, struct random *random, struct buf *pi
     return status;
 }
 
-static int randomkey(struct call *call)
+static int randomkey_command(struct call *call)
 {
     struct random random = {call->seed};
     struct walk walk;
@@ -387,7 +387,7 @@ static int randomkey(struct call *call)
 const struct command scan_rows[] = {
     {
         .name = "scan",
-        .fn = scan,
+        .fn = scan_command,
         .arity = -2,
         .flags = CMD_READONLY,
         .acl = "keyspace",
@@ -401,7 +401,7 @@ const struct command scan_rows[] = {
     },
     {
         .name = "keys",
-        .fn = keys,
+        .fn = keys_command,
         .arity = 2,
         .flags = CMD_READONLY,
         .acl = "keyspace dangerous",
@@ -414,7 +414,7 @@ const struct command scan_rows[] = {
     },
     {
         .name = "randomkey",
-        .fn = randomkey,
+        .fn = randomkey_command,
         .arity = 1,
         .flags = CMD_READONLY,
         .acl = "keyspace",

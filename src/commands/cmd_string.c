@@ -118,7 +118,7 @@ static int set_after_look(struct call *call, const struct set_options *o, int64_
     return OK;
 }
 
-static int set(struct call *call)
+static int set_command(struct call *call)
 {
     struct set_options o = {0};
     int64_t expire_ms = 0;
@@ -135,7 +135,7 @@ static int set(struct call *call)
     return OK;
 }
 
-static int setnx(struct call *call)
+static int setnx_command(struct call *call)
 {
     struct value old;
     int status = keys_get(call->keys, LOOKUP_WRITE, call->argv[1], &old);
@@ -160,12 +160,12 @@ static int set_expiring(struct call *call, struct expire_unit unit)
     return OK;
 }
 
-static int setex(struct call *call)
+static int setex_command(struct call *call)
 {
     return set_expiring(call, (struct expire_unit){1000, true});
 }
 
-static int psetex(struct call *call)
+static int psetex_command(struct call *call)
 {
     return set_expiring(call, (struct expire_unit){1, true});
 }
@@ -183,7 +183,7 @@ static bool check_pairs(struct call *call)
     return true;
 }
 
-static int mset(struct call *call)
+static int mset_command(struct call *call)
 {
     if (!check_pairs(call))
         return OK;
@@ -193,7 +193,7 @@ static int mset(struct call *call)
     return OK;
 }
 
-static int msetnx(struct call *call)
+static int msetnx_command(struct call *call)
 {
     if (!check_pairs(call))
         return OK;
@@ -216,7 +216,7 @@ static int msetnx(struct call *call)
 
 // --- Getting -------------------------------------------------------------------------------------
 
-static int get(struct call *call)
+static int get_command(struct call *call)
 {
     struct value v;
     int status = call_get_string(call, LOOKUP_READ, call->argv[1], &v);
@@ -230,7 +230,7 @@ static int get(struct call *call)
 }
 
 // Goes on past a miss, so that all misses are fetched together.
-static int mget(struct call *call)
+static int mget_command(struct call *call)
 {
     bool waits = false;
     reply_array(call->reply, call->argc - 1);
@@ -251,7 +251,7 @@ static int mget(struct call *call)
     return waits ? WAIT : OK;
 }
 
-static int strlen_of(struct call *call)
+static int strlen_command(struct call *call)
 {
     struct value v;
     int status = call_get_string(call, LOOKUP_READ, call->argv[1], &v);
@@ -261,13 +261,13 @@ static int strlen_of(struct call *call)
     return OK;
 }
 
-static int getset(struct call *call)
+static int getset_command(struct call *call)
 {
     struct set_options o = {.flags = SET_GET};
     return call_value_fits(call, call->argv[2].len) ? set_after_look(call, &o, 0) : OK;
 }
 
-static int getdel(struct call *call)
+static int getdel_command(struct call *call)
 {
     struct value v;
     int status = call_get_string(call, LOOKUP_READ, call->argv[1], &v);
@@ -282,7 +282,7 @@ static int getdel(struct call *call)
     return OK;
 }
 
-static int getex(struct call *call)
+static int getex_command(struct call *call)
 {
     struct set_options o;
     struct value v;
@@ -318,7 +318,7 @@ static const char *set_key_flags(const struct slice *argv, int argc)
 const struct command string_rows[] = {
     {
         .name = "get",
-        .fn = get,
+        .fn = get_command,
         .arity = 2,
         .flags = CMD_READONLY | CMD_FAST,
         .first_key = 1,
@@ -334,7 +334,7 @@ const struct command string_rows[] = {
     },
     {
         .name = "set",
-        .fn = set,
+        .fn = set_command,
         .arity = -3,
         .flags = CMD_WRITE | CMD_DENYOOM | CMD_BLIND_IF_PLAIN,
         .first_key = 1,
@@ -357,7 +357,7 @@ const struct command string_rows[] = {
     },
     {
         .name = "setnx",
-        .fn = setnx,
+        .fn = setnx_command,
         .arity = 3,
         .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
         .first_key = 1,
@@ -373,7 +373,7 @@ const struct command string_rows[] = {
     },
     {
         .name = "setex",
-        .fn = setex,
+        .fn = setex_command,
         .arity = 4,
         .flags = CMD_WRITE | CMD_DENYOOM | CMD_BLIND,
         .first_key = 1,
@@ -389,7 +389,7 @@ const struct command string_rows[] = {
     },
     {
         .name = "psetex",
-        .fn = psetex,
+        .fn = psetex_command,
         .arity = 4,
         .flags = CMD_WRITE | CMD_DENYOOM | CMD_BLIND,
         .first_key = 1,
@@ -405,7 +405,7 @@ const struct command string_rows[] = {
     },
     {
         .name = "mset",
-        .fn = mset,
+        .fn = mset_command,
         .arity = -3,
         .flags = CMD_WRITE | CMD_DENYOOM | CMD_BLIND,
         .first_key = 1,
@@ -422,7 +422,7 @@ const struct command string_rows[] = {
     },
     {
         .name = "msetnx",
-        .fn = msetnx,
+        .fn = msetnx_command,
         .arity = -3,
         .flags = CMD_WRITE | CMD_DENYOOM,
         .first_key = 1,
@@ -439,7 +439,7 @@ const struct command string_rows[] = {
     },
     {
         .name = "mget",
-        .fn = mget,
+        .fn = mget_command,
         .arity = -2,
         .flags = CMD_READONLY | CMD_FAST,
         .first_key = 1,
@@ -456,7 +456,7 @@ const struct command string_rows[] = {
     },
     {
         .name = "getset",
-        .fn = getset,
+        .fn = getset_command,
         .arity = 3,
         .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
         .first_key = 1,
@@ -473,7 +473,7 @@ const struct command string_rows[] = {
     },
     {
         .name = "getdel",
-        .fn = getdel,
+        .fn = getdel_command,
         .arity = 2,
         .flags = CMD_WRITE | CMD_FAST,
         .first_key = 1,
@@ -489,7 +489,7 @@ const struct command string_rows[] = {
     },
     {
         .name = "getex",
-        .fn = getex,
+        .fn = getex_command,
         .arity = -2,
         .flags = CMD_WRITE | CMD_FAST,
         .first_key = 1,
@@ -507,7 +507,7 @@ const struct command string_rows[] = {
     },
     {
         .name = "strlen",
-        .fn = strlen_of,
+        .fn = strlen_command,
         .arity = 2,
         .flags = CMD_READONLY | CMD_FAST,
         .first_key = 1,

@@ -25,7 +25,7 @@ static void put_scratch(struct call *call, enum string_form form, int64_t expire
     buf_shrink(work, SCRATCH_KEPT);
 }
 
-static int append(struct call *call)
+static int append_command(struct call *call)
 {
     struct value old;
     int status = call_get_string(call, LOOKUP_WRITE, call->argv[1], &old);
@@ -43,7 +43,7 @@ static int append(struct call *call)
     return OK;
 }
 
-static int setrange(struct call *call)
+static int setrange_command(struct call *call)
 {
     int64_t offset;
     struct value old;
@@ -93,7 +93,7 @@ static struct slice cut(struct slice s, int64_t start, int64_t end)
     return slice_of(s.data + start, (size_t)(end - start + 1));
 }
 
-static int getrange(struct call *call)
+static int getrange_command(struct call *call)
 {
     int64_t start, end;
     struct value v;
@@ -109,7 +109,7 @@ static int getrange(struct call *call)
 const struct command string_range_rows[] = {
     {
         .name = "append",
-        .fn = append,
+        .fn = append_command,
         .arity = 3,
         .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
         .first_key = 1,
@@ -125,7 +125,7 @@ const struct command string_range_rows[] = {
     },
     {
         .name = "setrange",
-        .fn = setrange,
+        .fn = setrange_command,
         .arity = 4,
         .flags = CMD_WRITE | CMD_DENYOOM,
         .first_key = 1,
@@ -141,7 +141,7 @@ const struct command string_range_rows[] = {
     },
     {
         .name = "getrange",
-        .fn = getrange,
+        .fn = getrange_command,
         .arity = 4,
         .flags = CMD_READONLY,
         .first_key = 1,
@@ -157,7 +157,7 @@ const struct command string_range_rows[] = {
     },
     {
         .name = "substr",
-        .fn = getrange,
+        .fn = getrange_command,
         .arity = 4,
         .flags = CMD_READONLY,
         .first_key = 1,

@@ -5,7 +5,7 @@
 #include "base/alloc.h"
 #include "commands/dispatch.h"
 
-static int multi(struct call *call)
+static int multi_command(struct call *call)
 {
     if (call->session->multi != NULL)
         return call_error(call, "ERR MULTI calls can not be nested");
@@ -20,7 +20,7 @@ static void end_transaction(struct commands *c, struct session *s, struct slice 
     watch_remove_all(&c->watches, s);
 }
 
-static int discard(struct call *call)
+static int discard_command(struct call *call)
 {
     if (call->session->multi == NULL)
         return call_error(call, "ERR DISCARD without MULTI");
@@ -29,13 +29,13 @@ static int discard(struct call *call)
     return OK;
 }
 
-static int exec(struct call *call)
+static int exec_command(struct call *call)
 {
     struct session *s = call->session;
     struct multi *m = s->multi;
     if (m == NULL)
         return call_error(call, "ERR EXEC without MULTI");
-    call_defer(call, end_transaction, slice_of(NULL, 0));
+    call_defer(call, slice_of(NULL, 0), end_transaction);
     if (m->dirty)
         return call_error(call, "EXECABORT Transaction discarded because of previous errors.");
     if (s->watch_dirty || watch_any_expired(s, call->now_ms)) {
@@ -80,11 +80,11 @@ static int watch_key(struct call *call, struct slice key)
     buf_clear(work);
     buf_append(work, &seen, sizeof seen);
     buf_append_slice(work, key);
-    call_defer(call, begin_watch, buf_slice(work));
+    call_defer(call, buf_slice(work), begin_watch);
     return OK;
 }
 
-static int watch(struct call *call)
+static int watch_command(struct call *call)
 {
     if (call->session->multi != NULL)
         return call_error(call, "ERR WATCH inside MULTI is not allowed");
@@ -105,9 +105,9 @@ static void end_watches(struct commands *c, struct session *s, struct slice data
     watch_remove_all(&c->watches, s);
 }
 
-static int unwatch(struct call *call)
+static int unwatch_command(struct call *call)
 {
-    call_defer(call, end_watches, slice_of(NULL, 0));
+    call_defer(call, slice_of(NULL, 0), end_watches);
     reply_ok(call->reply);
     return OK;
 }
@@ -115,7 +115,7 @@ static int unwatch(struct call *call)
 const struct command transaction_rows[] = {
     {
         .name = "multi",
-        .fn = multi,
+        .fn = multi_command,
         .arity = 1,
         .flags =
             CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST | CMD_ALLOW_BUSY | CMD_QUEUED_NEVER,
@@ -127,7 +127,7 @@ const struct command transaction_rows[] = {
     },
     {
         .name = "exec",
-        .fn = exec,
+        .fn = exec_command,
         .arity = 1,
         .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_SKIP_SLOWLOG | CMD_QUEUED_NEVER |
                  CMD_RUNS_QUEUE,
@@ -139,7 +139,7 @@ const struct command transaction_rows[] = {
     },
     {
         .name = "discard",
-        .fn = discard,
+        .fn = discard_command,
         .arity = 1,
         .flags =
             CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST | CMD_ALLOW_BUSY | CMD_QUEUED_NEVER,
@@ -151,7 +151,7 @@ const struct command transaction_rows[] = {
     },
     {
         .name = "watch",
-        .fn = watch,
+        .fn = watch_command,
         .arity = -2,
         .flags =
             CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST | CMD_ALLOW_BUSY | CMD_QUEUED_NEVER,
@@ -168,7 +168,7 @@ const struct command transaction_rows[] = {
     },
     {
         .name = "unwatch",
-        .fn = unwatch,
+        .fn = unwatch_command,
         .arity = 1,
         .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST | CMD_ALLOW_BUSY,
         .acl = "transaction",

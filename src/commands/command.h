@@ -131,10 +131,10 @@ struct call {
 };
 
 // An effect outside of session and engine (a client's name, a setting) takes place when the attempt
-// has been committed, in order: effect(call, data) with a copy of data. Effects that are the same
-// when done twice may as well be done at once.
-void call_defer(struct call *call,
-    void (*effect)(struct commands *c, struct session *s, struct slice data), struct slice data);
+// has been committed, in order, with a copy of data. Effects that are the same when done twice may
+// as well be done at once.
+typedef void (*call_effect_cb)(struct commands *c, struct session *s, struct slice data);
+void call_defer(struct call *call, struct slice data, call_effect_cb effect_cb);
 // Replies Redis' error for what is not an integer, and false.
 bool call_int(struct call *call, struct slice arg, int64_t *out);
 // "ERR syntax error"; returns OK, for `return call_syntax_error(call)`.
@@ -148,6 +148,10 @@ int call_subcommand_syntax_error(struct call *call);
 
 // --- The dispatcher ------------------------------------------------------------------------------
 
+typedef const char *(*commands_requirepass_cb)(void *server);
+typedef int64_t (*commands_max_bulk_cb)(void *server);
+typedef bool (*commands_allow_debug_cb)(void *server, const struct session *s);
+
 struct commands_options {
     struct engine *engine;
     struct databases *databases;
@@ -155,10 +159,10 @@ struct commands_options {
     uint64_t memory_budget; // bounds the table of SCAN cursors
     // for the server's own rows and the functions below; each of them may be NULL
     void *server;
-    const char *(*requirepass)(void *server); // NULL or "": none
+    commands_requirepass_cb requirepass; // NULL or "": none
     // proto-max-bulk-len and an eighth of the budget; default 512 MiB
-    int64_t (*max_bulk)(void *server);
-    bool (*allow_debug)(void *server, const struct session *s); // enable-debug-command
+    commands_max_bulk_cb max_bulk;
+    commands_allow_debug_cb allow_debug; // enable-debug-command
 };
 
 struct commands *commands_new(const struct commands_options *options);
@@ -194,10 +198,10 @@ struct command_stats {
     uint64_t calls, usec, rejected, failed;
 };
 // Full names ("client|setname"), rows with at least one call or rejection only.
-void commands_each_stat(const struct commands *c,
-    void (*visit)(void *arg, const char *name, const struct command_stats *s), void *arg);
-void commands_each_error(const struct commands *c,
-    void (*visit)(void *arg, const char *code, uint64_t count), void *arg);
+typedef void (*command_stats_visit_cb)(void *arg, const char *name, const struct command_stats *s);
+void commands_each_stat(const struct commands *c, command_stats_visit_cb visit_cb, void *arg);
+typedef void (*command_error_visit_cb)(void *arg, const char *code, uint64_t count);
+void commands_each_error(const struct commands *c, command_error_visit_cb visit_cb, void *arg);
 // Counts an error that the server itself has sent (protocol errors, maxclients): text as in
 // reply_error.
 void commands_count_error(struct commands *c, struct slice text);

@@ -24,7 +24,7 @@ enum { KEYS_PREFETCHED = 64, UNKNOWN_SHOWN = 128, KEPT_SCRATCH = 64 * 1024 };
 static const int64_t MAX_BULK_DEFAULT = 512ll * 1024 * 1024;
 
 struct deferred {
-    void (*effect)(struct commands *c, struct session *s, struct slice data);
+    call_effect_cb effect_cb;
     size_t len;
 };
 
@@ -204,10 +204,9 @@ static void reject(
 
 // --- An attempt ----------------------------------------------------------------------------------
 
-void call_defer(struct call *call,
-    void (*effect)(struct commands *c, struct session *s, struct slice data), struct slice data)
+void call_defer(struct call *call, struct slice data, call_effect_cb effect_cb)
 {
-    struct deferred d = {effect, data.len};
+    struct deferred d = {effect_cb, data.len};
     buf_append(&call->commands->deferred, &d, sizeof d);
     buf_append_slice(&call->commands->deferred, data);
 }
@@ -218,7 +217,7 @@ static void run_deferred(struct commands *c, struct session *s)
         struct deferred d;
         memcpy(&d, c->deferred.data + at, sizeof d);
         at += sizeof d;
-        d.effect(c, s, slice_of(c->deferred.data + at, d.len));
+        d.effect_cb(c, s, slice_of(c->deferred.data + at, d.len));
         at += d.len;
     }
     buf_clear(&c->deferred);

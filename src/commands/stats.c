@@ -52,28 +52,25 @@ void stats_count_error_at(struct commands *c, const struct reply *reply, size_t 
     commands_count_error(c, slice_skip(buf_slice(reply->out), at + 1)); // behind the minus
 }
 
-static void visit_entry(const struct entry *e,
-    void (*visit)(void *arg, const char *name, const struct command_stats *s), void *arg)
+static void visit_entry(const struct entry *e, command_stats_visit_cb visit_cb, void *arg)
 {
     char name[64];
     if (e->stats.calls > 0 || e->stats.rejected > 0 || e->stats.failed > 0)
-        visit(arg, entry_name(e->row, e->parent, name), &e->stats);
+        visit_cb(arg, entry_name(e->row, e->parent, name), &e->stats);
     for (int i = 0; i < e->sub_count; i++)
-        visit_entry(&e->subs[i], visit, arg);
+        visit_entry(&e->subs[i], visit_cb, arg);
 }
 
-void commands_each_stat(const struct commands *c,
-    void (*visit)(void *arg, const char *name, const struct command_stats *s), void *arg)
+void commands_each_stat(const struct commands *c, command_stats_visit_cb visit_cb, void *arg)
 {
     for (uint32_t i = 0; i < c->entry_count; i++)
-        visit_entry(c->entries[i], visit, arg);
+        visit_entry(c->entries[i], visit_cb, arg);
 }
 
-void commands_each_error(
-    const struct commands *c, void (*visit)(void *arg, const char *code, uint64_t count), void *arg)
+void commands_each_error(const struct commands *c, command_error_visit_cb visit_cb, void *arg)
 {
     for (int i = 0; i < c->error_count; i++)
-        visit(arg, c->errors[i].code, c->errors[i].count);
+        visit_cb(arg, c->errors[i].code, c->errors[i].count);
 }
 
 void commands_reset_stats(struct commands *c)

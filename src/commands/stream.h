@@ -8,12 +8,14 @@
 
 #include "resp/reply.h"
 
+typedef void (*stream_ready_cb)(void *arg);
+
 struct stream {
     // Writes more of the reply until about deadline_us (env's monotonic clock) or max_bytes of
     // output: OK: more to come, call again; END: complete; WAIT: call wait() and go on when it
     // fires; a failure: the reply cannot be completed, the connection closes.
     int (*step)(struct stream *s, struct reply *reply, uint64_t deadline_us, size_t max_bytes);
-    void (*wait)(struct stream *s, void (*ready_cb)(void *arg), void *arg);
+    void (*wait)(struct stream *s, stream_ready_cb ready_cb, void *arg);
     void (*close)(struct stream *s); // at any time; frees
     uint64_t seq;                    // the newest seq the reply may show
 };

@@ -17,7 +17,7 @@
 enum { KEPT_MAX = 256 * 1024, KEYS_A_LOOK = 64 }; // looks at the clock
 
 struct waiter {
-    void (*ready_cb)(void *arg);
+    stream_ready_cb ready_cb;
     void *arg;
 };
 
@@ -80,7 +80,8 @@ static int begin_writing(struct stream_keys *k, struct reply *reply)
     return OK;
 }
 
-static int step(struct stream *s, struct reply *reply, uint64_t deadline_us, size_t max_bytes)
+static int stream_keys_step(
+    struct stream *s, struct reply *reply, uint64_t deadline_us, size_t max_bytes)
 {
     struct stream_keys *k = of(s);
     size_t began = reply->out->len;
@@ -104,20 +105,20 @@ static int step(struct stream *s, struct reply *reply, uint64_t deadline_us, siz
     }
 }
 
-static void arrived(struct iter *it, void *arg)
+static void stream_keys_arrived(struct iter *it, void *arg)
 {
     struct waiter *w = arg;
     w->ready_cb(w->arg);
 }
 
-static void wait_for_data(struct stream *s, void (*ready_cb)(void *arg), void *arg)
+static void stream_keys_wait(struct stream *s, stream_ready_cb ready_cb, void *arg)
 {
     struct stream_keys *k = of(s);
     k->waiter = (struct waiter){ready_cb, arg};
-    iter_wait(k->walk.it, arrived, &k->waiter);
+    iter_wait(k->walk.it, stream_keys_arrived, &k->waiter);
 }
 
-static void close_stream(struct stream *s)
+static void stream_keys_close(struct stream *s)
 {
     struct stream_keys *k = of(s);
     walk_close(&k->walk);
@@ -134,8 +135,10 @@ struct stream *stream_keys_new(struct call *call, struct slice pattern, struct s
     struct engine *engine = databases_engine(call->keys->dbs);
     struct engine_stats stats;
     engine_get_stats(engine, &stats);
-    k->stream = (struct stream){
-        .step = step, .wait = wait_for_data, .close = close_stream, .seq = stats.last_seq};
+    k->stream = (struct stream){.step = stream_keys_step,
+        .wait = stream_keys_wait,
+        .close = stream_keys_close,
+        .seq = stats.last_seq};
     k->env = call->commands->options.env;
     k->databases = call->keys->dbs;
     k->snapshot = snapshot_new(engine);

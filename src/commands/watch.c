@@ -163,14 +163,13 @@ void watch_apply(struct buf *touched)
     buf_clear(touched);
 }
 
-void watch_each(struct watches *w, int db,
-    void (*visit)(void *arg, struct slice key, const struct watch_state *state), void *arg)
+void watch_each(struct watches *w, int db, watch_visit_cb visit_cb, void *arg)
 {
     for (int i = 0; w->count > 0 && i < WATCH_BUCKETS; i++)
         for (struct list *l = w->buckets[i].next; l != &w->buckets[i]; l = l->next) {
             struct watch *x = LIST_ENTRY(l, struct watch, chain);
             if (x->db == db)
-                visit(arg, slice_of(x->key, x->len), &x->state);
+                visit_cb(arg, slice_of(x->key, x->len), &x->state);
         }
 }
 

@@ -38,8 +38,8 @@ void watch_collect(
     struct watches *w, struct databases_view *v, struct txn *txn, struct buf *touched);
 void watch_apply(struct buf *touched);
 // For commands that change a whole database: visits each watch of db.
-void watch_each(struct watches *w, int db,
-    void (*visit)(void *arg, struct slice key, const struct watch_state *state), void *arg);
+typedef void (*watch_visit_cb)(void *arg, struct slice key, const struct watch_state *state);
+void watch_each(struct watches *w, int db, watch_visit_cb visit_cb, void *arg);
 void watch_touch(struct watches *w, int db, struct slice key);
 size_t watch_memory(const struct session *s);
 

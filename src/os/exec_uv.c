@@ -60,13 +60,13 @@ static struct exec_os *exec_of(struct exec *exec)
 
 // --- Jobs ----------------------------------------------------------------------------------------
 
-static void on_pool_thread(uv_work_t *work)
+static void exec_job_run(uv_work_t *work)
 {
     struct job *job = ((struct slot *)work->data)->job;
     job->run(job);
 }
 
-static void on_return(uv_work_t *work, int status);
+static void exec_job_returned(uv_work_t *work, int status);
 
 static void give_jobs(struct exec_os *e, enum exec_lane lane_number)
 {
@@ -76,12 +76,12 @@ static void give_jobs(struct exec_os *e, enum exec_lane lane_number)
         lane->free_slots = slot->next_free;
         slot->job = lane->first;
         lane->first = slot->job->impl[0];
-        int failed = uv_queue_work(e->loop, &slot->work, on_pool_thread, on_return);
+        int failed = uv_queue_work(e->loop, &slot->work, exec_job_run, exec_job_returned);
         ENSURE(!failed);
     }
 }
 
-static void on_return(uv_work_t *work, int status)
+static void exec_job_returned(uv_work_t *work, int status)
 {
     ENSURE(status == 0); // nobody cancels
     struct slot *slot = work->data;
@@ -136,7 +136,7 @@ static void return_loan(struct loan *loan)
     loan->exec->idle_loans = loan;
 }
 
-static void on_timer(uv_timer_t *uv)
+static void exec_timer_fired(uv_timer_t *uv)
 {
     struct loan *loan = LIST_ENTRY(uv, struct loan, uv);
     struct exec_timer *timer = loan->timer;
@@ -165,7 +165,7 @@ static void os_timer_start(struct exec *exec, struct exec_timer *timer, uint64_t
     // libuv counts from the time it read at the start of the loop's turn, and before the first turn
     // that may be long ago.
     uv_update_time(e->loop);
-    uv_timer_start(&loan->uv, on_timer, delay_ms, 0);
+    uv_timer_start(&loan->uv, exec_timer_fired, delay_ms, 0);
 }
 
 // --- The whole -----------------------------------------------------------------------------------
@@ -225,7 +225,7 @@ struct exec *os_exec_new(uv_loop_t *loop, int threads, int compaction_slots)
     return &e->exec;
 }
 
-static void on_closed(uv_handle_t *handle)
+static void exec_timer_closed(uv_handle_t *handle)
 {
     struct loan *loan = LIST_ENTRY(handle, struct loan, uv);
     struct loan **at = &loan->exec->loans;
@@ -244,7 +244,7 @@ void os_exec_free(struct exec *exec)
     for (struct loan *loan = e->loans; loan != NULL; loan = loan->next) {
         if (loan->timer != NULL)
             loan->timer->impl[0] = NULL;
-        uv_close((uv_handle_t *)&loan->uv, on_closed);
+        uv_close((uv_handle_t *)&loan->uv, exec_timer_closed);
     }
     while (e->loans != NULL)
         uv_run(e->loop, UV_RUN_NOWAIT);

@@ -32,7 +32,7 @@ static void wake(struct server *s)
     }
 }
 
-static void on_done(void *arg, int status)
+static void save_task_done(void *arg, int status)
 {
     struct save_task *task = arg;
     struct server *s = task->server;
@@ -82,9 +82,9 @@ static void start(struct server *s, bool rewrite)
     state->count++;
     state->started_ms = env_now_ms(s->env);
     if (rewrite)
-        engine_compact(s->engine, on_done, task);
+        engine_compact(s->engine, save_task_done, task);
     else
-        engine_flush(s->engine, on_done, task);
+        engine_flush(s->engine, save_task_done, task);
 }
 
 void saves_start(struct server *s)

@@ -18,9 +18,11 @@ void saves_start_rewrite(struct server *s);
 // Changes (records) since the last save that succeeded.
 uint64_t saves_changes(const struct server *s, uint64_t last_seq);
 // Calls back when the save that is running has ended; cancel before the waiter's memory goes.
+struct save_waiter;
+typedef void (*save_done_cb)(struct save_waiter *w);
 struct save_waiter {
     struct list link;
-    void (*done_cb)(struct save_waiter *w);
+    save_done_cb done_cb;
 };
 void saves_wait(struct server *s, struct save_waiter *w);
 void saves_cancel(struct save_waiter *w);

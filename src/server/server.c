@@ -135,7 +135,7 @@ void server_reset_counters(struct server *s)
     commands_reset_stats(s->commands);
 }
 
-static void on_handle_closed(uv_handle_t *handle)
+static void server_handle_closed(uv_handle_t *handle)
 {
     struct server *s = handle->data;
     s->handles_open--;
@@ -148,7 +148,7 @@ static void close_handles(struct server *s)
         (uv_handle_t *)&h->idle, (uv_handle_t *)&h->cron, (uv_handle_t *)&h->pace};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
         s->handles_open++;
-        uv_close(all[i], on_handle_closed);
+        uv_close(all[i], server_handle_closed);
     }
 }
 

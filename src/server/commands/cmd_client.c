@@ -15,13 +15,13 @@ static struct server *server_of(struct call *call)
     return commands_server(call->commands);
 }
 
-static int client_id(struct call *call)
+static int client_id_command(struct call *call)
 {
     reply_int(call->reply, (int64_t)call->session->id);
     return OK;
 }
 
-static int client_info(struct call *call)
+static int client_info_command(struct call *call)
 {
     struct buf text = {0};
     conn_describe(call->session->conn, &text);
@@ -80,7 +80,7 @@ static bool list_by_id(struct call *call, struct buf *out)
     return true;
 }
 
-static int client_list(struct call *call)
+static int client_list_command(struct call *call)
 {
     struct server *s = server_of(call);
     struct buf text = {0};
@@ -176,13 +176,13 @@ static int64_t kill_all(struct call *call, const struct kill_filter *f)
         struct conn *c = LIST_ENTRY(at, struct conn, link);
         if ((f->skip_me && &c->session == call->session) || !filter_matches(f, c))
             continue;
-        call_defer(call, kill_effect, slice_of(&c->session.id, sizeof c->session.id));
+        call_defer(call, slice_of(&c->session.id, sizeof c->session.id), kill_effect);
         count++;
     }
     return count;
 }
 
-static int client_kill(struct call *call)
+static int client_kill_command(struct call *call)
 {
     struct kill_filter filter = {.skip_me = call->argc > 3};
     if (call->argc == 3) {
@@ -202,7 +202,7 @@ static int client_kill(struct call *call)
     return OK;
 }
 
-static int client_setname(struct call *call)
+static int client_setname_command(struct call *call)
 {
     if (!session_set_text(&call->session->name, call->argv[2]))
         return call_error(
@@ -211,7 +211,7 @@ static int client_setname(struct call *call)
     return OK;
 }
 
-static int client_getname(struct call *call)
+static int client_getname_command(struct call *call)
 {
     if (call->session->name == NULL)
         reply_null(call->reply);
@@ -220,7 +220,7 @@ static int client_getname(struct call *call)
     return OK;
 }
 
-static int client_setinfo(struct call *call)
+static int client_setinfo_command(struct call *call)
 {
     struct slice option = call->argv[2];
     bool is_name = slice_equal_nocase(option, "lib-name");
@@ -250,18 +250,18 @@ static int set_switch(struct call *call, bool *what)
     return OK;
 }
 
-static int client_no_evict(struct call *call)
+static int client_no_evict_command(struct call *call)
 {
     struct conn *c = call->session->conn;
     return set_switch(call, &c->use.no_evict);
 }
 
-static int client_no_touch(struct call *call)
+static int client_no_touch_command(struct call *call)
 {
     return set_switch(call, &call->session->no_touch);
 }
 
-static int client_unblock(struct call *call)
+static int client_unblock_command(struct call *call)
 {
     int64_t id;
     if (call->argc > 4)
@@ -275,7 +275,7 @@ static int client_unblock(struct call *call)
     return OK;
 }
 
-static int client_help(struct call *call)
+static int client_help_command(struct call *call)
 {
     static const char *const lines[] = {
         "GETNAME",
@@ -330,7 +330,7 @@ static int client_help(struct call *call)
 
 static const struct command subcommands[] = {
     {.name = "getname",
-        .fn = client_getname,
+        .fn = client_getname_command,
         .arity = 2,
         .flags = EVERYBODY,
         CONNECTION,
@@ -338,7 +338,7 @@ static const struct command subcommands[] = {
         .complexity = "O(1)",
         .summary = "Tells the name of this connection"},
     {.name = "help",
-        .fn = client_help,
+        .fn = client_help_command,
         .arity = 2,
         .flags = CMD_LOADING | CMD_STALE,
         CONNECTION,
@@ -346,7 +346,7 @@ static const struct command subcommands[] = {
         .complexity = "O(1)",
         .summary = "Explains the subcommands"},
     {.name = "id",
-        .fn = client_id,
+        .fn = client_id_command,
         .arity = 2,
         .flags = EVERYBODY,
         CONNECTION,
@@ -354,7 +354,7 @@ static const struct command subcommands[] = {
         .complexity = "O(1)",
         .summary = "Tells the ID of this connection"},
     {.name = "info",
-        .fn = client_info,
+        .fn = client_info_command,
         .arity = 2,
         .flags = EVERYBODY,
         CONNECTION,
@@ -363,7 +363,7 @@ static const struct command subcommands[] = {
         .summary = "Describes this connection",
         .tips = "nondeterministic_output"},
     {.name = "kill",
-        .fn = client_kill,
+        .fn = client_kill_command,
         .arity = -3,
         .flags = ADMINS,
         CONNECTION,
@@ -378,7 +378,7 @@ static const struct command subcommands[] = {
             "normal_master_slave_pubsub:o=TYPE?@2.8.12" TYPES " username:s=USER? ip:port:s=ADDR? "
             "ip:port:s=LADDR?@6.2.0 yes/no:s=SKIPME?))"},
     {.name = "list",
-        .fn = client_list,
+        .fn = client_list_command,
         .arity = -2,
         .flags = ADMINS,
         CONNECTION,
@@ -394,7 +394,7 @@ static const struct command subcommands[] = {
                      "(normal:x=NORMAL master:x=MASTER replica:x=REPLICA pubsub:x=PUBSUB) "
                      "id:b=ID?@6.2.0(client-id:i*)"},
     {.name = "no-evict",
-        .fn = client_no_evict,
+        .fn = client_no_evict_command,
         .arity = 3,
         .flags = ADMINS,
         CONNECTION,
@@ -403,7 +403,7 @@ static const struct command subcommands[] = {
         .summary = "Protects this connection from maxmemory-clients",
         .arguments = "enabled:o(on:x=ON off:x=OFF)"},
     {.name = "no-touch",
-        .fn = client_no_touch,
+        .fn = client_no_touch_command,
         .arity = 3,
         .flags = EVERYBODY,
         CONNECTION,
@@ -412,7 +412,7 @@ static const struct command subcommands[] = {
         .summary = "Whether this connection's reads count as use of a key",
         .arguments = "enabled:o(on:x=ON off:x=OFF)"},
     {.name = "setinfo",
-        .fn = client_setinfo,
+        .fn = client_setinfo_command,
         .arity = 4,
         .flags = EVERYBODY,
         CONNECTION,
@@ -421,7 +421,7 @@ static const struct command subcommands[] = {
         .summary = "Tells the server about the client library",
         .arguments = "attr:o(libname:s=LIB-NAME libver:s=LIB-VER)"},
     {.name = "setname",
-        .fn = client_setname,
+        .fn = client_setname_command,
         .arity = 3,
         .flags = EVERYBODY,
         CONNECTION,
@@ -430,7 +430,7 @@ static const struct command subcommands[] = {
         .summary = "Names this connection",
         .arguments = "connection-name:s"},
     {.name = "unblock",
-        .fn = client_unblock,
+        .fn = client_unblock_command,
         .arity = -3,
         .flags = ADMINS,
         CONNECTION,

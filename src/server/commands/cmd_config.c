@@ -172,7 +172,7 @@ struct rewrite {
     struct error err;
     int status;
     bool done, left;
-    void (*ready_cb)(void *arg); // NULL: nobody waits yet
+    stream_ready_cb ready_cb; // NULL: nobody waits yet
     void *arg;
 };
 
@@ -225,7 +225,7 @@ static int rewrite_step(
     return END;
 }
 
-static void rewrite_wait(struct stream *stream, void (*ready_cb)(void *arg), void *arg)
+static void rewrite_wait(struct stream *stream, stream_ready_cb ready_cb, void *arg)
 {
     struct rewrite *r = (struct rewrite *)stream;
     r->ready_cb = ready_cb;
@@ -267,14 +267,14 @@ static void reset_statistics(struct commands *c, struct session *session, struct
     server_reset_counters(commands_server(c));
 }
 
-static int config_resetstat(struct call *call)
+static int config_resetstat_command(struct call *call)
 {
-    call_defer(call, reset_statistics, slice_of(NULL, 0));
+    call_defer(call, slice_of(NULL, 0), reset_statistics);
     reply_ok(call->reply);
     return OK;
 }
 
-static int config_help(struct call *call)
+static int config_help_command(struct call *call)
 {
     static const char *const lines[] = {
         "GET <pattern>",
@@ -304,7 +304,7 @@ static const struct command subcommands[] = {
         .history = "7.0.0:Any number of patterns.",
         .arguments = "parameter:b*(parameter:s)"},
     {.name = "help",
-        .fn = config_help,
+        .fn = config_help_command,
         .arity = 2,
         .flags = CMD_LOADING | CMD_STALE,
         .since = "5.0.0",
@@ -312,7 +312,7 @@ static const struct command subcommands[] = {
         .complexity = "O(1)",
         .summary = "Explains the subcommands"},
     {.name = "resetstat",
-        .fn = config_resetstat,
+        .fn = config_resetstat_command,
         .arity = 2,
         .flags = ADMINS,
         .since = "2.0.0",

@@ -23,7 +23,7 @@ static struct server *server_of(struct call *call)
 
 // --- MEMORY --------------------------------------------------------------------------------------
 
-static int memory_usage(struct call *call)
+static int memory_usage_command(struct call *call)
 {
     for (int i = 3; i < call->argc; i++) {
         int64_t samples;
@@ -44,14 +44,14 @@ static int memory_usage(struct call *call)
     return status == NOT_FOUND ? OK : status;
 }
 
-static int memory_purge(struct call *call)
+static int memory_purge_command(struct call *call)
 {
     malloc_trim(0);
     reply_ok(call->reply);
     return OK;
 }
 
-static int memory_help(struct call *call)
+static int memory_help_command(struct call *call)
 {
     static const char *const lines[] = {
         "PURGE",
@@ -65,7 +65,7 @@ static int memory_help(struct call *call)
 
 static const struct command memory_subcommands[] = {
     {.name = "help",
-        .fn = memory_help,
+        .fn = memory_help_command,
         .arity = 2,
         .flags = CMD_LOADING | CMD_STALE,
         .since = "4.0.0",
@@ -73,7 +73,7 @@ static const struct command memory_subcommands[] = {
         .complexity = "O(1)",
         .summary = "Explains the subcommands"},
     {.name = "purge",
-        .fn = memory_purge,
+        .fn = memory_purge_command,
         .arity = 2,
         .tips = "request_policy:all_shards response_policy:all_succeeded",
         .since = "4.0.0",
@@ -81,7 +81,7 @@ static const struct command memory_subcommands[] = {
         .complexity = "Depends on how much memory is free",
         .summary = "Gives free memory back to the system"},
     {.name = "usage",
-        .fn = memory_usage,
+        .fn = memory_usage_command,
         .arity = -3,
         .flags = CMD_READONLY,
         .first_key = 2,
@@ -104,7 +104,7 @@ static void text_of(struct slice s, char *out, size_t size)
 }
 
 // Stops the whole server, as it says.
-static int debug_sleep(struct call *call)
+static int debug_sleep_command(struct call *call)
 {
     char text[64];
     text_of(call->argv[2], text, sizeof text);
@@ -117,7 +117,7 @@ static int debug_sleep(struct call *call)
     return OK;
 }
 
-static int debug_set_active_expire(struct call *call)
+static int debug_set_active_expire_command(struct call *call)
 {
     char text[64];
     text_of(call->argv[2], text, sizeof text);
@@ -126,13 +126,13 @@ static int debug_set_active_expire(struct call *call)
     return OK;
 }
 
-static int debug_error(struct call *call)
+static int debug_error_command(struct call *call)
 {
     reply_errorf(call->reply, "%.*s", (int)call->argv[2].len, (const char *)call->argv[2].data);
     return OK;
 }
 
-static int debug_log(struct call *call)
+static int debug_log_command(struct call *call)
 {
     log_line(server_of(call)->logger, LOG_WARNING, "DEBUG LOG: %.*s", (int)call->argv[2].len,
         (const char *)call->argv[2].data);
@@ -141,7 +141,7 @@ static int debug_log(struct call *call)
 }
 
 // Makes the disk slow, so that a test sees who waits for it and who does not.
-static int debug_read_delay(struct call *call)
+static int debug_read_delay_command(struct call *call)
 {
     int64_t ms;
     if (!call_int(call, call->argv[2], &ms))
@@ -155,7 +155,7 @@ static int debug_read_delay(struct call *call)
     return OK;
 }
 
-static int debug_help(struct call *call)
+static int debug_help_command(struct call *call)
 {
     static const char *const lines[] = {
         "ERROR <string>",
@@ -174,19 +174,19 @@ static int debug_help(struct call *call)
     return call_help(call, lines);
 }
 
-static int debug(struct call *call)
+static int debug_command(struct call *call)
 {
     static const struct {
         const char *name;
         int argc;
         command_fn fn;
     } actions[] = {
-        {"help", 2, debug_help},
-        {"error", 3, debug_error},
-        {"log", 3, debug_log},
-        {"read-delay", 3, debug_read_delay},
-        {"set-active-expire", 3, debug_set_active_expire},
-        {"sleep", 3, debug_sleep},
+        {"help", 2, debug_help_command},
+        {"error", 3, debug_error_command},
+        {"log", 3, debug_log_command},
+        {"read-delay", 3, debug_read_delay_command},
+        {"set-active-expire", 3, debug_set_active_expire_command},
+        {"sleep", 3, debug_sleep_command},
     };
     for (size_t i = 0; i < sizeof actions / sizeof actions[0]; i++)
         if (call->argc == actions[i].argc && slice_equal_nocase(call->argv[1], actions[i].name))
@@ -196,7 +196,7 @@ static int debug(struct call *call)
 
 const struct command cmd_debug_rows[] = {
     {.name = "debug",
-        .fn = debug,
+        .fn = debug_command,
         .arity = -2,
         .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_PROTECTED,
         .since = "1.0.0",

@@ -2,7 +2,7 @@
 
 #include "server/info/info.h"
 
-static int info(struct call *call)
+static int info_command(struct call *call)
 {
     struct info x;
     info_gather(&x, commands_server(call->commands), call->keys);
@@ -15,7 +15,7 @@ static int info(struct call *call)
 
 const struct command cmd_info_rows[] = {
     {.name = "info",
-        .fn = info,
+        .fn = info_command,
         .arity = -1,
         .flags = CMD_LOADING | CMD_STALE,
         .acl = "dangerous",

@@ -23,7 +23,7 @@ struct save_stream {
     struct server *server;
     struct save_waiter waiter;
     bool done;
-    void (*ready_cb)(void *arg); // NULL: nobody waits yet
+    stream_ready_cb ready_cb; // NULL: nobody waits yet
     void *arg;
 };
 
@@ -48,7 +48,7 @@ static int save_step(
     return END;
 }
 
-static void save_wait(struct stream *stream, void (*ready_cb)(void *arg), void *arg)
+static void save_wait(struct stream *stream, stream_ready_cb ready_cb, void *arg)
 {
     struct save_stream *s = (struct save_stream *)stream;
     s->ready_cb = ready_cb;
@@ -62,7 +62,7 @@ static void save_close(struct stream *stream)
     free(s);
 }
 
-static int save(struct call *call)
+static int save_command(struct call *call)
 {
     struct server *server = server_of(call);
     if (server->saves.save.task != NULL)
@@ -86,7 +86,7 @@ static void start_save(struct commands *c, struct session *session, struct slice
         saves_start(s);
 }
 
-static int bgsave(struct call *call)
+static int bgsave_command(struct call *call)
 {
     struct server *s = server_of(call);
     bool schedule = call->argc == 2 && slice_equal_nocase(call->argv[1], "schedule");
@@ -94,7 +94,7 @@ static int bgsave(struct call *call)
         return call_syntax_error(call);
     if (s->saves.save.task != NULL)
         return call_error(call, "ERR Background save already in progress");
-    call_defer(call, start_save, slice_of(NULL, 0));
+    call_defer(call, slice_of(NULL, 0), start_save);
     bool later = call->in_exec || (schedule && s->saves.rewrite.task != NULL);
     reply_simple(call->reply, later ? "Background saving scheduled" : "Background saving started");
     return OK;
@@ -107,18 +107,18 @@ static void start_rewrite(struct commands *c, struct session *session, struct sl
         saves_start_rewrite(s);
 }
 
-static int bgrewriteaof(struct call *call)
+static int bgrewriteaof_command(struct call *call)
 {
     struct server *s = server_of(call);
     if (s->saves.rewrite.task != NULL)
         return call_error(call, "ERR Background append only file rewriting already in progress");
-    call_defer(call, start_rewrite, slice_of(NULL, 0));
+    call_defer(call, slice_of(NULL, 0), start_rewrite);
     reply_simple(call->reply, call->in_exec ? "Background append only file rewriting scheduled"
                                             : "Background append only file rewriting started");
     return OK;
 }
 
-static int lastsave(struct call *call)
+static int lastsave_command(struct call *call)
 {
     reply_int(call->reply, server_of(call)->saves.save.last_ms / 1000);
     return OK;
@@ -158,7 +158,7 @@ static int shutdown_command(struct call *call)
 
 const struct command cmd_server_rows[] = {
     {.name = "bgrewriteaof",
-        .fn = bgrewriteaof,
+        .fn = bgrewriteaof_command,
         .arity = 1,
         .flags = ADMINS | CMD_NO_ASYNC_LOADING,
         .since = "1.0.0",
@@ -166,7 +166,7 @@ const struct command cmd_server_rows[] = {
         .complexity = "O(1)",
         .summary = "Compacts all data once, in the background"},
     {.name = "bgsave",
-        .fn = bgsave,
+        .fn = bgsave_command,
         .arity = -1,
         .flags = ADMINS | CMD_NO_ASYNC_LOADING,
         .since = "1.0.0",
@@ -176,7 +176,7 @@ const struct command cmd_server_rows[] = {
         .history = "3.2.2:The `SCHEDULE` option.",
         .arguments = "schedule:x=SCHEDULE?@3.2.2"},
     {.name = "lastsave",
-        .fn = lastsave,
+        .fn = lastsave_command,
         .arity = 1,
         .flags = CMD_LOADING | CMD_STALE | CMD_FAST,
         .acl = "admin dangerous",
@@ -186,7 +186,7 @@ const struct command cmd_server_rows[] = {
         .complexity = "O(1)",
         .summary = "Tells when the last save ended well"},
     {.name = "save",
-        .fn = save,
+        .fn = save_command,
         .arity = 1,
         .flags = ADMINS | CMD_NO_ASYNC_LOADING | CMD_NO_MULTI,
         .since = "1.0.0",

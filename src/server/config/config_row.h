@@ -58,8 +58,11 @@ enum directive_effect {
 // Makes the canonical text of a value out of words. old: the text so far; more: the directive was
 // given before by the same source (a file), and this line adds to it. False: *why says what is
 // wrong.
-typedef bool (*directive_special)(const char *old, bool more, const struct slice *words, int count,
-    struct buf *out, const char **why);
+typedef bool (*directive_special_cb)(const char *old, bool more, const struct slice *words,
+    int count, struct buf *out, const char **why);
+
+// Puts a value into the settings that is no plain field.
+typedef void (*directive_store_cb)(struct settings *settings, const char *text);
 
 struct choice {
     const char *name; // NULL: the end
@@ -79,12 +82,11 @@ struct directive {
     struct {
         size_t offset, size; // in struct settings; size 0: none
     } field;
-    directive_special special;
-    // instead of field, for what is no plain value
-    void (*store)(struct settings *settings, const char *text);
-    int words_per_line;  // CONFIG REWRITE spreads the words over lines of so many; 0: one line
-    const char *allowed; // of specials: for messages and help
-    const char *help;    // for refused rows: why
+    directive_special_cb special;
+    directive_store_cb store; // instead of field
+    int words_per_line;       // CONFIG REWRITE spreads the words over lines of so many; 0: one line
+    const char *allowed;      // of specials: for messages and help
+    const char *help;         // for refused rows: why
     // what the log says at the start when the value is not the default; NULL: nothing
     const char *caveat;
 };

@@ -42,19 +42,22 @@ struct metric_value {
     double real;      // the rest
 };
 
+typedef void (*metric_get_cb)(const struct info *x, struct metric_value *v);
+
 struct metric {
     const char *name;
     enum metric_kind kind;
-    void (*get)(const struct info *x, struct metric_value *v);
+    metric_get_cb get;
 };
+
+typedef void (*info_lines_cb)(const struct info *x, struct buf *out);
 
 struct info_section {
     const char *title;            // "Server"
     const char *name;             // what INFO's argument says: "server"
     bool by_default;              // not only for INFO all
     const struct metric *metrics; // ends with a NULL name; NULL: none
-    // what has no fixed names: commandstats, keyspace; NULL: none
-    void (*lines)(const struct info *x, struct buf *out);
+    info_lines_cb lines;          // what has no fixed names: commandstats, keyspace; NULL: none
 };
 
 // Ends with a NULL title. In Redis' order, Varve's own last.

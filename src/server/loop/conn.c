@@ -39,7 +39,7 @@ void conn_start(struct conn *c)
     conn_update_reading(c);
 }
 
-static void on_closed(uv_handle_t *handle)
+static void conn_handle_closed(uv_handle_t *handle)
 {
     struct conn *c = handle->data;
     c->server->handles_open--;
@@ -71,7 +71,7 @@ void conn_close(struct conn *c)
     s->clients.memory -= c->memory;
     s->handles_open++;
     s->turn.work = true;
-    uv_close(&c->handle, on_closed);
+    uv_close(&c->handle, conn_handle_closed);
 }
 
 void conn_close_after_reply(struct conn *c)

@@ -80,7 +80,7 @@ static void finish_command(struct conn *c, struct txn *txn, size_t start, struct
 }
 
 // One attempt of the command in the parser. False: it waits, and its bytes must stay.
-static bool execute(struct conn *c, struct slice rest)
+static bool execute_command(struct conn *c, struct slice rest)
 {
     struct server *s = c->server;
     const struct resp_parser *p = &c->input.parser;
@@ -102,7 +102,7 @@ static bool execute(struct conn *c, struct slice rest)
 }
 
 // Returns how much of the input is done with.
-static size_t run(struct conn *c, struct slice input)
+static size_t run_commands(struct conn *c, struct slice input)
 {
     struct server *s = c->server;
     struct resp_parser *p = &c->input.parser;
@@ -127,7 +127,7 @@ static size_t run(struct conn *c, struct slice input)
             break;
         }
         size_t before = c->output.bytes.len;
-        if (p->argc > 0 && !execute(c, slice_skip(input, at + used)))
+        if (p->argc > 0 && !execute_command(c, slice_skip(input, at + used)))
             break;
         at += used;
         limits.unauthenticated = !c->session.authenticated;
@@ -150,7 +150,7 @@ static size_t run(struct conn *c, struct slice input)
 void conn_run(struct conn *c)
 {
     struct conn_input *in = &c->input;
-    in->position += run(c, slice_skip(buf_slice(&in->bytes), in->position));
+    in->position += run_commands(c, slice_skip(buf_slice(&in->bytes), in->position));
     if (in->position == in->bytes.len) {
         buf_clear(&in->bytes);
         in->position = 0;
@@ -158,7 +158,7 @@ void conn_run(struct conn *c)
     }
 }
 
-static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out)
+static void conn_input_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out)
 {
     struct conn *c = handle->data;
     struct conn_input *in = &c->input;
@@ -177,7 +177,7 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out)
     *out = uv_buf_init((char *)in->bytes.data + in->bytes.len, (unsigned)room);
 }
 
-static void on_end(struct conn *c, ssize_t status)
+static void conn_input_ended(struct conn *c, ssize_t status)
 {
     if (status != UV_EOF) {
         conn_close(c);
@@ -188,12 +188,12 @@ static void on_end(struct conn *c, ssize_t status)
     conn_update_reading(c);
 }
 
-static void on_read(uv_stream_t *socket, ssize_t got, const uv_buf_t *into)
+static void conn_input_read(uv_stream_t *socket, ssize_t got, const uv_buf_t *into)
 {
     struct conn *c = socket->data;
     struct server *s = c->server;
     if (got < 0) {
-        on_end(c, got);
+        conn_input_ended(c, got);
         return;
     }
     if (got == 0)
@@ -206,7 +206,7 @@ static void on_read(uv_stream_t *socket, ssize_t got, const uv_buf_t *into)
             conn_run(c);
     } else {
         struct slice input = slice_of(into->base, (size_t)got);
-        size_t used = c->hold == 0 ? run(c, input) : 0;
+        size_t used = c->hold == 0 ? run_commands(c, input) : 0;
         if (!c->closed && used < input.len)
             buf_append_slice(&c->input.bytes, slice_skip(input, used));
     }
@@ -226,6 +226,6 @@ void conn_update_reading(struct conn *c)
     c->input.reading = !stop;
     if (stop)
         uv_read_stop(&c->socket);
-    else if (uv_read_start(&c->socket, on_alloc, on_read) != 0)
+    else if (uv_read_start(&c->socket, conn_input_alloc, conn_input_read) != 0)
         conn_close(c);
 }

@@ -108,7 +108,7 @@ static void give_up_front(struct conn_output *out, size_t count)
     buf_shrink(&out->bytes, BUFFER_KEEP);
 }
 
-static void on_written(uv_write_t *request, int status)
+static void conn_write_done(uv_write_t *request, int status)
 {
     struct conn *c = request->data;
     struct conn_output *out = &c->output;
@@ -146,7 +146,7 @@ static bool send_later(struct conn *c, size_t sent, size_t end)
     out->busy = true;
     out->request.data = c;
     c->server->counters.net_output_bytes += end - sent;
-    if (uv_write(&out->request, &c->socket, &piece, 1, on_written) == 0)
+    if (uv_write(&out->request, &c->socket, &piece, 1, conn_write_done) == 0)
         return true;
     out->busy = false;
     return false;

@@ -30,7 +30,7 @@ void conn_stream_release(struct conn *c)
     c->hold &= ~(unsigned)HOLD_STREAM;
 }
 
-static void on_arrived(void *arg)
+static void stream_data_arrived(void *arg)
 {
     struct conn *c = arg;
     c->streaming.waiting = false;
@@ -75,7 +75,7 @@ void conn_stream_run(struct conn *c)
         conn_make_ready(c);
     } else if (status == WAIT) {
         c->streaming.waiting = true;
-        stream->wait(stream, on_arrived, c);
+        stream->wait(stream, stream_data_arrived, c);
     } else if (status == END) {
         end(c);
     } else {

@@ -95,7 +95,7 @@ static bool is_stranger(struct conn *c)
     return protected && !conn_is_local(c);
 }
 
-static void on_connection(uv_stream_t *socket, int status)
+static void listener_connection(uv_stream_t *socket, int status)
 {
     struct listener *l = socket->data;
     struct server *s = l->server;
@@ -123,7 +123,7 @@ static void on_connection(uv_stream_t *socket, int status)
         conn_start(c);
 }
 
-static void on_closed(uv_handle_t *handle)
+static void listener_handle_closed(uv_handle_t *handle)
 {
     struct listener *l = handle->data;
     l->server->handles_open--;
@@ -144,7 +144,7 @@ static void listener_close(struct listener *l)
     if (l->path != NULL)
         unlink(l->path);
     l->server->handles_open++;
-    uv_close(&l->handle, on_closed);
+    uv_close(&l->handle, listener_handle_closed);
 }
 
 void listen_close(struct server *s)
@@ -160,7 +160,7 @@ static int bind_tcp(struct server *s, const struct sockaddr *address)
     int status =
         uv_tcp_bind(&l->tcp, address, address->sa_family == AF_INET6 ? UV_TCP_IPV6ONLY : 0);
     if (status == 0)
-        status = uv_listen(&l->socket, s->settings->network.backlog, on_connection);
+        status = uv_listen(&l->socket, s->settings->network.backlog, listener_connection);
     if (status == 0)
         s->handles.listeners[s->handles.listener_count++] = l;
     else
@@ -219,7 +219,7 @@ static int listen_unix(struct server *s, struct error *err)
     unlink(path); // what a killed server has left behind
     int status = uv_pipe_bind(&l->pipe, path);
     if (status == 0)
-        status = uv_listen(&l->socket, s->settings->network.backlog, on_connection);
+        status = uv_listen(&l->socket, s->settings->network.backlog, listener_connection);
     if (status == 0 && s->settings->network.unixsocketperm != 0 &&
         chmod(path, s->settings->network.unixsocketperm) != 0)
         status = UV_EPERM;

@@ -19,7 +19,7 @@ struct txn *turn_take_txn(struct server *s)
     return s->turn.spares > 0 ? s->turn.spare[--s->turn.spares] : txn_new(s->engine);
 }
 
-static void on_arrived(struct txn *txn, void *arg)
+static void park_data_arrived(struct txn *txn, void *arg)
 {
     struct conn *c = arg;
     c->hold &= ~(unsigned)HOLD_PARKED;
@@ -58,7 +58,7 @@ void conn_park(struct conn *c, struct txn *txn, uint64_t seed, struct slice rest
     s->counters.parks++;
     s->clients.parked++;
     c->hold |= HOLD_PARKED;
-    txn_wait(txn, on_arrived, c);
+    txn_wait(txn, park_data_arrived, c);
     if (first && rest.len > 0)
         prefetch_behind(c, rest);
 }

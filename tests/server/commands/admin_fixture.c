@@ -92,22 +92,19 @@ void commands_get_keyspace_stats(const struct commands *c, struct keyspace_stats
     *out = (struct keyspace_stats){.hits = 3, .misses = 4};
 }
 
-void commands_each_stat(const struct commands *c,
-    void (*visit)(void *arg, const char *name, const struct command_stats *s), void *arg)
+void commands_each_stat(const struct commands *c, command_stats_visit_cb visit_cb, void *arg)
 {
-    visit(arg, "config|get", &(struct command_stats){4, 10, 1, 2});
+    visit_cb(arg, "config|get", &(struct command_stats){4, 10, 1, 2});
 }
 
-void commands_each_error(
-    const struct commands *c, void (*visit)(void *arg, const char *code, uint64_t count), void *arg)
+void commands_each_error(const struct commands *c, command_error_visit_cb visit_cb, void *arg)
 {
-    visit(arg, "ERR", 7);
+    visit_cb(arg, "ERR", 7);
 }
 
-void call_defer(struct call *call,
-    void (*effect)(struct commands *c, struct session *s, struct slice data), struct slice data)
+void call_defer(struct call *call, struct slice data, call_effect_cb effect_cb)
 {
-    effect(call->commands, call->session, data);
+    effect_cb(call->commands, call->session, data);
 }
 
 int call_error(struct call *call, const char *text)
