@@ -92,9 +92,8 @@ static int auth_command(struct call *call)
     if (call->argc > 3)
         return call_syntax_error(call);
     if (call->argc == 2 && *password(call) == '\0')
-        return call_error(call,
-            "ERR AUTH <password> called without any password configured for the default user. Are "
-            "you sure your configuration is correct?");
+        return call_error(call, "ERR AUTH <password> called without any password configured for "
+                                "the default user. Are you sure your configuration is correct?");
     struct slice user = call->argc == 3 ? call->argv[1] : slice_cstr("default");
     if (authenticate(call, user, call->argv[call->argc - 1]))
         reply_ok(call->reply);
@@ -157,8 +156,8 @@ static int hello_command(struct call *call)
         return OK;
     if (!s->authenticated && *password(call) != '\0')
         return call_error(call,
-            "NOAUTH HELLO must be called with the client already authenticated, otherwise the "
-            "HELLO AUTH <user> <pass> option can be used to authenticate the client and "
+            "NOAUTH HELLO must be called with the client already authenticated, otherwise "
+            "the HELLO AUTH <user> <pass> option can be used to authenticate the client and "
             "select the RESP protocol version at the same time");
     if (name != NULL && !session_set_text(&s->name, *name))
         return call_error(

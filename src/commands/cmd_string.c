@@ -347,9 +347,9 @@ const struct command string_rows[] = {
         .group = "string",
         .complexity = "O(1)",
         .summary = "Set a key to a string, whatever it held",
-        .history = "2.6.12:Options `EX`, `PX`, `NX` and `XX`.;6.0.0:Option "
-                   "`KEEPTTL`.;6.2.0:Options `GET`, "
-                   "`EXAT` and `PXAT`.;7.0.0:`NX` and `GET` go together.",
+        .history =
+            "2.6.12:Options `EX`, `PX`, `NX` and `XX`.;6.0.0:Option `KEEPTTL`.;6.2.0:Options "
+            "`GET`, `EXAT` and `PXAT`.;7.0.0:`NX` and `GET` go together.",
         .arguments = "key:k#0 value:s condition:o?@2.6.12(nx:x=NX xx:x=XX) get:x=GET?@6.2.0 "
                      "expiration:o?(seconds:i=EX@2.6.12 milliseconds:i=PX@2.6.12 "
                      "unix-time-seconds:t=EXAT@6.2.0 unix-time-milliseconds:t=PXAT@6.2.0 "
@@ -501,9 +501,8 @@ const struct command string_rows[] = {
         .group = "string",
         .complexity = "O(1)",
         .summary = "Get a string and change how long it lives",
-        .arguments =
-            "key:k#0 expiration:o?(seconds:i=EX milliseconds:i=PX unix-time-seconds:t=EXAT "
-            "unix-time-milliseconds:t=PXAT persist:x=PERSIST)",
+        .arguments = "key:k#0 expiration:o?(seconds:i=EX milliseconds:i=PX "
+                     "unix-time-seconds:t=EXAT unix-time-milliseconds:t=PXAT persist:x=PERSIST)",
     },
     {
         .name = "strlen",

@@ -170,11 +170,8 @@ static const char *refuse(struct commands *c, struct session *s, const struct en
     if ((row->flags & CMD_PROTECTED) && c->options.allow_debug != NULL &&
         !c->options.allow_debug(c->options.server, s))
         return "ERR DEBUG command not allowed. If the enable-debug-command option is set to "
-               "\"local\", you can run it "
-               "from a "
-               "local connection, otherwise you need to set this option in the configuration file, "
-               "and then restart "
-               "the server.";
+               "\"local\", you can run it from a local connection, otherwise you need to set this "
+               "option in the configuration file, and then restart the server.";
     if (needs_auth(c, s) && !(row->flags & CMD_NO_AUTH))
         return "NOAUTH Authentication required.";
     if (s->multi != NULL && (row->flags & CMD_NO_MULTI))

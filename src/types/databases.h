@@ -1,6 +1,6 @@
-// databases: numbered databases over one engine. A number maps to a generation that is part of every
-// key: FLUSHDB takes a new generation and drops the old prefixes, SWAPDB exchanges two; both O(1).
-// The mapping lives under M entries and, loop-owned, in memory.
+// databases: numbered databases over one engine. A number maps to a generation that is part of
+// every key: FLUSHDB takes a new generation and drops the old prefixes, SWAPDB exchanges two; both
+// O(1). The mapping lives under M entries and, loop-owned, in memory.
 //
 // Thread: loop. Statuses are the engine's.
 #ifndef VARVE_TYPES_DATABASES_H

@@ -1,5 +1,5 @@
-// databases_impl: the fields of struct databases, which databases.c, keys.c and walk.c share. Private
-// to this folder.
+// databases_impl: the fields of struct databases, which databases.c, keys.c and walk.c share.
+// Private to this folder.
 #ifndef VARVE_TYPES_DATABASES_IMPL_H
 #define VARVE_TYPES_DATABASES_IMPL_H
 

@@ -1,6 +1,6 @@
 // keys: the kinds of entries there are, how their keys are spelled for the engine, and what is done
-// to one key of a user: lookups, put, delete, expire, rename. What has expired by the view's time is
-// hidden here, and staged for deletion when a command comes across it.
+// to one key of a user: lookups, put, delete, expire, rename. What has expired by the view's time
+// is hidden here, and staged for deletion when a command comes across it.
 //
 // Thread: loop, but for keys_counted_prefix. Statuses are the engine's: WAIT means that the attempt
 // is given up (after noting other misses, if one likes).

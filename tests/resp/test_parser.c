@@ -95,9 +95,8 @@ Test(parser, every_cut_of_a_pipeline_parses_the_same)
                                 "*2\r\n$3\r\nGET\r\n$0\r\n\r\n"
                                 "*9\r\n$1\r\n1\r\n$1\r\n2\r\n$1\r\n3\r\n$1\r\n4\r\n$1\r\n5\r\n$"
                                 "1\r\n6\r\n$1\r\n7\r\n$1\r\n8\r\n$1\r\n9\r\n";
-    check_every_cut(slice_cstr(input),
-        "1:PING,;3:SET,k,*1\r\n$4\r\nPI\r\n,;1:PING,;0:;4:echo,a bA\n,c'd,ef g,;0:;0:;"
-        "2:GET,,;9:1,2,3,4,5,6,7,8,9,;");
+    check_every_cut(slice_cstr(input), "1:PING,;3:SET,k,*1\r\n$4\r\nPI\r\n,;1:PING,;0:;4:echo,a "
+                                       "bA\n,c'd,ef g,;0:;0:;2:GET,,;9:1,2,3,4,5,6,7,8,9,;");
 }
 
 Test(parser, errors_are_those_of_redis_however_the_input_is_cut)

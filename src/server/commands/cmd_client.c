@@ -370,13 +370,11 @@ static const struct command subcommands[] = {
         .since = "2.4.0",
         .complexity = "O(N) where N is the number of connections",
         .summary = "Closes connections",
-        .history = "2.8.12:Filters.;2.8.12:The `ID` filter.;3.2.0:The type `master`.;"
-                   "5.0.0:The type `replica`, for which `slave` is an older word.;6.2.0:The "
-                   "`LADDR` filter.",
-        .arguments =
-            "filter:o(ip:port:s~2.8.12 new-format:o*(client-id:i=ID?@2.8.12 "
-            "normal_master_slave_pubsub:o=TYPE?@2.8.12" TYPES " username:s=USER? ip:port:s=ADDR? "
-            "ip:port:s=LADDR?@6.2.0 yes/no:s=SKIPME?))"},
+        .history = "2.8.12:Filters.;2.8.12:The `ID` filter.;3.2.0:The type `master`.;5.0.0:The "
+                   "type `replica`, for which `slave` is an older word.;6.2.0:The `LADDR` filter.",
+        .arguments = "filter:o(ip:port:s~2.8.12 new-format:o*(client-id:i=ID?@2.8.12 "
+                     "normal_master_slave_pubsub:o=TYPE?@2.8.12" TYPES
+                     " username:s=USER? ip:port:s=ADDR? ip:port:s=LADDR?@6.2.0 yes/no:s=SKIPME?))"},
     {.name = "list",
         .fn = client_list_command,
         .arity = -2,
@@ -387,12 +385,11 @@ static const struct command subcommands[] = {
         .summary = "Describes the connections",
         .tips = "nondeterministic_output",
         .history =
-            "2.8.12:The field `id`.;5.0.0:The filter `TYPE`.;6.0.0:The field `user`.;"
-            "6.2.0:The fields `argv-mem`, `tot-mem`, `laddr` and `redir`, and the filter `ID`.;"
-            "7.0.0:The fields `resp`, `multi-mem`, `rbs` and `rbp`.;7.0.3:The field `ssub`.",
-        .arguments = "normal_master_replica_pubsub:o=TYPE?@5.0.0"
-                     "(normal:x=NORMAL master:x=MASTER replica:x=REPLICA pubsub:x=PUBSUB) "
-                     "id:b=ID?@6.2.0(client-id:i*)"},
+            "2.8.12:The field `id`.;5.0.0:The filter `TYPE`.;6.0.0:The field `user`.;6.2.0:The "
+            "fields `argv-mem`, `tot-mem`, `laddr` and `redir`, and the filter `ID`.;7.0.0:The "
+            "fields `resp`, `multi-mem`, `rbs` and `rbp`.;7.0.3:The field `ssub`.",
+        .arguments = "normal_master_replica_pubsub:o=TYPE?@5.0.0(normal:x=NORMAL master:x=MASTER "
+                     "replica:x=REPLICA pubsub:x=PUBSUB) id:b=ID?@6.2.0(client-id:i*)"},
     {.name = "no-evict",
         .fn = client_no_evict_command,
         .arity = 3,

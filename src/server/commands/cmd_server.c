@@ -202,8 +202,7 @@ const struct command cmd_server_rows[] = {
         .complexity = "O(1)",
         .summary = "Ends the server, with everything that was acknowledged on disk",
         .history = "7.0.0:The options `NOW`, `FORCE` and `ABORT`.",
-        .arguments =
-            "nosave_save:o?(nosave:x=NOSAVE save:x=SAVE) now:x=NOW?@7.0.0 force:x=FORCE?@7.0.0 "
-            "abort:x=ABORT?@7.0.0"},
+        .arguments = "nosave_save:o?(nosave:x=NOSAVE save:x=SAVE) now:x=NOW?@7.0.0 "
+                     "force:x=FORCE?@7.0.0 abort:x=ABORT?@7.0.0"},
     {.name = NULL},
 };

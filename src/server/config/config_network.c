@@ -25,9 +25,7 @@ const struct directive config_network_rows[] = {
     {"bind", .type = DIRECTIVE_WORDS, .effect = EFFECT_LISTEN, .initial = "* -::*",
         .store = store_bind, .allowed = "up to 16 addresses",
         .help = "Addresses to listen on. A minus before one lets the start go on where the machine "
-                "does not have it; * "
-                "and ::* are all "
-                "addresses of IPv4 and IPv6."},
+                "does not have it; * and ::* are all addresses of IPv4 and IPv6."},
     {"port", .type = DIRECTIVE_INT, .effect = EFFECT_LISTEN, .initial = "6379", .max = 65535,
         .field = FIELD(network.port),
         .help = "TCP port; 0 listens on no port, only on the Unix socket."},
@@ -117,17 +115,15 @@ const struct directive config_client_rows[] = {
     {"maxmemory-clients", .type = DIRECTIVE_PERCENT, .effect = EFFECT_MEMORY, .initial = "20%",
         .field = FIELD(clients.maxmemory_clients),
         .help = "Memory that the buffers of all clients may take, in bytes or percent of "
-                "maxmemory; beyond it the "
-                "client that holds most "
-                "is disconnected. 0: no limit. At most half of maxmemory."},
+                "maxmemory; beyond it the client that holds most is disconnected. 0: no limit. At "
+                "most half of maxmemory."},
     {"client-output-buffer-limit", .type = DIRECTIVE_SPECIAL,
         .initial = "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60",
         .special = parse_output_limits, .store = store_output_limits, .words_per_line = 4,
         .allowed = "CLASS HARD SOFT SECONDS, any number of times, with a class of normal, replica "
                    "or pubsub",
         .help = "A client that does not read its replies is disconnected when they exceed HARD "
-                "bytes, or SOFT bytes "
-                "for SECONDS."},
+                "bytes, or SOFT bytes for SECONDS."},
     {"client-query-buffer-limit", .type = DIRECTIVE_MEMORY, .initial = "1073741824", .min = 1 << 20,
         .field = FIELD(clients.query_buffer_limit),
         .help = "Bytes of one client's input that may wait."},

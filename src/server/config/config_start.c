@@ -14,7 +14,7 @@
 #include "base/alloc.h"
 #include "os/os.h"
 
-enum { TEXT_WIDTH = 110 };
+enum { TEXT_WIDTH = 100 };
 
 // Breaks text at blanks into lines that begin with `indent`.
 static void print_wrapped(FILE *out, const char *indent, const char *text)
@@ -50,12 +50,10 @@ static void print_allowed(FILE *out, const char *indent, const struct directive 
 void config_print_help(FILE *out)
 {
     fputs("varve-server [FILE | -] [--directive value ...]\n\n"
-          "FILE is a configuration file in Redis' syntax, - is standard input. Every directive may "
-          "also be given on "
-          "the command line, or in\n"
-          "the environment as VARVE_NAME in capitals, with _ for each dash. The command line wins "
-          "over the "
-          "environment, and that over FILE.\n\n"
+          "FILE is a configuration file in Redis' syntax, - is standard input. Every directive\n"
+          "may also be given on the command line, or in the environment as VARVE_NAME in\n"
+          "capitals, with _ for each dash. The command line wins over the environment, and that\n"
+          "over FILE.\n\n"
           "  --check-config   read all that, say whether it is right, and end\n"
           "  --sample-config  print a file with every directive and what it does\n"
           "  --version        print the version\n"
@@ -96,9 +94,8 @@ void config_print_sample(FILE *out)
           "default.\n"
           "# Made by: varve-server --sample-config\n"
           "#\n"
-          "# Sizes take a unit: 1k is 1000 bytes, 1kb is 1024, and so on with m, mb, g, gb. Values "
-          "with blanks stand "
-          "in quotes.\n",
+          "# Sizes take a unit: 1k is 1000 bytes, 1kb is 1024, and so on with m, mb, g, gb.\n"
+          "# Values with blanks stand in quotes.\n",
         out);
     for (const struct directive_group *g = config_groups(); g->title != NULL; g++) {
         fprintf(out, "\n# === %s ===\n", g->title);

@@ -17,15 +17,13 @@ const struct directive config_storage_rows[] = {
     {"appendfsync", .type = DIRECTIVE_ENUM, .effect = EFFECT_FSYNC, .initial = "everysec",
         .choices = fsync_policies, .field = FIELD(data.engine.fsync),
         .help = "When a write counts as safe: always: on disk before its reply; everysec: a power "
-                "cut may take the "
-                "last second; no: as the "
-                "system writes. Whichever it is, the end of the process alone loses nothing."},
+                "cut may take the last second; no: as the system writes. Whichever it is, the end "
+                "of the process alone loses nothing."},
     {"maxmemory", .type = DIRECTIVE_MEMORY, .effect = EFFECT_MEMORY, .flags = DIRECTIVE_ZERO_OK,
         .initial = "0", .min = 32 << 20, .field = FIELD(data.maxmemory),
         .help = "The memory budget: buffers, caches, indexes and clients together. Not a limit on "
-                "data, nothing is "
-                "evicted. 0: a quarter of "
-                "the machine's memory or of the control group's limit."},
+                "data, nothing is evicted. 0: a quarter of the machine's memory or of the control "
+                "group's limit."},
     {NULL},
 };
 
@@ -67,9 +65,8 @@ const struct directive config_engine_rows[] = {
                 "for reads."},
     {"compaction-threads", .type = DIRECTIVE_INT, .flags = DIRECTIVE_OWN | DIRECTIVE_IMMUTABLE,
         .initial = "1", .min = 1, .max = 2, .field = FIELD(data.compaction_threads),
-        .help =
-            "Compactions at a time. For now one runs at a time whatever is given: a greater value "
-            "is accepted with a warning.",
+        .help = "Compactions at a time. For now one runs at a time whatever is given: a greater "
+                "value is accepted with a warning.",
         .caveat = "one compaction runs at a time for now"},
     {NULL},
 };

@@ -116,11 +116,13 @@ static const char *ok_or_err(bool failed)
     METRIC(used_memory_rss_human, HUMAN, x->memory.resident) \
     METRIC(used_memory_peak, GAUGE, s->memory_peak) \
     METRIC(used_memory_peak_human, HUMAN, s->memory_peak) \
-    METRIC(used_memory_peak_perc, PERCENT, 100 * quotient((double)x->memory.used, (double)s->memory_peak)) \
+    METRIC(used_memory_peak_perc, PERCENT, \
+        100 * quotient((double)x->memory.used, (double)s->memory_peak)) \
     METRIC(used_memory_overhead, GAUGE, OVERHEAD) \
     METRIC(used_memory_startup, GAUGE, 0) \
     METRIC(used_memory_dataset, GAUGE, x->engine.memtable_bytes) \
-    METRIC(used_memory_dataset_perc, PERCENT, 100 * quotient((double)x->engine.memtable_bytes, (double)x->memory.used)) \
+    METRIC(used_memory_dataset_perc, PERCENT, \
+        100 * quotient((double)x->engine.memtable_bytes, (double)x->memory.used)) \
     METRIC(varve_cache_bytes, GAUGE, x->engine.cache_bytes + x->engine.clean_bytes) \
     METRIC(varve_clients_bytes, GAUGE, server_client_memory(s)) \
     METRIC(allocator_allocated, GAUGE, x->memory.allocated) \
@@ -144,13 +146,16 @@ static const char *ok_or_err(bool failed)
     METRIC(maxmemory, GAUGE, s->settings->data.memory_budget) \
     METRIC(maxmemory_human, HUMAN, s->settings->data.memory_budget) \
     METRIC(maxmemory_policy, TEXT, "noeviction") \
-    METRIC(allocator_frag_ratio, RATIO, quotient((double)x->memory.arena, (double)x->memory.allocated)) \
+    METRIC(allocator_frag_ratio, RATIO, \
+        quotient((double)x->memory.arena, (double)x->memory.allocated)) \
     METRIC(allocator_frag_bytes, GAUGE, x->memory.arena - x->memory.allocated) \
-    METRIC(allocator_rss_ratio, RATIO, quotient((double)x->memory.resident, (double)x->memory.arena)) \
+    METRIC(allocator_rss_ratio, RATIO, \
+        quotient((double)x->memory.resident, (double)x->memory.arena)) \
     METRIC(allocator_rss_bytes, GAUGE, x->memory.resident - x->memory.arena) \
     METRIC(rss_overhead_ratio, RATIO, 1) \
     METRIC(rss_overhead_bytes, GAUGE, 0) \
-    METRIC(mem_fragmentation_ratio, RATIO, quotient((double)x->memory.resident, (double)x->memory.allocated)) \
+    METRIC(mem_fragmentation_ratio, RATIO, \
+        quotient((double)x->memory.resident, (double)x->memory.allocated)) \
     METRIC(mem_fragmentation_bytes, GAUGE, x->memory.resident - x->memory.allocated) \
     METRIC(mem_not_counted_for_evict, GAUGE, 0) \
     METRIC(mem_replication_backlog, GAUGE, 0) \
@@ -210,8 +215,10 @@ static const char *ok_or_err(bool failed)
     METRIC(total_net_output_bytes, COUNTER, s->counters.net_output_bytes) \
     METRIC(total_net_repl_input_bytes, COUNTER, 0) \
     METRIC(total_net_repl_output_bytes, COUNTER, 0) \
-    METRIC(instantaneous_input_kbps, RATIO, (double)rate_per_second(&s->rates.net_input_bytes) / 1024) \
-    METRIC(instantaneous_output_kbps, RATIO, (double)rate_per_second(&s->rates.net_output_bytes) / 1024) \
+    METRIC(instantaneous_input_kbps, RATIO, \
+        (double)rate_per_second(&s->rates.net_input_bytes) / 1024) \
+    METRIC(instantaneous_output_kbps, RATIO, \
+        (double)rate_per_second(&s->rates.net_output_bytes) / 1024) \
     METRIC(instantaneous_input_repl_kbps, RATIO, 0) \
     METRIC(instantaneous_output_repl_kbps, RATIO, 0) \
     METRIC(rejected_connections, COUNTER, s->counters.connections_rejected) \

@@ -34,14 +34,12 @@ struct listener {
 };
 
 static const char too_many[] = "-ERR max number of clients reached\r\n";
-static const char denied[] = "-DENIED Redis is running in protected mode because protected mode is "
-                             "enabled and no password is set for the "
-                             "default user. Only clients on the server's own machine are served "
-                             "now. To admit others, set a password "
-                             "(requirepass), or, if nobody else can reach this address, switch the "
-                             "mode off: 'CONFIG SET protected-mode no' "
-                             "from the machine itself, 'protected-mode no' in the configuration "
-                             "file, or --protected-mode no at the start.\r\n";
+static const char denied[] =
+    "-DENIED Redis is running in protected mode because protected mode is enabled and no password "
+    "is set for the default user. Only clients on the server's own machine are served now. To "
+    "admit others, set a password (requirepass), or, if nobody else can reach this address, switch "
+    "the mode off: 'CONFIG SET protected-mode no' from the machine itself, 'protected-mode no' in "
+    "the configuration file, or --protected-mode no at the start.\r\n";
 
 int server_fit_descriptors(struct server *s, int maxclients)
 {

@@ -65,9 +65,8 @@ Test(admin, config_set_takes_effect)
     cr_expect_eq(f->server.settings->network.timeout_s, 0);
     f->descriptors = 500;
     expect("config set maxclients 1000",
-        "-ERR CONFIG SET failed (possibly related to argument 'maxclients') - The "
-        "operating system is not able to handle "
-        "the specified number of clients, try with 500\r\n");
+        "-ERR CONFIG SET failed (possibly related to argument 'maxclients') - The operating system "
+        "is not able to handle the specified number of clients, try with 500\r\n");
     cr_expect_eq(f->server.settings->network.maxclients, 10000);
 }
 
@@ -279,9 +278,8 @@ Test(admin, info_maxmemory_is_the_budget_in_effect)
         "the clients' share is taken off");
     expect_in("info memory", "\nmaxmemory:67108864\r\nmaxmemory_human:64.00M\r\n");
     expect("config set maxmemory 1mb",
-        "-ERR CONFIG SET failed (possibly related to argument 'maxmemory') - argument "
-        "must be 0 or between 33554432 and "
-        "9223372036854775807 inclusive\r\n");
+        "-ERR CONFIG SET failed (possibly related to argument 'maxmemory') - argument must be 0 or "
+        "between 33554432 and 9223372036854775807 inclusive\r\n");
 }
 
 Test(admin, info_engine_shows_levels_and_amplification)
@@ -303,8 +301,7 @@ Test(admin, memory_usage_grows_with_key_and_value)
 {
     expect("memory usage absent", "$-1\r\n");
     int64_t bytes = atoll(run(f, "memory usage here samples 0") + 1);
-    cr_expect_gt(bytes, (int64_t)strlen("here"
-                                        "twelve bytes"));
+    cr_expect_gt(bytes, (int64_t)strlen("heretwelve bytes"));
     expect("memory usage here samples", "-ERR syntax error\r\n");
     expect("memory purge", "+OK\r\n");
 }

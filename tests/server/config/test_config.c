@@ -84,8 +84,7 @@ Test(config, an_error_names_file_line_directive_and_what_is_allowed)
         "from 0 to 65535");
     expect_failure("appendfsync sometimes", NULL, NULL,
         "test.conf:1: appendfsync: argument(s) must be one of the following: everysec, always, no; "
-        "allowed: everysec, "
-        "always, no");
+        "allowed: everysec, always, no");
     expect_failure("timeout\n", NULL, NULL, "test.conf:1: timeout: wrong number of arguments");
     expect_failure("requirepass \"abc\n", NULL, NULL, "test.conf:1: requirepass");
     expect_failure(NULL, ARGS("--maxmemory", "31mb"), NULL,
