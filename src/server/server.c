@@ -14,7 +14,11 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "server/commands/rows.h"
 #include "server/loop/conn.h"
+#include "server/loop/cron.h"
+#include "server/loop/listen.h"
+#include "server/loop/turn.h"
 #include "server/saves.h"
 
 enum { CRON_EVERY_MS = 100 };

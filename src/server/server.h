@@ -178,20 +178,13 @@ void server_stop(struct server *s, int exit_status);
 // Raises RLIMIT_NOFILE for so many clients; returns how many are possible.
 int server_fit_descriptors(struct server *s, int maxclients);
 
-// Bytes that client buffers hold, for INFO; and how many clients are connected.
+// Bytes that client buffers hold, for INFO.
 uint64_t server_client_memory(const struct server *s);
-uint64_t rate_per_second(const struct rate *r);
+uint64_t server_rate_per_second(const struct rate *r);
 // CONFIG RESETSTAT.
 void server_reset_counters(struct server *s);
 // Is the connection behind this call from this machine (loopback or a Unix socket)? For
 // ENABLE_LOCAL.
 bool server_call_is_local(const struct call *call);
-
-// Rows of this folder, each in the file of its functions.
-extern const struct command cmd_client_rows[]; // cmd_client.c
-extern const struct command cmd_config_rows[]; // cmd_config.c
-extern const struct command cmd_info_rows[];   // cmd_info.c
-extern const struct command cmd_server_rows[]; // cmd_server.c
-extern const struct command cmd_debug_rows[];  // cmd_debug.c
 
 #endif

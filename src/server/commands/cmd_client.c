@@ -8,6 +8,7 @@
 // finds nobody: no command blocks yet.
 
 #include "commands/number.h"
+#include "server/commands/rows.h"
 #include "server/loop/conn.h"
 
 static struct server *server_of(struct call *call)

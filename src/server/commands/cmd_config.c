@@ -12,6 +12,7 @@
 #include "base/ensure.h"
 #include "commands/glob.h"
 #include "commands/stream.h"
+#include "server/commands/rows.h"
 #include "server/config/config_row.h"
 #include "server/server.h"
 

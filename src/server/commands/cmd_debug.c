@@ -10,6 +10,7 @@
 
 #include "commands/number.h"
 #include "os/os.h"
+#include "server/commands/rows.h"
 #include "server/server.h"
 
 // What a record takes in a memtable beside its bytes: tag, lengths, sequence number, place in the

@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "commands/stream.h"
+#include "server/commands/rows.h"
 #include "server/saves.h"
 
 static struct server *server_of(struct call *call)

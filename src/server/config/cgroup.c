@@ -16,12 +16,12 @@
 #include <string.h>
 #include <unistd.h>
 
-uint64_t memory_of_machine(void)
+uint64_t cgroup_machine_memory(void)
 {
     return (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-int read_small_file(struct env *env, const char *path, char *data, size_t size)
+int cgroup_read_file(struct env *env, const char *path, char *data, size_t size)
 {
     struct file *f;
     if (env_open(env, path, FILE_READ, &f, NULL) != OK)
@@ -41,7 +41,8 @@ static uint64_t smallest_limit(
     for (;;) {
         char path[4096 + 128], text[64];
         snprintf(path, sizeof path, "%s%s/%s", mount, group, file);
-        if (read_small_file(env, path, text, sizeof text) > 0 && text[0] >= '0' && text[0] <= '9') {
+        if (cgroup_read_file(env, path, text, sizeof text) > 0 && text[0] >= '0' &&
+            text[0] <= '9') {
             uint64_t found = strtoull(text, NULL, 10);
             if (found > 0 && found < limit)
                 limit = found;
@@ -65,11 +66,11 @@ static bool has_memory(const char *controllers)
     return false;
 }
 
-uint64_t memory_available(struct env *env)
+uint64_t cgroup_available_memory(struct env *env)
 {
-    uint64_t limit = memory_of_machine();
+    uint64_t limit = cgroup_machine_memory();
     char text[4096];
-    if (read_small_file(env, "/proc/self/cgroup", text, sizeof text) <= 0)
+    if (cgroup_read_file(env, "/proc/self/cgroup", text, sizeof text) <= 0)
         return limit;
     char *rest = text;
     for (char *line; (line = strsep(&rest, "\n")) != NULL;) {

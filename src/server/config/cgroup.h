@@ -7,12 +7,12 @@
 
 #include "engine/env.h"
 
-uint64_t memory_of_machine(void);
+uint64_t cgroup_machine_memory(void);
 // The smaller of the machine's memory and the limits of our control group and the groups around it.
 // Reads small files.
-uint64_t memory_available(struct env *env);
+uint64_t cgroup_available_memory(struct env *env);
 // A file of /proc or /sys, which tells no size: up to size - 1 bytes and a zero. -1 if it cannot be
 // read.
-int read_small_file(struct env *env, const char *path, char *data, size_t size);
+int cgroup_read_file(struct env *env, const char *path, char *data, size_t size);
 
 #endif

@@ -449,7 +449,7 @@ void config_derive(struct config *c)
         config_assign(c, index, &absolute);
         c->slots[index].given = given;
     }
-    uint64_t budget = data->maxmemory != 0 ? data->maxmemory : memory_available(c->env) / 4;
+    uint64_t budget = data->maxmemory != 0 ? data->maxmemory : cgroup_available_memory(c->env) / 4;
     data->memory_budget = budget > BUDGET_MIN ? budget : BUDGET_MIN;
     data->engine.memory_budget = data->memory_budget - settings_client_memory(&c->settings);
 }

@@ -27,7 +27,7 @@ static uint64_t resident_bytes(struct env *env)
 {
     char text[128];
     unsigned long long total, resident;
-    if (read_small_file(env, "/proc/self/statm", text, sizeof text) <= 0 ||
+    if (cgroup_read_file(env, "/proc/self/statm", text, sizeof text) <= 0 ||
         sscanf(text, "%llu %llu", &total, &resident) != 2)
         return 0;
     return resident * (uint64_t)sysconf(_SC_PAGESIZE);

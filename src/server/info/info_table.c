@@ -128,8 +128,8 @@ static const char *ok_or_err(bool failed)
     METRIC(allocator_allocated, GAUGE, x->memory.allocated) \
     METRIC(allocator_active, GAUGE, x->memory.arena) \
     METRIC(allocator_resident, GAUGE, x->memory.resident) \
-    METRIC(total_system_memory, GAUGE, memory_of_machine()) \
-    METRIC(total_system_memory_human, HUMAN, memory_of_machine()) \
+    METRIC(total_system_memory, GAUGE, cgroup_machine_memory()) \
+    METRIC(total_system_memory_human, HUMAN, cgroup_machine_memory()) \
     METRIC(used_memory_lua, GAUGE, 0) \
     METRIC(used_memory_vm_eval, GAUGE, 0) \
     METRIC(used_memory_lua_human, HUMAN, 0) \
@@ -210,15 +210,15 @@ static const char *ok_or_err(bool failed)
 #define STATS(METRIC) \
     METRIC(total_connections_received, COUNTER, s->counters.connections_received) \
     METRIC(total_commands_processed, COUNTER, x->commands.commands) \
-    METRIC(instantaneous_ops_per_sec, GAUGE, rate_per_second(&s->rates.commands)) \
+    METRIC(instantaneous_ops_per_sec, GAUGE, server_rate_per_second(&s->rates.commands)) \
     METRIC(total_net_input_bytes, COUNTER, s->counters.net_input_bytes) \
     METRIC(total_net_output_bytes, COUNTER, s->counters.net_output_bytes) \
     METRIC(total_net_repl_input_bytes, COUNTER, 0) \
     METRIC(total_net_repl_output_bytes, COUNTER, 0) \
     METRIC(instantaneous_input_kbps, RATIO, \
-        (double)rate_per_second(&s->rates.net_input_bytes) / 1024) \
+        (double)server_rate_per_second(&s->rates.net_input_bytes) / 1024) \
     METRIC(instantaneous_output_kbps, RATIO, \
-        (double)rate_per_second(&s->rates.net_output_bytes) / 1024) \
+        (double)server_rate_per_second(&s->rates.net_output_bytes) / 1024) \
     METRIC(instantaneous_input_repl_kbps, RATIO, 0) \
     METRIC(instantaneous_output_repl_kbps, RATIO, 0) \
     METRIC(rejected_connections, COUNTER, s->counters.connections_rejected) \

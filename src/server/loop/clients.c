@@ -7,11 +7,12 @@
 // are settled; when it is exceeded the biggest go, as long as it takes. Looking for the biggest is
 // a walk over all, which a server in such trouble can afford.
 
-#include "server/loop/conn.h"
+#include "server/loop/clients.h"
 
 #include <stdio.h>
 
 #include "base/alloc.h"
+#include "server/loop/conn.h"
 
 static char *format_address(const struct sockaddr_storage *address)
 {

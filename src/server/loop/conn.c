@@ -12,6 +12,8 @@
 #include "server/loop/conn.h"
 
 #include "base/alloc.h"
+#include "server/loop/park.h"
+#include "server/loop/turn.h"
 
 struct conn *conn_new(struct server *s)
 {
@@ -45,7 +47,7 @@ static void conn_handle_closed(uv_handle_t *handle)
     c->server->handles_open--;
     buf_release(&c->input.bytes);
     resp_parser_release(&c->input.parser);
-    output_release(&c->output);
+    conn_output_release(&c->output);
     free(c->use.address);
     free(c->use.local_address);
     free(c);

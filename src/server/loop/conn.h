@@ -1,6 +1,7 @@
-// conn: one client's connection. Private to this folder, owned by the loop. How its parts work
-// together is told in the sources: conn_input.c (bytes -> commands), park.c (commands that wait for
-// the disk), conn_output.c (replies -> bytes), conn_stream.c, pace.c.
+// conn: one client's connection, owned by the loop. Its functions are in conn.c, conn_input.c (bytes
+// -> commands), conn_output.c (replies -> bytes), conn_stream.c, and, what people are shown of it,
+// clients.c. What holds it back from executing has headers of its own: park.h (its command waits for
+// the disk) and pace.h.
 //
 // Life: conn_new at accept; conn_close from anywhere on the loop takes it out of everything at once
 // and frees it when libuv has let go of the handle, so a pointer stays readable (and `closed`)
@@ -125,14 +126,6 @@ static inline size_t conn_backlog(const struct conn *c)
     return c->input.bytes.len - c->input.position;
 }
 
-// park.c. The attempt of a command waited: txn becomes the connection's, rest is the input behind
-// the command.
-void conn_park(struct conn *c, struct txn *txn, uint64_t seed, struct slice rest);
-// The command is over: its txn is free for the next.
-void conn_unpark(struct conn *c, struct txn *txn);
-void park_release(struct conn *c);
-struct txn *turn_take_txn(struct server *s);
-
 // conn_output.c
 // The reply that was just written, from `start` of output.bytes on, shows seq.
 void conn_mark(struct conn *c, size_t start, uint64_t seq);
@@ -148,7 +141,7 @@ static inline bool conn_has_marks(const struct conn *c)
 }
 // Over a limit of client-output-buffer-limit.
 bool conn_over_output_limit(struct conn *c);
-void output_release(struct conn_output *out);
+void conn_output_release(struct conn_output *out);
 
 // conn_stream.c
 // headed: the handler has written the reply's beginning itself.
@@ -158,29 +151,11 @@ void conn_stream_release(struct conn *c);
 // A second or so has passed. False: it has made no progress for too long.
 bool conn_stream_check(struct conn *c);
 
-// pace.c
-void conn_pace(struct conn *c, uint64_t delay_us);
-void pace_on_timer(uv_timer_t *timer);
-
-// turn.c
-void turn_tick(struct server *s); // takes the time
-void turn_end(struct server *s);
-void turn_on_check(uv_check_t *check);
-void turn_on_prepare(uv_prepare_t *prepare);
-void turn_on_idle(uv_idle_t *idle);
-
-// clients.c
+// clients.c: as text, made when somebody asks; valid as long as the connection.
 const char *conn_address(struct conn *c);
 const char *conn_local_address(struct conn *c);
 bool conn_is_local(struct conn *c);
-void clients_evict(struct server *s);
 // One line of CLIENT LIST, without its end.
 void conn_describe(struct conn *c, struct buf *out);
-
-// cron.c
-void cron_on_timer(uv_timer_t *timer);
-
-// listen.c
-void listen_close(struct server *s);
 
 #endif

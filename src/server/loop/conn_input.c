@@ -20,6 +20,9 @@
 #include "server/loop/conn.h"
 
 #include "base/alloc.h"
+#include "server/loop/pace.h"
+#include "server/loop/park.h"
+#include "server/loop/turn.h"
 
 enum {
     RUN_COMMANDS = 1000,
@@ -70,9 +73,9 @@ static void finish_command(struct conn *c, struct txn *txn, size_t start, struct
         s->turn.last_seq = seq;
         uint64_t delay_us = engine_pace_us(s->engine);
         if (delay_us > 0)
-            conn_pace(c, delay_us);
+            pace_conn(c, delay_us);
     }
-    conn_unpark(c, txn);
+    park_end(c, txn);
     if (stream != NULL)
         conn_stream_begin(c, stream, c->output.bytes.len > start);
     if (c->session.close_after_reply)
@@ -94,7 +97,7 @@ static bool execute_command(struct conn *c, struct slice rest)
     int status = commands_execute(s->commands, &c->session, txn, p->argv, p->argc, s->turn.now_ms,
         seed, first, &reply, &stream);
     if (status == WAIT) {
-        conn_park(c, txn, seed, rest);
+        park_conn(c, txn, seed, rest);
         return false;
     }
     finish_command(c, txn, start, stream);

@@ -19,7 +19,7 @@
 
 enum { RING_FIRST = 16 };
 
-void output_release(struct conn_output *out)
+void conn_output_release(struct conn_output *out)
 {
     buf_release(&out->bytes);
     buf_release(&out->writing);

@@ -11,6 +11,8 @@
 
 #include "server/loop/conn.h"
 
+#include "server/loop/turn.h"
+
 enum { STEP_US = 1000, STEP_BYTES = 64 * 1024, STALL_US = 60 * 1000 * 1000 };
 
 void conn_stream_begin(struct conn *c, struct stream *stream, bool headed)

@@ -3,7 +3,10 @@
 // for longer than `timeout`, over its soft output limit, a stream without progress, buffers it has
 // not used of late.
 
+#include "server/loop/cron.h"
+
 #include "server/loop/conn.h"
+#include "server/loop/turn.h"
 
 enum {
     CRON_PER_SECOND = 10,
@@ -33,7 +36,7 @@ static void sample(struct rate *r, uint64_t total, uint64_t now_us)
     r->last_us = now_us;
 }
 
-uint64_t rate_per_second(const struct rate *r)
+uint64_t server_rate_per_second(const struct rate *r)
 {
     uint64_t sum = 0;
     for (unsigned i = 0; i < RATE_SAMPLES; i++)

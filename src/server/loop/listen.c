@@ -8,7 +8,7 @@
 // At the door: too many clients are told so; without a password, strangers are turned away in
 // protected mode.
 
-#include "server/loop/conn.h"
+#include "server/loop/listen.h"
 
 #include <netdb.h>
 #include <netinet/tcp.h>
@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "server/loop/conn.h"
 
 enum { DESCRIPTORS_RESERVED = 32 };
 

@@ -6,7 +6,7 @@
 // One timer serves all: the list is sorted by time, and as delays of one moment are alike, the
 // place is almost always near the end.
 
-#include "server/loop/conn.h"
+#include "server/loop/pace.h"
 
 enum { PACE_WORTH_US = 1000, PACE_MAX_US = 1000 * 1000 };
 
@@ -21,7 +21,7 @@ static void start_timer(struct server *s)
     uv_timer_start(&s->handles.pace, pace_on_timer, (left_us + 999) / 1000, 0);
 }
 
-void conn_pace(struct conn *c, uint64_t delay_us)
+void pace_conn(struct conn *c, uint64_t delay_us)
 {
     struct server *s = c->server;
     c->pace_debt_us += delay_us;

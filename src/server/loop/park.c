@@ -10,11 +10,11 @@
 // their blocks arrive meanwhile: one round trip to the disk for a pipeline rather than one a
 // command. Only at a command's first wait, and for LOOKAHEAD commands.
 
-#include "server/loop/conn.h"
+#include "server/loop/park.h"
 
 enum { LOOKAHEAD = 32 };
 
-struct txn *turn_take_txn(struct server *s)
+static struct txn *take_txn(struct server *s)
 {
     return s->turn.spares > 0 ? s->turn.spare[--s->turn.spares] : txn_new(s->engine);
 }
@@ -47,12 +47,12 @@ static void prefetch_behind(struct conn *c, struct slice rest)
     resp_parser_shrink(&s->lookahead);
 }
 
-void conn_park(struct conn *c, struct txn *txn, uint64_t seed, struct slice rest)
+void park_conn(struct conn *c, struct txn *txn, uint64_t seed, struct slice rest)
 {
     struct server *s = c->server;
     bool first = c->park.txn == NULL;
     if (first) {
-        s->turn.txn = turn_take_txn(s);
+        s->turn.txn = take_txn(s);
         c->park = (struct conn_park){.txn = txn, .seed = seed};
     }
     s->counters.parks++;
@@ -63,7 +63,7 @@ void conn_park(struct conn *c, struct txn *txn, uint64_t seed, struct slice rest
         prefetch_behind(c, rest);
 }
 
-void conn_unpark(struct conn *c, struct txn *txn)
+void park_end(struct conn *c, struct txn *txn)
 {
     struct server *s = c->server;
     txn_reset(txn);

@@ -15,7 +15,11 @@
 // arrived, streams, the paced whose time has come. It is served round by round, SERVE_US a turn at
 // most, first come first served; while it is not empty an idle handle keeps the loop from sleeping.
 
+#include "server/loop/turn.h"
+
+#include "server/loop/clients.h"
 #include "server/loop/conn.h"
+#include "server/loop/listen.h"
 
 enum { SERVE_US = 4000, STOP_GRACE_US = 2 * 1000 * 1000 };
 

@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "os/os.h"
 #include "resp/quote.h"
+#include "server/commands/rows.h"
 #include "server/saves.h"
 #include "tests/server/config/config_fixture.h"
 
@@ -162,7 +163,7 @@ uint64_t server_client_memory(const struct server *s)
     return 0;
 }
 
-uint64_t rate_per_second(const struct rate *r)
+uint64_t server_rate_per_second(const struct rate *r)
 {
     return 0;
 }

@@ -41,15 +41,15 @@ static uint64_t available(const struct made_up *files)
 {
     static const struct env_ops ops = {.open = fake_open, .read = fake_read, .close = fake_close};
     struct fake_env env = {{&ops}, files};
-    return memory_available(&env.env);
+    return cgroup_available_memory(&env.env);
 }
 
 enum { MIB = 1 << 20 };
 
 Test(cgroup, without_groups_it_is_the_machines_memory)
 {
-    cr_expect_eq(available((const struct made_up[]){{NULL}}), memory_of_machine());
-    cr_expect_gt(memory_of_machine(), 16 * MIB);
+    cr_expect_eq(available((const struct made_up[]){{NULL}}), cgroup_machine_memory());
+    cr_expect_gt(cgroup_machine_memory(), 16 * MIB);
 }
 
 Test(cgroup, version_2_takes_the_smallest_limit_on_the_way_up)
@@ -82,5 +82,5 @@ Test(cgroup, nonsense_limits_nothing)
 {
     static const struct made_up files[] = {{"/proc/self/cgroup", "no colons\n0::\n::::\n"},
         {"/sys/fs/cgroup/memory.max", "-5\n"}, {NULL}};
-    cr_expect_eq(available(files), memory_of_machine());
+    cr_expect_eq(available(files), cgroup_machine_memory());
 }
