@@ -11,6 +11,7 @@
 #include "os/os.h"
 #include "server/config/config.h"
 #include "server/server.h"
+#include "types/keys.h"
 
 struct program {
     uv_loop_t loop;

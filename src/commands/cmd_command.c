@@ -2,6 +2,7 @@
 // nothing here knows a command by name.
 #include "commands/dispatch.h"
 #include "commands/docs.h"
+#include "commands/families.h"
 #include "commands/glob.h"
 
 // "get" or "config|get".

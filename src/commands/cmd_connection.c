@@ -6,6 +6,11 @@
 #include <stdio.h>
 
 #include "commands/dispatch.h"
+#include "commands/families.h"
+#include "commands/multi.h"
+
+// What HELLO says we are.
+#define REDIS_VERSION "7.0.15"
 
 static int ping_command(struct call *call)
 {

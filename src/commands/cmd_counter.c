@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "commands/dispatch.h"
+#include "commands/families.h"
 
 // OK with the value, or 0 for an absent key. ANSWERED when it is no integer.
 static int read_counter(struct call *call, int64_t *value, int64_t *expire_ms)

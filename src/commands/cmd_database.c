@@ -1,6 +1,7 @@
 // Databases as wholes: how many keys, emptying, exchanging. All take constant time whatever a
 // database holds; what takes longer when many keys are watched is telling their watchers.
 #include "commands/dispatch.h"
+#include "commands/families.h"
 
 static int dbsize_command(struct call *call)
 {

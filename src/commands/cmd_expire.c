@@ -3,6 +3,7 @@
 // done: users send any 64 bits.
 #include "commands/dispatch.h"
 #include "commands/expiry.h"
+#include "commands/families.h"
 
 static bool invalid_time(struct call *call)
 {

@@ -3,6 +3,7 @@
 // Commands over several keys go on past a miss, so that all misses are fetched together, and stage
 // nothing that depends on one they have not seen: what they staged is thrown away with the attempt.
 #include "commands/dispatch.h"
+#include "commands/families.h"
 
 typedef int (*key_visit)(struct call *call, struct slice key, const struct value *found);
 

@@ -2,6 +2,7 @@
 // is what Redis would have chosen; access times and frequencies are not kept, since a read changes
 // nothing on disk.
 #include "commands/dispatch.h"
+#include "commands/families.h"
 
 enum { SHARED_INTEGERS = 10000, SHARED_REFCOUNT = INT32_MAX };
 

@@ -15,6 +15,7 @@
 #include "base/coding.h"
 #include "base/random.h"
 #include "commands/dispatch.h"
+#include "commands/families.h"
 #include "commands/glob.h"
 #include "commands/stream_keys.h"
 #include "types/walk.h"

@@ -5,6 +5,7 @@
 // Nothing here allocates.
 #include "commands/dispatch.h"
 #include "commands/expiry.h"
+#include "commands/families.h"
 
 enum set_option {
     SET_NX = 1 << 0,
@@ -76,15 +77,6 @@ static bool parse_options(struct call *call, int from, bool for_set, struct set_
         i++;
     }
     return true;
-}
-
-bool call_value_fits(struct call *call, size_t len)
-{
-    enum { SURELY = 1024 * 1024 }; // below any limit that can be configured
-    if (len <= SURELY || (int64_t)len <= commands_max_bulk(call->commands))
-        return true;
-    commands_reply_status(call->commands, call->reply, NO_MEMORY);
-    return false;
 }
 
 static void put_string(struct call *call, struct slice key, struct slice bytes, int64_t expire_ms)

@@ -2,6 +2,7 @@
 // scratch buffer, because the old bytes are borrowed from the engine. Lengths are checked against
 // proto-max-bulk-len before any memory is taken.
 #include "commands/dispatch.h"
+#include "commands/families.h"
 
 enum { SCRATCH_KEPT = 64 * 1024 };
 

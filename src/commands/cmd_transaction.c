@@ -4,6 +4,8 @@
 // back only what it staged itself; the others stay, as in Redis.
 #include "base/alloc.h"
 #include "commands/dispatch.h"
+#include "commands/families.h"
+#include "commands/multi.h"
 
 static int multi_command(struct call *call)
 {

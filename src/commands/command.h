@@ -1,20 +1,13 @@
-// commands: from arguments to a reply. The public header of this folder: the row that describes a
-// command, the call a handler gets, the session it belongs to, and the dispatcher that the server
-// calls. Sees types, resp and base; knows no sockets.
-//
-// A handler is plain synchronous code (optimistic execution, ../README.md): it checks its
-// arguments, reads and stages writes through call->txn, writes its reply. It returns OK when the
-// reply is complete (an error reply is a complete reply), WAIT when a read said WAIT, or a negative
-// status of the engine. After WAIT all it did is thrown away, and it runs again from its start,
-// with the same seed.
+// command: from arguments to a reply: the row that describes a command, and the dispatcher that the
+// server calls. call.h is what a handler gets, session.h what a connection is to its commands,
+// stream.h a reply in pieces. Loop only; knows no sockets.
 #ifndef VARVE_COMMANDS_COMMAND_H
 #define VARVE_COMMANDS_COMMAND_H
 
-#include "base/list.h"
-#include "commands/number.h"
+#include "commands/session.h"
 #include "engine/engine.h"
 #include "resp/reply.h"
-#include "types/keys.h"
+#include "types/databases.h"
 
 struct call;
 struct commands;
@@ -79,72 +72,6 @@ struct command {
     command_keys_fn get_keys; // where keys depend on arguments; NULL: first_key, last_key, key_step
     command_key_flags_fn key_flags; // for COMMAND GETKEYSANDFLAGS; NULL: those of specs
 };
-
-// What one connection's commands see and change of it. The plain values are copied at the start of
-// an attempt and put back if it waits or fails, so handlers just set them.
-struct session {
-    uint64_t id;
-    int db;
-    int proto; // 2 or 3
-    bool authenticated;
-    bool close_after_reply;
-    bool no_touch;
-    struct multi *multi; // NULL outside MULTI; multi.c
-    struct list watched; // watch.c
-    bool watch_dirty;    // a watched key was touched: EXEC fails
-    // CLIENT SETNAME, HELLO SETNAME, CLIENT SETINFO. Heap, NULL when unset; released by
-    // session_release, the name also by RESET.
-    char *name, *lib_name, *lib_ver;
-    // For CLIENT LIST, set by commands_execute: the row that was called last, and its subcommand's
-    // row or NULL.
-    const struct command *last_command, *last_subcommand;
-    void *conn; // the server's
-};
-
-// Replaces *text by a copy of value; empty: NULL. False, and unchanged, if value has a character
-// outside '!' to '~'. (session.c)
-bool session_set_text(char **text, struct slice value);
-// How many commands are queued; -1 outside MULTI.
-int session_queued(const struct session *s);
-
-// authenticated is set if no password is configured now.
-void session_init(struct commands *c, struct session *s, uint64_t id);
-// Discards MULTI and WATCH, frees the texts.
-void session_release(struct commands *c, struct session *s);
-// Bytes that the session's MULTI queue and watched keys take: part of the client's memory.
-size_t session_memory(const struct session *s);
-
-struct call {
-    struct commands *commands;
-    const struct command *command; // the subcommand's row where there is one
-    struct session *session;
-    struct databases_view *keys; // types' view for this attempt: txn, databases, time
-    struct txn *txn;
-    struct reply *reply;
-    const struct slice *argv;
-    int argc;
-    int64_t now_ms; // fixed for the attempt
-    uint64_t seed;  // fixed for the command
-    bool in_exec;
-    // set by a handler that goes on as a stream (stream.h), which then returns OK
-    struct stream *stream;
-};
-
-// An effect outside of session and engine (a client's name, a setting) takes place when the attempt
-// has been committed, in order, with a copy of data. Effects that are the same when done twice may
-// as well be done at once.
-typedef void (*call_effect_cb)(struct commands *c, struct session *s, struct slice data);
-void call_defer(struct call *call, struct slice data, call_effect_cb effect_cb);
-// Replies Redis' error for what is not an integer, and false.
-bool call_int(struct call *call, struct slice arg, int64_t *out);
-// "ERR syntax error"; returns OK, for `return call_syntax_error(call)`.
-int call_syntax_error(struct call *call);
-int call_error(struct call *call, const char *text);
-// The lines of a HELP subcommand, framed as Redis does. lines ends with NULL; the HELP entry itself
-// is added.
-int call_help(struct call *call, const char *const *lines);
-// "ERR unknown subcommand or wrong number of arguments for '...'. Try X HELP."
-int call_subcommand_syntax_error(struct call *call);
 
 // --- The dispatcher ------------------------------------------------------------------------------
 

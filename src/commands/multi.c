@@ -2,40 +2,9 @@
 // arguments and behind them their bytes, so that EXEC hands it to a handler as it would a command
 // off the wire. Checks that need no data were made before queueing; one that failed makes the queue
 // dirty, and then nothing more is kept, since EXEC will refuse.
+#include "commands/multi.h"
+
 #include "base/alloc.h"
-#include "commands/dispatch.h"
-
-void session_init(struct commands *c, struct session *s, uint64_t id)
-{
-    const char *password =
-        c->options.requirepass != NULL ? c->options.requirepass(c->options.server) : NULL;
-    *s = (struct session){
-        .id = id, .proto = 2, .authenticated = password == NULL || *password == '\0'};
-    list_init(&s->watched);
-}
-
-void session_release(struct commands *c, struct session *s)
-{
-    multi_discard(s);
-    watch_remove_all(&c->watches, s);
-    free(s->name);
-    free(s->lib_name);
-    free(s->lib_ver);
-    s->name = s->lib_name = s->lib_ver = NULL;
-}
-
-size_t session_memory(const struct session *s)
-{
-    size_t bytes = watch_memory(s);
-    if (s->multi != NULL)
-        bytes += sizeof *s->multi + s->multi->bytes;
-    return bytes;
-}
-
-int session_queued(const struct session *s)
-{
-    return s->multi != NULL ? s->multi->count : -1;
-}
 
 void multi_begin(struct session *s)
 {

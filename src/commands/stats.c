@@ -3,6 +3,8 @@
 // command it belongs to. Errors are counted by the code that their text begins with; the reply
 // remembers that it is one and where it stands, so no handler has to say so. Their number of kinds
 // is bounded, because a text may begin with what a client sent.
+#include "commands/stats.h"
+
 #include "commands/dispatch.h"
 
 void commands_tick(struct commands *c)

@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/ensure.h"
 #include "commands/dispatch.h"
+#include "commands/table.h"
 
 enum { FIRST_SLOTS = 1024 }; // more than three times the commands of Redis 7.0
 
@@ -23,7 +24,7 @@ static uint32_t hash_name(struct slice name)
 
 struct entry *table_find(const struct commands *c, struct slice name)
 {
-    if (name.len > ERROR_CODE_MAX)
+    if (name.len > COMMAND_NAME_MAX)
         return NULL;
     for (uint32_t at = hash_name(name);; at++) {
         struct entry *e = c->slots[at & (c->slot_count - 1)];

@@ -16,8 +16,9 @@
 #include "base/alloc.h"
 #include "base/ensure.h"
 #include "base/hash.h"
-#include "commands/command.h"
+#include "commands/session.h"
 #include "engine/format.h"
+#include "types/keys.h"
 
 enum { WATCH_BUCKETS = 4096 };
 

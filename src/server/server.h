@@ -183,8 +183,8 @@ uint64_t server_client_memory(const struct server *s);
 uint64_t server_rate_per_second(const struct rate *r);
 // CONFIG RESETSTAT.
 void server_reset_counters(struct server *s);
-// Is the connection behind this call from this machine (loopback or a Unix socket)? For
+// Is the connection of this session from this machine (loopback or a Unix socket)? For
 // ENABLE_LOCAL.
-bool server_call_is_local(const struct call *call);
+bool server_is_local(const struct session *session);
 
 #endif

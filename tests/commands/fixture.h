@@ -2,6 +2,7 @@
 #ifndef VARVE_TESTS_COMMANDS_FIXTURE_H
 #define VARVE_TESTS_COMMANDS_FIXTURE_H
 
+#include "commands/call.h"
 #include "commands/command.h"
 #include "mini_engine.h"
 

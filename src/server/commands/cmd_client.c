@@ -7,6 +7,7 @@
 // PAUSE, REPLY, TRACKING and their kin are not built yet and answer as unknown subcommands. UNBLOCK
 // finds nobody: no command blocks yet.
 
+#include "commands/call.h"
 #include "commands/number.h"
 #include "server/commands/rows.h"
 #include "server/loop/conn.h"

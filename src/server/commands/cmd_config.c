@@ -10,6 +10,7 @@
 
 #include "base/alloc.h"
 #include "base/ensure.h"
+#include "commands/call.h"
 #include "commands/glob.h"
 #include "commands/stream.h"
 #include "server/commands/rows.h"
@@ -147,7 +148,7 @@ static int config_set_command(struct call *call)
         return call_syntax_error(call);
     enum enable allowed = s->settings->security.protected_configs;
     bool protected_ok =
-        allowed == ENABLE_YES || (allowed == ENABLE_LOCAL && server_call_is_local(call));
+        allowed == ENABLE_YES || (allowed == ENABLE_LOCAL && server_is_local(call->session));
     struct buf error = {0};
     int pairs = (call->argc - 2) / 2;
     if (config_set(s->config, call->argv + 2, pairs, protected_ok, &error, config_set_apply, s)) {

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "commands/call.h"
 #include "commands/number.h"
 #include "os/os.h"
 #include "server/commands/rows.h"

@@ -1,5 +1,6 @@
 // cmd_info: INFO. What there is to tell is in info.h.
 
+#include "commands/call.h"
 #include "server/commands/rows.h"
 #include "server/info/info.h"
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "commands/call.h"
 #include "commands/stream.h"
 #include "server/commands/rows.h"
 #include "server/saves.h"

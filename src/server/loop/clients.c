@@ -65,9 +65,9 @@ bool conn_is_local(struct conn *c)
            strncmp(address, "[::1]", 5) == 0 || strncmp(address, "[::ffff:127.", 12) == 0;
 }
 
-bool server_call_is_local(const struct call *call)
+bool server_is_local(const struct session *session)
 {
-    struct conn *c = call->session->conn;
+    struct conn *c = session->conn;
     return c != NULL && conn_is_local(c);
 }
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "commands/call.h"
 #include "os/os.h"
 #include "resp/quote.h"
 #include "server/commands/rows.h"
@@ -153,7 +154,7 @@ int server_fit_descriptors(struct server *s, int maxclients)
     return current->descriptors < maxclients ? current->descriptors : maxclients;
 }
 
-bool server_call_is_local(const struct call *call)
+bool server_is_local(const struct session *session)
 {
     return current->local;
 }

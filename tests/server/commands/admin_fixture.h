@@ -28,7 +28,7 @@ struct fixture {
     struct session session;
     struct stream *stream; // of the last command
     bool in_exec;
-    bool local;      // what server_call_is_local answers
+    bool local;      // what server_is_local answers
     bool listen_ok;  // and server_listen_again
     int descriptors; // and server_fit_descriptors
     int stopped;     // calls of server_stop

@@ -1,0 +1,21 @@
+// multi: the queue of a transaction. Private to this folder.
+#ifndef VARVE_COMMANDS_MULTI_H
+#define VARVE_COMMANDS_MULTI_H
+
+#include "commands/session.h"
+#include "commands/table.h"
+
+struct multi {
+    struct entry **entries;
+    struct slice **argvs; // one block each: the slices and then their bytes
+    int *argcs;
+    int count, cap;
+    size_t bytes;
+    uint32_t flags; // of all queued rows, ORed
+    bool dirty;     // an error while queueing: EXEC refuses
+};
+void multi_begin(struct session *s);
+void multi_queue(struct session *s, struct entry *e, const struct slice *argv, int argc);
+void multi_discard(struct session *s);
+
+#endif
