@@ -1,8 +1,8 @@
-// parser: bytes of a connection -> commands, incrementally: multibulk and inline (networking.c of
-// Redis 7.0 is the reference for every limit and error text). Arguments are slices of the input,
-// nothing is copied (inline arguments with quotes are unescaped into the parser's own buffer). The
-// parser holds no input: it is called with what the connection has from the start of the command at
-// hand, remembers how far it got, and never scans a byte twice.
+// parser: bytes of a connection -> commands, incrementally: multibulk and inline (Redis 7.0 is the
+// reference for every limit and error text). Arguments are slices of the input, nothing is copied
+// (inline arguments with quotes are unescaped into the parser's own buffer). The parser holds no
+// input: it is called with what the connection has from the start of the command at hand, remembers
+// how far it got, and never scans a byte twice.
 #ifndef VARVE_RESP_PARSER_H
 #define VARVE_RESP_PARSER_H
 

@@ -1,7 +1,7 @@
-// server: made, attached to an engine, and taken apart. The parts: listen.c accepts; conn*.c and
-// park.c serve one connection each; turn.c says what one iteration of the loop does; cron.c what
-// happens by the clock; clients.c looks at all connections together; config*.c, info.c and cmd_*.c
-// are the commands that show and change the server itself.
+// server: made, attached to an engine, and taken apart. The parts are wings: loop/ accepts and
+// serves connections, and says what one iteration of the loop does (loop/turn.c) and what happens
+// by the clock (loop/cron.c); config/ and info/ are what the server is told and what it tells of
+// itself; commands/ has the rows of the commands that show and change it.
 //
 // Everything runs on the loop's one thread. The order of the end: connections are closed, then the
 // loop stops (server_stop); server_free closes the handles, the txns and the commands; then

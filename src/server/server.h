@@ -1,6 +1,6 @@
 // server: one process' server: what it is made of, what it counts, and what the rest of this folder
-// may ask of it. Everything here belongs to the loop. Connections are in conn.h; settings in
-// settings.h; how a loop turn runs is told in server.c.
+// may ask of it. Everything here belongs to the loop. Connections are in loop/conn.h; settings in
+// config/settings.h; how a loop turn runs is told in loop/turn.c.
 #ifndef VARVE_SERVER_SERVER_H
 #define VARVE_SERVER_SERVER_H
 

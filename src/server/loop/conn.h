@@ -1,7 +1,7 @@
-// conn: one client's connection, owned by the loop. Its functions are in conn.c, conn_input.c (bytes
-// -> commands), conn_output.c (replies -> bytes), conn_stream.c, and, what people are shown of it,
-// clients.c. What holds it back from executing has headers of its own: park.h (its command waits for
-// the disk) and pace.h.
+// conn: one client's connection, owned by the loop. Its functions are in conn.c, conn_input.c
+// (bytes -> commands), conn_output.c (replies -> bytes), conn_stream.c, and, what people are shown
+// of it, clients.c. What holds it back from executing has headers of its own: park.h (its command
+// waits for the disk) and pace.h.
 //
 // Life: conn_new at accept; conn_close from anywhere on the loop takes it out of everything at once
 // and frees it when libuv has let go of the handle, so a pointer stays readable (and `closed`)
