@@ -5,7 +5,9 @@
 
 #include "base/alloc.h"
 #include "base/ensure.h"
-#include "server/config/config_row.h"
+#include "server/config/config_impl.h"
+#include "server/config/config_parse.h"
+#include "server/config/config_rewrite.h"
 #include "tests/sim/sim_env.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -65,7 +65,7 @@ static void walk_rows(struct get *g)
 {
     for (int i = 0; i < config_row_count(); i++) {
         const struct directive *row = config_row(i);
-        const char *text = g->config->slots[i].text;
+        const char *text = config_row_text(g->config, i);
         if (text == NULL)
             continue;
         consider(g, row, row->name, text);

@@ -1,5 +1,5 @@
 // Rows: addresses and ports, and what one client may take. Honoured, all of them.
-#include "server/config/config_row.h"
+#include "server/config/config_value.h"
 
 #include <stdlib.h>
 

@@ -8,7 +8,8 @@
 //
 // Every failure is one line for the operator: "FILE:LINE: DIRECTIVE: WHAT IS WRONG; allowed: WHAT".
 // Reading stops at the first.
-#include "server/config/config_row.h"
+#include "server/config/config_parse.h"
+#include "server/config/config_impl.h"
 
 #include <ctype.h>
 #include <stdarg.h>

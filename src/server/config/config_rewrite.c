@@ -8,7 +8,8 @@
 //
 // The new text goes to a file beside the old one, which is synced and renamed over it: a crash
 // leaves one or the other. A failure leaves the old file.
-#include "server/config/config_row.h"
+#include "server/config/config_rewrite.h"
+#include "server/config/config_impl.h"
 
 #include <ctype.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-// Rows: what a directive is, and how a value is parsed, kept and shown. Private to the config
-// modules and ../commands/cmd_config.c. To find a directive, look in the table of its group:
+// config_row: what a directive is. Private to the config modules and ../commands/cmd_config.c. To
+// find a directive, look in the table of its group:
 //   config_network.c   addresses, ports, clients, limits
 //   config_process.c   logging, the process, administration
 //   config_storage.c   data directory, durability, memory, and the engine's own
@@ -112,74 +112,7 @@ const struct directive_group *config_groups(void); // ends with a NULL title
 int config_row_count(void);
 const struct directive *config_row(int index);
 int config_find(struct slice name); // by name or alias, ignoring case; -1: none
-// What may be given: "an integer from 0 to 65535", "yes or no".
-void config_describe_allowed(const struct directive *row, struct buf *out);
-
-// --- Values --------------------------------------------------------------------------------------
-
-struct config_slot {
-    char *text; // canonical, as CONFIG GET shows it; NULL for DIRECTIVE_FILE_ONLY
-    bool given; // by a file, the environment, the command line or CONFIG SET
-};
-
-struct config_value {
-    char *text; // heap
-    int64_t number;
-};
-
-// Checks words against the row. False: *why is Redis' text for it (static, or in scratch).
-bool config_parse_value(const struct directive *row, const char *old, bool more,
-    const struct slice *words, int count, struct config_value *out, struct buf *scratch,
-    const char **why);
-// The words of a value of many words that was given as one: what stands between single spaces. *out
-// is one heap block, words borrow.
-int config_split_value(struct slice value, struct slice **out);
-// Takes the value over.
-void config_assign(struct config *c, int index, struct config_value *value);
-bool config_parse_integer(struct slice text, int base, int64_t *out);
-// Bytes with Redis' units. False if it is none.
-bool config_parse_memory(struct slice text, int64_t *out);
-// A path from the root: where the process was started, if it is relative. Heap.
-char *config_absolute(const char *path);
-// In the largest unit that fits: "64mb".
-void config_append_memory(int64_t bytes, struct buf *out);
-// Recomputes what derives from other values: dir as an absolute path, the memory budget from
-// maxmemory, the machine and its control group. Reads small files.
-void config_derive(struct config *c);
-
-struct log_file;
-
-struct config {
-    struct settings settings;
-    struct config_slot *slots; // one a row
-    char *file;                // absolute; NULL: none
-    struct env *env;
-    struct log_file *log; // made by config_logger
-};
-
-// --- Reading: config_parse.c ---------------------------------------------------------------------
-
-// Where a value comes from, for messages and for values of many lines.
-struct config_source {
-    const char *name; // a path, "command line", "environment", "standard input"
-    int line;         // 0: none
-    bool *seen;       // one a row: given before by this source
-    int depth;        // of includes
-};
-int config_read_words(struct config *c, struct config_source *source, const struct slice *words,
-    int count, struct error *err);
-int config_read_text(
-    struct config *c, struct config_source *source, struct slice text, struct error *err);
-int config_read_file(
-    struct config *c, const char *path, struct config_source *parent, struct error *err);
-int config_read_arguments(struct config *c, int argc, char **argv, struct error *err);
-// VARVE_MAX_OPEN_FILES=512. Names that no row has are reported to `notes` and passed over.
-int config_read_environment(struct config *c, char **environment, FILE *notes, struct error *err);
-
-// --- Writing -------------------------------------------------------------------------------------
-
-// The directive as lines of a file: "save 3600 1\nsave 300 100\n".
-void config_append_lines(const struct directive *row, const char *text, struct buf *out);
-void config_rewrite_text(const struct config *c, struct slice old, struct buf *out);
+// The value as CONFIG GET shows it; NULL: it has none.
+const char *config_row_text(const struct config *config, int index);
 
 #endif

@@ -1,7 +1,7 @@
 // CONFIG SET: all pairs or none, in three passes: find the rows and check that they may be set,
 // parse and store, put into effect. What fails in the second or third takes back what was stored,
 // and puts that into effect again. Texts and their order are those of Redis.
-#include "server/config/config_row.h"
+#include "server/config/config_impl.h"
 
 #include <stdlib.h>
 

@@ -6,7 +6,9 @@
 //   varve-server [FILE | -] [--directive value ...] --check-config
 //
 // Order of the sources, the last wins: FILE (or standard input), the environment, the command line.
-#include "server/config/config_row.h"
+#include "server/config/config_impl.h"
+#include "server/config/config_parse.h"
+#include "server/config/config_rewrite.h"
 
 #include <stdlib.h>
 #include <unistd.h>

@@ -1,7 +1,7 @@
 // Rows: what Redis has a knob for and Varve has no use for. Each is checked as Redis checks it and
 // shown by CONFIG GET, so that files and tools keep working; one line of the log names those that
 // were given and differ from the default.
-#include "server/config/config_row.h"
+#include "server/config/config_value.h"
 
 #include <stdlib.h>
 

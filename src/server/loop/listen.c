@@ -65,7 +65,7 @@ static void turn_away(struct conn *c, const char *text)
 {
     uv_buf_t piece = uv_buf_init((char *)(uintptr_t)text, (unsigned)strlen(text));
     uv_try_write(&c->socket, &piece, 1);
-    commands_count_error(c->server->commands, slice_cstr(text == denied ? "DENIED" : "ERR"));
+    commands_count_error(c->server->commands, slice_cstr(text + 1)); // behind the minus
     c->server->counters.connections_rejected++;
     conn_close(c);
 }

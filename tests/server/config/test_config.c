@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "config_fixture.h"
-#include "server/config/config_row.h"
+#include "server/config/config_value.h"
 
 #define ARGS(...) ((const char *const[]){__VA_ARGS__, NULL})
 

@@ -5,7 +5,8 @@
 
 #include "config_fixture.h"
 #include "os/os.h"
-#include "server/config/config_row.h"
+#include "server/config/config_impl.h"
+#include "server/config/config_rewrite.h"
 #include "server/config/log_file.h"
 
 #define ARGS(...) ((const char *const[]){__VA_ARGS__, NULL})
