@@ -95,7 +95,8 @@ struct commands_options {
 struct commands *commands_new(const struct commands_options *options);
 void commands_free(struct commands *c);
 // The families of this folder register themselves in commands_new; the server adds its own. Rows
-// are static. A row with a known name is a broken invariant.
+// are static. A row with a known name, or with texts that docs_check() refuses, is a broken
+// invariant.
 void commands_register(struct commands *c, const struct command *rows); // ends with a NULL name
 void *commands_server(struct commands *c);
 int64_t commands_max_bulk(struct commands *c);

@@ -1,9 +1,9 @@
 // docs: a row's texts as COMMAND INFO and COMMAND DOCS show them.
 //
 // The texts are in three small languages (docs.h). Each has one reader, a cursor that goes through
-// the text and calls out what it finds; the same reader serves the reply and the check that tests
-// run over every row, so a row that passes the check cannot surprise a client. The texts are ours:
-// a mistake in one is found by the tests, and a reader that meets one stops there.
+// the text and calls out what it finds; the same reader serves the reply and the check that every
+// row passes when it is registered, so no row can surprise a client. The texts are ours: a mistake
+// in one is a broken invariant.
 #include "commands/docs.h"
 
 #include <ctype.h>
@@ -108,7 +108,7 @@ static void reply_status_slice(struct reply *r, struct slice s)
     reply_simple(r, text);
 }
 
-bool docs_category_known(const char *category, size_t len)
+static bool category_known(const char *category, size_t len)
 {
     for (int i = 0; i < CATEGORY_COUNT; i++)
         if (slice_equal_nocase(slice_of(category, len), categories[i].name))
@@ -603,7 +603,7 @@ static const char *check_categories(const char *acl)
 {
     struct slice word;
     while (acl != NULL && (word = next_word(&acl, " ")).len > 0)
-        if (!docs_category_known((const char *)word.data, word.len))
+        if (!category_known((const char *)word.data, word.len))
             return "an unknown ACL category";
     return NULL;
 }

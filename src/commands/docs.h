@@ -31,15 +31,14 @@ enum { KEYS_MAX_SPECS = 4 };
 void docs_reply_info(struct reply *r, const struct command *row, const struct command *parent);
 // The two values of COMMAND DOCS for one row: its name and the map.
 void docs_reply_docs(struct reply *r, const struct command *row, const struct command *parent);
-// Whether the row is in an ACL category, without the @. docs_acl_known: whether there is such a
-// category.
+// Whether the row is in an ACL category, without the @; no row is in one that there is not.
 bool docs_in_category(const struct command *row, const char *category, size_t len);
-bool docs_category_known(const char *category, size_t len);
 // Flags of a call's key, the number-th of its keys, as a set reply ("RO access"); for
 // GETKEYSANDFLAGS.
 void docs_reply_key_flags(
     struct reply *r, const struct command *row, const struct slice *argv, int argc, int number);
-// Checks the row's texts against the languages above: NULL or what is wrong. For the tests.
+// Checks the row's texts, and those of its subcommands, against the languages above: NULL or what
+// is wrong. Every row that is registered passes.
 const char *docs_check(const struct command *row);
 
 #endif

@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/ensure.h"
 #include "commands/dispatch.h"
+#include "commands/docs.h"
 #include "commands/table.h"
 
 enum { FIRST_SLOTS = 1024 }; // more than three times the commands of Redis 7.0
@@ -75,6 +76,7 @@ void commands_register(struct commands *c, const struct command *rows)
     for (; rows->name != NULL; rows++) {
         struct slice name = slice_cstr(rows->name);
         ENSURE(table_find(c, name) == NULL && c->entry_count < c->slot_count / 2);
+        ENSURE(docs_check(rows) == NULL);
         uint32_t at = hash_name(name);
         while (c->slots[at & (c->slot_count - 1)] != NULL)
             at++;
