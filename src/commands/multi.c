@@ -44,7 +44,6 @@ void multi_queue(struct session *s, struct entry *e, const struct slice *argv, i
     m->argvs[m->count] = copy;
     m->argcs[m->count++] = argc;
     m->bytes += size;
-    m->flags |= e->row->flags;
 }
 
 void multi_discard(struct session *s)

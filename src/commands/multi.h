@@ -11,11 +11,13 @@ struct multi {
     int *argcs;
     int count, cap;
     size_t bytes;
-    uint32_t flags; // of all queued rows, ORed
-    bool dirty;     // an error while queueing: EXEC refuses
+    bool dirty; // an error while queueing: EXEC refuses
 };
+
 void multi_begin(struct session *s);
+// Copies the arguments. Keeps nothing once EXEC is bound to refuse.
 void multi_queue(struct session *s, struct entry *e, const struct slice *argv, int argc);
+// Also without a transaction.
 void multi_discard(struct session *s);
 
 #endif

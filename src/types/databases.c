@@ -217,7 +217,7 @@ struct beyond {
 static void note_beyond(void *arg, struct slice prefix)
 {
     struct beyond *b = arg;
-    uint64_t gen = get_be64(prefix.data + 1);
+    uint64_t gen = keys_generation(prefix);
     if (gen < b->databases || gen >= FIRST_GENERATION)
         return;
     b->gens = xrealloc(b->gens, (b->count + 1) * sizeof *b->gens);

@@ -46,6 +46,11 @@ void keys_prefix(uint8_t out[KEY_PREFIX_LEN], enum key_letter kind, uint64_t gen
     put_be64(out + 1, gen);
 }
 
+uint64_t keys_generation(struct slice prefix)
+{
+    return get_be64(prefix.data + 1);
+}
+
 struct slice keys_build(struct databases *dbs, uint64_t gen, struct slice key)
 {
     ENSURE(key.len <= KEY_MAX);
@@ -59,7 +64,7 @@ bool keys_take_apart(struct slice engine_key, uint64_t *gen, struct slice *key)
 {
     if (engine_key.len < KEY_PREFIX_LEN || engine_key.data[0] != KIND_STRING)
         return false;
-    *gen = get_be64(engine_key.data + 1);
+    *gen = keys_generation(engine_key);
     *key = slice_skip(engine_key, KEY_PREFIX_LEN);
     return true;
 }

@@ -38,6 +38,8 @@ extern const struct key_kind key_kinds[];
 
 // What all keys of a kind and generation begin with.
 void keys_prefix(uint8_t out[KEY_PREFIX_LEN], enum key_letter kind, uint64_t gen);
+// The generation in such a prefix.
+uint64_t keys_generation(struct slice prefix);
 // The engine's key of a user's string, in a buffer that the next call uses again.
 struct slice keys_build(struct databases *dbs, uint64_t gen, struct slice key);
 // The other way: false if it is no user's string. *key borrows.
