@@ -165,8 +165,8 @@ static int debug_help_command(struct call *call)
         "LOG <message>",
         "    Write <message> to the server's log.",
         "READ-DELAY <milliseconds>",
-        "    Make every read from disk take that much longer, with nothing found in the system's "
-        "page cache.",
+        "    Make every read from disk take that much longer, with nothing found in the",
+        "    system's page cache.",
         "SET-ACTIVE-EXPIRE <0|1>",
         "    0: expired keys are deleted only when somebody comes across them.",
         "SLEEP <seconds>",
