@@ -1,10 +1,13 @@
 #!/usr/bin/python3
-"""Runs the tests of the running server: every function test_* of every test_*.py here, each with servers of its own.
+"""Runs the tests of the running server: every function test_* of every test_*.py here, each with
+servers of its own.
 
-    redis-tests/run.py --server build/varve-server [--redis redis-server] [--only NAME ...] [--quick] [--seed N]
+    redis-tests/run.py --server build/varve-server [--redis redis-server] [--only NAME ...]
+                       [--quick] [--seed N]
 
-One line a test, and at the end 'N passed, N failed'; the exit status is 0 when none failed. --only takes parts of names as they
-are printed (FILE.TEST). A test is a function of one argument, the TestContext of support/servers.py; it fails by raising.
+One line a test, and at the end 'N passed, N failed'; the exit status is 0 when none failed. --only
+takes parts of names as they are printed (FILE.TEST). A test is a function of one argument, the
+TestContext of support/servers.py; it fails by raising.
 """
 
 import argparse

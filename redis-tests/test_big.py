@@ -59,7 +59,8 @@ def test_more_data_than_memory(t):
 
 
 def absent_keys(t, server, c, keys):
-    """Keys that nobody wrote, between those that somebody did: the filters skip at least 98 of 100 tables."""
+    """Keys that nobody wrote, between those that somebody did: the filters skip at least 98 of 100
+    tables."""
     count = 20000
     before = server.info()
     step = keys.count // count
@@ -79,7 +80,8 @@ def absent_keys(t, server, c, keys):
 
 
 def test_many_cold_keys_at_once(t):
-    """MGET and DEL of 100,000 keys that lie on disk, while compaction runs. The reply fits what clients may hold, a fifth of the budget."""
+    """MGET and DEL of 100,000 keys that lie on disk, while compaction runs. The reply fits what
+    clients may hold, a fifth of the budget."""
     server = t.varve(maxmemory="0" if t.is_redis() else "64mb")
     keys = Range(b"cold:", 1500000 if t.quick else 4000000, 40)
     c = server.connect(timeout=300)

@@ -1,4 +1,5 @@
-"""The clients people use: redis-cli in its modes, redis-benchmark, redis-py, node redis and ioredis. hiredis is in the C tests."""
+"""The clients people use: redis-cli in its modes, redis-benchmark, redis-py, node redis and
+ioredis. hiredis is in the C tests."""
 
 import fcntl
 import os
@@ -61,7 +62,8 @@ class Terminal:
         self.output = self.output.split(text, 1)[1]
 
     def ask(self, line, *texts):
-        """Types a line, waits for the texts in this order and for the prompt: what is typed before it is thrown away by redis-cli."""
+        """Types a line, waits for the texts in this order and for the prompt: what is typed before
+        it is thrown away by redis-cli."""
         self.type(line + b"\r")
         for text in texts:
             self.expect(text)
@@ -181,7 +183,8 @@ TESTS = "ping_inline,ping_mbulk,set,get,incr,mset"
 def test_benchmark(t):
     server = t.varve(maxmemory="1gb")
     for clients, pipeline, size, requests in QUICK_BENCHMARKS if t.quick else BENCHMARKS:
-        # An MSET of ten big values from each of many clients is a test of memory, which is elsewhere.
+        # An MSET of ten big values from each of many clients is a test of memory, which is
+        # elsewhere.
         tests = TESTS.replace(",mset", "") if size * clients * pipeline > 1 << 20 else TESTS
         words = [
             t.tool("redis-benchmark"),

@@ -1,4 +1,5 @@
-"""Every command that Varve has is in the differential test, and every command of its list is there."""
+"""Every command that Varve has is in the differential test, and every command of its list is
+there."""
 
 import importlib
 
@@ -9,13 +10,18 @@ REQUIRED = """
     ping echo hello auth select quit reset time
     client client|id client|info client|list client|kill client|getname client|setname
     client|setinfo client|no-touch client|no-evict client|unblock client|help
-    command command|count command|info command|docs command|list command|getkeys command|getkeysandflags command|help
+    command command|count command|info command|docs command|list command|getkeys
+    command|getkeysandflags command|help
     multi exec discard watch unwatch
-    get set setnx setex psetex mset msetnx mget getset getdel getex append strlen getrange substr setrange incr decr incrby decrby incrbyfloat
-    del unlink exists type scan keys randomkey dbsize expire pexpire expireat pexpireat ttl pttl expiretime pexpiretime
+    get set setnx setex psetex mset msetnx mget getset getdel getex append strlen getrange substr
+    setrange incr decr incrby decrby incrbyfloat
+    del unlink exists type scan keys randomkey dbsize expire pexpire expireat pexpireat ttl pttl
+    expiretime pexpiretime
     persist rename renamenx copy move touch
-    object object|encoding object|freq object|idletime object|refcount object|help flushdb flushall swapdb
-    info config config|get config|set config|rewrite config|resetstat config|help save bgsave lastsave bgrewriteaof shutdown
+    object object|encoding object|freq object|idletime object|refcount object|help flushdb flushall
+    swapdb
+    info config config|get config|set config|rewrite config|resetstat config|help save bgsave
+    lastsave bgrewriteaof shutdown
     memory memory|usage memory|help debug
 """.split()
 

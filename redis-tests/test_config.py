@@ -1,7 +1,8 @@
-"""Configuration: files, command line, environment, CONFIG; and the starts that must fail: each with one line that says why, and nothing changed.
+"""Configuration: files, command line, environment, CONFIG; and the starts that must fail: each with
+one line that says why, and nothing changed.
 
-Most of this is what Varve adds to Redis' ways, so it does not run against redis-server itself; what both have (CONFIG's replies and
-errors) is compared in test_protocol.py.
+Most of this is what Varve adds to Redis' ways, so it does not run against redis-server itself; what
+both have (CONFIG's replies and errors) is compared in test_protocol.py.
 """
 
 import ctypes
@@ -54,7 +55,8 @@ def write(t, name, text):
 
 
 def test_debian_stock_file(t):
-    """Debian's redis.conf starts the server with only `dir` changed; here also the port, and what would write outside of the test."""
+    """Debian's redis.conf starts the server with only `dir` changed; here also the port, and what
+    would write outside of the test."""
     if t.is_redis():
         return
     with open("/etc/redis/redis.conf") as f:
@@ -88,7 +90,8 @@ def test_include_and_order(t):
     outer = write(
         t,
         "outer.conf",
-        "timeout 1\ninclude inner.conf\nslowlog-max-len 44\nmaxmemory 40mb\nrequirepass \"pa ss\\x21\"\n",
+        "timeout 1\ninclude inner.conf\nslowlog-max-len 44\nmaxmemory 40mb\n"
+        "requirepass \"pa ss\\x21\"\n",
     )
     server = t.varve(
         defaults=False,
@@ -172,9 +175,11 @@ def test_accepted_and_checked(t):
     conf = write(
         t,
         "good.conf",
-        "save 900 1\nappendonly no\nhz 50\nrdbcompression no\nhash-max-ziplist-entries 7\nlazyfree-lazy-expire yes\n"
+        "save 900 1\nappendonly no\nhz 50\nrdbcompression no\nhash-max-ziplist-entries 7\n"
+        "lazyfree-lazy-expire yes\n"
         "maxmemory 64mb\nmaxmemory-policy noeviction\n"
-        "cluster-enabled no\ntls-port 0\nclient-output-buffer-limit normal 1mb 2mb 3 pubsub 0 0 0\n",
+        "cluster-enabled no\ntls-port 0\n"
+        "client-output-buffer-limit normal 1mb 2mb 3 pubsub 0 0 0\n",
     )
     status, out = run_once(t, conf, "--check-config")
     assert status == 0, out
@@ -272,7 +277,7 @@ def test_default_budget(t):
     ]
 
 
-# --- starts that fail for what is outside ----------------------------------------------------------------------------------------------
+# --- starts that fail for what is outside ---------------------------------------------------------
 
 
 def test_port_in_use(t):
@@ -331,7 +336,7 @@ def test_data_beyond_databases(t):
     assert c.call("GET", "a") == ("$", b"1")
 
 
-# --- damage ------------------------------------------------------------------------------------------------------------------------------
+# --- damage ---------------------------------------------------------------------------------------
 
 
 def contents(directory):
@@ -345,7 +350,8 @@ def contents(directory):
 
 
 def a_database(t):
-    """A stopped server whose directory has tables, a manifest with several edits and a log with records of known durability."""
+    """A stopped server whose directory has tables, a manifest with several edits and a log with
+    records of known durability."""
     server = t.varve(appendfsync="always", write_buffer_size="64kb", maxmemory="64mb")
     c = server.connect()
     fill(c, Range(b"table:", 3000, 200))
@@ -378,7 +384,7 @@ def change(path, offset, data=None):
 
 
 def damaged(t, server, name, damage, *texts):
-    """Damages a copy of the directory; the start must fail, name the file and leave all as it is."""
+    """Damages a copy of the directory: the start must fail, name the file and change nothing."""
     copy = os.path.join(t.tmp, "copy")
     shutil.rmtree(copy, ignore_errors=True)
     shutil.copytree(server.dir, copy)
@@ -433,7 +439,8 @@ def test_damaged_files(t):
 
 
 def test_damaged_block(t):
-    """Damage inside a table fails the commands that touch it, with file and offset in the log; the rest is served."""
+    """Damage inside a table fails the commands that touch it, with file and offset in the log; the
+    rest is served."""
     if t.is_redis():
         return
     server = a_database(t)

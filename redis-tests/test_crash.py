@@ -1,11 +1,14 @@
-"""kill -9 under load: what was acknowledged is there, and what was not is there whole or not at all.
+"""kill -9 under load: what was acknowledged is there; what was not is there whole or not at all.
 
-Each writer has a connection and writes a counter's successive values: plain SETs of single keys, and MULTI batches that set the same number
-in several keys and append it to a log of keys of its own. It keeps a window of requests in flight and notes the last one that was acknowledged. After
-the kill and a restart, for a writer that had `acknowledged` and had `sent`:
+Each writer has a connection and writes a counter's successive values: plain SETs of single keys,
+and MULTI batches that set the same number in several keys and append it to a log of keys of its
+own. It keeps a window of requests in flight and notes the last one that was acknowledged. After the
+kill and a restart, for a writer that had `acknowledged` and had `sent`:
 
-  single keys   key N exists with the right value for N <= acknowledged; the ones beyond form a run without gaps up to at most `sent`
-  batches       all keys of a batch carry the same number, which lies between acknowledged and sent; none is torn
+  single keys   key N exists with the right value for N <= acknowledged; the ones beyond form a run
+                without gaps up to at most `sent`
+  batches       all keys of a batch carry the same number, which lies between acknowledged and sent;
+                none is torn
 
 A kill is not a power cut: the promise holds under every fsync policy.
 """
@@ -86,7 +89,8 @@ class Writer(threading.Thread):
         return last
 
     def present(self, connection, first, key_of):
-        """The values of key_of(first), key_of(first + 1) ... up to `sent`, None where there is none."""
+        """The values of key_of(first), key_of(first + 1) ... up to `sent`, None where there is
+        none."""
         values = []
         for at in range(first, self.sent + 1, 1000):
             keys = [key_of(n) for n in range(at, min(at + 1000, self.sent + 1))]

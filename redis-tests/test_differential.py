@@ -1,7 +1,9 @@
-"""The same random commands to Varve and to redis-server: every reply must be the same (support/compare.py says what that means).
+"""The same random commands to Varve and to redis-server: every reply must be the same
+(support/compare.py says what that means).
 
-Commands go to both in lockstep over two connections each, so that WATCH and EXEC have somebody to disturb them. A failure prints the
-seed, the step, the command, both replies and what went before; run.py's last line replays it.
+Commands go to both in lockstep over two connections each, so that WATCH and EXEC have somebody to
+disturb them. A failure prints the seed, the step, the command, both replies and what went before;
+run.py's last line replays it.
 """
 
 import random
@@ -82,7 +84,8 @@ class Pair:
             "%d  %s\n       %s" % (c, show_words(w), show(r)) for c, w, r in self.history[-15:]
         ]
         raise Difference(
-            "RESP%d, connection %d, command %d: %s\n  redis: %s\n  varve: %s\nbefore it (with redis' replies):\n%s"
+            "RESP%d, connection %d, command %d: %s\n  redis: %s\n  varve: %s\n"
+            "before it (with redis' replies):\n%s"
             % (
                 self.proto,
                 i,
@@ -310,7 +313,8 @@ def test_strings_resp3(t):
 
 
 def test_keys_survive_a_restart(t):
-    """What a random sequence left is there after a restart, with its times to live and generations of databases."""
+    """What a random sequence left is there after a restart, with its times to live and generations
+    of databases."""
     redis, varve = t.redis(appendonly="yes"), t.varve()
     for r in range(2):
         pair = Pair(redis, varve, 2, random.Random("%d restart %d" % (t.seed, r)))
@@ -325,7 +329,8 @@ def test_keys_survive_a_restart(t):
 
 
 def test_persistence_commands(t):
-    """SAVE, BGSAVE, LASTSAVE, BGREWRITEAOF: the same answers while nothing else runs, LASTSAVE moves."""
+    """SAVE, BGSAVE, LASTSAVE, BGREWRITEAOF: the same answers while nothing else runs, LASTSAVE
+    moves."""
     redis, varve = t.redis(), t.varve()
     pair = Pair(redis, varve, 2, random.Random(1))
 

@@ -1,7 +1,8 @@
 """One who waits for the disk keeps nobody else waiting.
 
-DEBUG READ-DELAY makes every cold read of the server take that long and makes it find nothing in the system's page cache, so that a small
-data set behaves like one on a slow disk. The proof is in the order of replies, not in times.
+DEBUG READ-DELAY makes every cold read of the server take that long and makes it find nothing in the
+system's page cache, so that a small data set behaves like one on a slow disk. The proof is in the
+order of replies, not in times.
 """
 
 import select
@@ -73,7 +74,8 @@ def test_order_within_a_connection(t):
 
 
 def test_misses_of_one_command_are_read_together(t):
-    """An MGET of 40 cold keys waits for a few reads, not for forty in a row: others see it finish before 40 * 50 ms of their GETs."""
+    """An MGET of 40 cold keys waits for a few reads, not for forty in a row: others see it finish
+    before 40 * 50 ms of their GETs."""
     if t.is_redis():
         return
     server, keys, c = cold_server(t)
@@ -90,7 +92,8 @@ def test_misses_of_one_command_are_read_together(t):
 
 
 def test_watch_sees_changes_while_parked(t):
-    """An EXEC that parks on a cold read fails if its watched key changes meanwhile, or shows its effects at once: never half."""
+    """An EXEC that parks on a cold read fails if its watched key changes meanwhile, or shows its
+    effects at once: never half."""
     if t.is_redis():
         return
     server, keys, c = cold_server(t)

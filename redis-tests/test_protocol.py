@@ -1,6 +1,8 @@
-"""The wire: malformed input, limits, connection commands and introspection, each held against redis-server.
+"""The wire: malformed input, limits, connection commands and introspection, each held against
+redis-server.
 
-Malformed input is followed by QUIT and the replies are read to the end of the connection, so that nothing here waits for time to pass.
+Malformed input is followed by QUIT and the replies are read to the end of the connection, so that
+nothing here waits for time to pass.
 """
 
 import random
@@ -18,7 +20,8 @@ def both(t, **directives):
 
 
 def answer(server, data):
-    """All bytes that come back for data and an orderly good-bye. Rubbish may swallow the ECHO, but not the inline QUIT behind it."""
+    """All bytes that come back for data and an orderly good-bye. Rubbish may swallow the ECHO, but
+    not the inline QUIT behind it."""
     c = server.connect()
     try:
         c.send_raw(data + encode("ECHO", MARKER) + b"\r\nQUIT\r\n")
@@ -38,7 +41,8 @@ def compare_raw(servers, cases):
 
 
 def compare_calls(servers, calls, proto=2, known=()):
-    """Each list of calls on a fresh connection of each server. `known` are types of reply that may differ in contents: (words, ...)."""
+    """Each list of calls on a fresh connection of each server. `known` are types of reply that may
+    differ in contents: (words, ...)."""
     differences = []
     for calls_of_case in calls:
         a, b = servers[0].connect(proto), servers[1].connect(proto)
@@ -51,7 +55,8 @@ def compare_calls(servers, calls, proto=2, known=()):
     assert not differences, "\n".join(differences)
 
 
-# No inline command with a zero byte: redis-server takes it for the end of what has arrived and waits for more.
+# No inline command with a zero byte: redis-server takes it for the end of what has arrived and
+# waits for more.
 MALFORMED = [
     b"*1\r\n+PING\r\n",
     b"*1\r\n$-1\r\n",
@@ -160,7 +165,8 @@ def test_split_at_every_byte(t):
 
 
 def test_attackers_protocols(t):
-    """POST and Host: are an HTTP request that a browser was tricked into: the connection ends with no reply."""
+    """POST and Host: are an HTTP request that a browser was tricked into: the connection ends with
+    no reply."""
     compare_raw(
         both(t),
         [
@@ -684,7 +690,8 @@ def test_client_setinfo_and_no_touch(t):
     c.close()
 
 
-# Fields of `INFO everything` that depend on what the server has been doing, the build or the allocator's presence.
+# Fields of `INFO everything` that depend on what the server has been doing, the build or the
+# allocator's presence.
 CHANGING = (
     "cmdstat_",
     "errorstat_",
@@ -695,7 +702,8 @@ CHANGING = (
     "rdb_last_load",
     "io_threads",
 )
-# Fields of Redis that Varve leaves out, each with its reason. Kept short: a monitoring tool may ask for any of them.
+# Fields of Redis that Varve leaves out, each with its reason. Kept short: a monitoring tool may ask
+# for any of them.
 ABSENT = {}
 
 
@@ -777,7 +785,8 @@ def test_info_fields(t):
 
 
 def test_command_rows(t):
-    """COMMAND INFO of everything that Varve has: arity, flags, categories, tips, key specifications."""
+    """COMMAND INFO of everything that Varve has: arity, flags, categories, tips, key
+    specifications."""
     redis, varve = both(t)
     for proto in (2, 3):
         a, b = redis.connect(proto), varve.connect(proto)
@@ -917,7 +926,8 @@ def test_help_subcommands(t):
 
 
 def test_config_parameters(t):
-    """Every parameter of Redis is known to CONFIG GET; setting what may not be set answers in Redis' words."""
+    """Every parameter of Redis is known to CONFIG GET; setting what may not be set answers in
+    Redis' words."""
     redis, varve = both(t)
     a, b = redis.connect(), varve.connect()
     theirs, ours = pairs(a.call("CONFIG", "GET", "*")), pairs(b.call("CONFIG", "GET", "*"))
@@ -1049,7 +1059,8 @@ def test_random_bytes(t):
     cases = []
     for _ in range(150 if t.quick else 600):
         data = b"".join(rng.choice(alphabet) for _ in range(1 + rng.randrange(12)))
-        # A newline ends any inline rubbish; a length that reaches over the marker is met by filling bytes.
+        # A newline ends any inline rubbish; a length that reaches over the marker is met by filling
+        # bytes.
         cases.append(data + b"\r\n" * 3 + b"\r\n" * 500)
     compare_raw((redis, varve), cases)
     for server in (redis, varve):
@@ -1114,7 +1125,8 @@ def test_maxclients(t):
 
 
 def test_protected_mode(t):
-    """From outside with no password: DENIED, with Redis' reason; what to do about it is said in our words. Needs an address that is not loopback."""
+    """From outside with no password: DENIED, with Redis' reason; what to do about it is said in our
+    words. Needs an address that is not loopback."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
         try:
             s.connect(("192.0.2.1", 9))
@@ -1135,7 +1147,8 @@ def test_protected_mode(t):
 
 
 def test_slow_readers_are_cut(t):
-    """client-output-buffer-limit: one that asks for more than it reads is closed, and the server goes on."""
+    """client-output-buffer-limit: one that asks for more than it reads is closed, and the server
+    goes on."""
     varve = t.varve(client_output_buffer_limit=["normal", "1mb", "0", "0"])
     c = varve.connect()
     c.call("SET", "k", b"x" * 500000)

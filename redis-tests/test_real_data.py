@@ -1,4 +1,5 @@
-"""Real data: Debian's package index, tens of thousands of stanzas, through `redis-cli --pipe` as a user would load it."""
+"""Real data: Debian's package index, tens of thousands of stanzas, through `redis-cli --pipe` as a
+user would load it."""
 
 import subprocess
 
@@ -6,7 +7,8 @@ from support.resp import encode, plain
 
 
 def stanzas(t):
-    """(name, stanza) of every package known to apt; of every installed one where apt's lists were cleaned away."""
+    """(name, stanza) of every package known to apt; of every installed one where apt's lists were
+    cleaned away."""
     text = subprocess.run(
         [t.tool("apt-cache"), "dumpavail"], stdout=subprocess.PIPE, check=True
     ).stdout

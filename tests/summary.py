@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
-"""Sums a build directory's last `meson test`: reads meson-logs/testlog.json, prints what failed in full, and 'N passed, N failed'.
+"""Sums a build directory's last `meson test`: reads meson-logs/testlog.json, prints what failed in
+full, and 'N passed, N failed'.
 
-An executable of unit tests counts by its own last line, and fails if it ran none; one without such a line counts as one test. What the
-sanitizers print counts as a failure also where the test went on or its exit status hid it (Criterion's children do not report leaks).
+An executable of unit tests counts by its own last line, and fails if it ran none; one without such
+a line counts as one test. What the sanitizers print counts as a failure also where the test went on
+or its exit status hid it (Criterion's children do not report leaks).
 """
 
 import json

@@ -1,8 +1,10 @@
-// One node client against a running server: connect, negotiate, pipeline, transactions, scan, and come back after a restart.
+// One node client against a running server: connect, negotiate, pipeline, transactions, scan, and
+// come back after a restart.
 //
 //     node clients.js redis2|redis3|ioredis PORT
 //
-// The test that starts it restarts the server when this prints "restart" and answers with a line on standard input.
+// The test that starts it restarts the server when this prints "restart" and answers with a line on
+// standard input.
 'use strict';
 
 const assert = require('node:assert');
@@ -16,7 +18,8 @@ async function serverRestarted() {
   assert.strictEqual((await lines.next()).value, 'restarted');
 }
 
-// A client that lost its connection may fail commands for a while: until one succeeds, or the deadline.
+// A client that lost its connection may fail commands for a while: until one succeeds, or the
+// deadline.
 async function eventually(what, action) {
   const deadline = Date.now() + 30000;
   for (;;) {
@@ -31,7 +34,11 @@ async function eventually(what, action) {
 
 async function nodeRedis(protocol) {
   const {createClient} = require('redis');
-  const client = createClient({socket: {host: '127.0.0.1', port}, RESP: protocol, name: 'node-client'});
+  const client = createClient({
+    socket: {host: '127.0.0.1', port},
+    RESP: protocol,
+    name: 'node-client',
+  });
   client.on('error', () => {}); // lost connections are part of the test
   await client.connect();
   assert.strictEqual(await client.ping(), 'PONG');
@@ -48,16 +55,23 @@ async function nodeRedis(protocol) {
   await assert.rejects(client.incr('a'), /not an integer/);
 
   // Commands of one tick are one pipeline.
-  const replies = await Promise.all(Array.from({length: 5000}, (_, i) => (i % 2 ? client.get(`p:${i - 1}`) : client.set(`p:${i}`, `${i}`))));
+  const setThenGet = (_, i) => (i % 2 ? client.get(`p:${i - 1}`) : client.set(`p:${i}`, `${i}`));
+  const replies = await Promise.all(Array.from({length: 5000}, setThenGet));
   replies.forEach((reply, i) => assert.strictEqual(reply, i % 2 ? `${i - 1}` : 'OK'));
 
-  assert.deepStrictEqual(await client.multi().set('m', '1').incr('m').get('m').exec(), ['OK', 2, '2']);
+  const results = await client.multi().set('m', '1').incr('m').get('m').exec();
+  assert.deepStrictEqual(results, ['OK', 2, '2']);
   const names = new Set();
-  for await (const page of client.scanIterator({MATCH: 'p:1*', COUNT: 100})) for (const key of page) names.add(key);
-  assert.strictEqual(names.size, Array.from({length: 2500}, (_, i) => `${2 * i}`).filter((s) => s.startsWith('1')).length);
+  for await (const page of client.scanIterator({MATCH: 'p:1*', COUNT: 100})) {
+    for (const key of page) names.add(key);
+  }
+  const written = Array.from({length: 2500}, (_, i) => `${2 * i}`);
+  assert.strictEqual(names.size, written.filter((s) => s.startsWith('1')).length);
 
   await serverRestarted();
-  await eventually('GET after a restart', async () => assert.strictEqual(await client.get('m'), '2'));
+  await eventually('GET after a restart', async () => {
+    assert.strictEqual(await client.get('m'), '2');
+  });
   assert.strictEqual(await client.clientGetName(), 'node-client');
   assert.strictEqual((await client.clientInfo()).resp, protocol);
   await client.close();
@@ -65,7 +79,13 @@ async function nodeRedis(protocol) {
 
 async function ioredis() {
   const Redis = require('ioredis');
-  const client = new Redis({host: '127.0.0.1', port, connectionName: 'io-client', retryStrategy: () => 20, maxRetriesPerRequest: null});
+  const client = new Redis({
+    host: '127.0.0.1',
+    port,
+    connectionName: 'io-client',
+    retryStrategy: () => 20,
+    maxRetriesPerRequest: null,
+  });
   client.on('error', () => {});
   assert.strictEqual(await client.ping(), 'PONG');
   assert.strictEqual(await client.client('GETNAME'), 'io-client');
@@ -81,13 +101,18 @@ async function ioredis() {
     assert.strictEqual(error, null);
     assert.strictEqual(reply, i % 2 ? `${(i - 1) / 2}` : 'OK');
   });
-  assert.deepStrictEqual(await client.multi().set('m', 1).incr('m').exec(), [[null, 'OK'], [null, 2]]);
+  const results = await client.multi().set('m', 1).incr('m').exec();
+  assert.deepStrictEqual(results, [[null, 'OK'], [null, 2]]);
   const names = new Set();
-  for await (const page of client.scanStream({match: 'p:1*', count: 100})) for (const key of page) names.add(key);
+  for await (const page of client.scanStream({match: 'p:1*', count: 100})) {
+    for (const key of page) names.add(key);
+  }
   assert.strictEqual(names.size, 1111);
 
   await serverRestarted();
-  await eventually('GET after a restart', async () => assert.strictEqual(await client.get('m'), '2'));
+  await eventually('GET after a restart', async () => {
+    assert.strictEqual(await client.get('m'), '2');
+  });
   await client.quit();
 }
 

@@ -1,30 +1,35 @@
 """Are two replies to the same command the same?
 
-By default byte for byte. The exceptions are of two kinds: what no two servers can agree on (the clock, identifiers, order where there
-is none), and ACCEPTED, the differences of Varve that we stand by, each with its reason.
+By default byte for byte. The exceptions are of two kinds: what no two servers can agree on (the
+clock, identifiers, order where there is none), and ACCEPTED, the differences of Varve that we stand
+by, each with its reason.
 """
 
 from support.resp import pairs, plain
 
-# (name, command, does it apply?, reason). `applies` gets the arguments and both replies, redis' first.
+# (name, command, does it apply?, reason). `applies` gets the arguments and both replies, redis'
+# first.
 ACCEPTED = [
     (
         "reference counts",
         "object|refcount",
         lambda args, a, b: a[0] == b[0] == ":" and int(b[1]) in (1, 2147483647),
-        "Redis shares small integers that were written as such, and counts a queued SET's own argument; Varve has no objects that are shared",
+        "Redis shares small integers that were written as such, and counts a queued SET's own "
+        "argument; Varve has no objects that are shared",
     ),
     (
         "string encoding after a change in place",
         "object|encoding",
         lambda args, a, b: {a[1], b[1]} <= {b"raw", b"embstr", b"int"} and a[0] == b[0] == "$",
-        "Redis' raw, embstr and int of a string depend on how it came about and are forgotten by a restart; Varve tells them from the value",
+        "Redis' raw, embstr and int of a string depend on how it came about and are forgotten by a "
+        "restart; Varve tells them from the value",
     ),
     (
         "unknown cursors",
         "scan",
         lambda args, a, b: b == ("-", b"ERR invalid cursor") and plain_cursor(args) != 0,
-        "a cursor is remembered, not computed: one that was never handed out is an error rather than a walk from anywhere",
+        "a cursor is remembered, not computed: one that was never handed out is an error rather "
+        "than a walk from anywhere",
     ),
 ]
 
@@ -64,7 +69,7 @@ def same_shape(a, b):
     return (a[1] is None) == (b[1] is None)
 
 
-# --- comparisons of one command ------------------------------------------------------------------------------------------------------
+# --- comparisons of one command -------------------------------------------------------------------
 
 
 def randomkey(args, a, b, context):
@@ -112,7 +117,7 @@ NEWER_SUBCOMMANDS = {b"client|setinfo", b"client|no-touch"}
 
 
 def without_notes(reply):
-    """A row of COMMAND INFO less its prose: the notes of key specifications are in our own words."""
+    """A row of COMMAND INFO less its prose: the notes of key specifications are in our words."""
     if not isinstance(reply[1], list):
         return reply
     items = [without_notes(v) for v in reply[1]]
@@ -123,7 +128,8 @@ def without_notes(reply):
 
 
 def same_row(a, b):
-    """Rows of COMMAND INFO. A container's subcommands are compared where both have them: those to come later are not there yet."""
+    """Rows of COMMAND INFO. A container's subcommands are compared where both have them: those to
+    come later are not there yet."""
     if not isinstance(a[1], list) or not isinstance(b[1], list):
         return a == b
     if len(a[1]) != 10 or len(b[1]) != 10:

@@ -1,10 +1,12 @@
 """One generator a command: (Values) -> arguments after the command's name, valid or not.
 
-The table GENERATORS is the list of what the differential test knows, by Redis' own names ('set', 'client|setname');
-test_commands_covered.py holds it against COMMAND LIST. A command whose effect ends the connection or the server, or whose reply depends on what
-runs in the background, is in EXPLICIT instead, with the test that exercises it.
+The table GENERATORS is the list of what the differential test knows, by Redis' own names ('set',
+'client|setname'); test_commands_covered.py holds it against COMMAND LIST. A command whose effect
+ends the connection or the server, or whose reply depends on what runs in the background, is in
+EXPLICIT instead, with the test that exercises it.
 
-mutate() makes wrong calls of right ones: an argument too few or too many, one replaced by garbage, other case.
+mutate() makes wrong calls of right ones: an argument too few or too many, one replaced by garbage,
+other case.
 """
 
 GENERATORS = {}
@@ -58,7 +60,7 @@ def maybe(v, probability, *args):
     return list(args) if v.chance(probability) else []
 
 
-# --- connection -------------------------------------------------------------------------------------------------------------------
+# --- connection -----------------------------------------------------------------------------------
 
 
 @command("ping")
@@ -73,7 +75,8 @@ def echo(v):
 
 @command("hello")
 def hello(v):
-    # Only arguments that leave the protocol as it is: the version of the connection is put in by the test.
+    # Only arguments that leave the protocol as it is: the version of the connection is put in by
+    # the test.
     return v.choice(
         [
             ["PROTO"],
@@ -161,7 +164,7 @@ def command_getkeys(v):
     return some_call(v)
 
 
-# --- strings ----------------------------------------------------------------------------------------------------------------------
+# --- strings --------------------------------------------------------------------------------------
 
 EXPIRY_OPTIONS = [("EX", "s"), ("PX", "ms")]
 DEADLINE_OPTIONS = [("EXAT", "s"), ("PXAT", "ms")]
@@ -260,7 +263,7 @@ def incrbyfloat(v):
     return [v.choice([v.key(), b"f"]), v.floating()]
 
 
-# --- keys -------------------------------------------------------------------------------------------------------------------------
+# --- keys -----------------------------------------------------------------------------------------
 
 
 @command("del", "unlink", "exists", "touch")
@@ -348,7 +351,7 @@ def swapdb(v):
     return [v.db(), v.db()]
 
 
-# --- server -----------------------------------------------------------------------------------------------------------------------
+# --- server ---------------------------------------------------------------------------------------
 
 
 @command("config|get")
@@ -441,7 +444,7 @@ def debug(v):
     return v.choice([["SLEEP", "0"], ["sleep", "0.0001"], ["NOSUCH"], ["SLEEP"], []])
 
 
-# --- shapes -----------------------------------------------------------------------------------------------------------------------
+# --- shapes ---------------------------------------------------------------------------------------
 
 KEYED = [
     "get",
@@ -501,8 +504,9 @@ WEIGHTS = {
     "config|resetstat": 0.3,
 }
 
-# COMMAND INFO without arguments is every command, those we do not have yet too. The others are unsafe to mutate: a garbled argument could make
-# something else of the connection, or a time to live that is neither long nor over.
+# COMMAND INFO without arguments is every command, those we do not have yet too. The others are
+# unsafe to mutate: a garbled argument could make something else of the connection, or a time to
+# live that is neither long nor over.
 NOT_MUTATED = {
     "hello",
     "command|info",

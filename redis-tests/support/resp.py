@@ -1,7 +1,8 @@
 """A RESP2 and RESP3 client that keeps what was on the wire.
 
-Client libraries turn replies into the language's values and so hide what a differential test is after: a null bulk and a null
-array, a double and the bulk with the same digits, an error and a status. Here a reply is a tuple of its type byte and its payload:
+Client libraries turn replies into the language's values and so hide what a differential test is
+after: a null bulk and a null array, a double and the bulk with the same digits, an error and a
+status. Here a reply is a tuple of its type byte and its payload:
 
     ('+', b'OK')  ('-', b'ERR ...')  (':', b'5')  ('$', b'bytes' or None)  ('*', [replies] or None)
     ('_', None)  (',', b'3.14')  ('#', b't')  ('(', b'123')  ('!', b'ERR')  ('=', b'txt:...')
@@ -145,11 +146,12 @@ class Connection:
         raise MalformedReply("unknown type byte in %r" % line[:60])
 
 
-# --- reading replies without caring for their type ---------------------------------------------------------------------------------
+# --- reading replies without caring for their type ------------------------------------------------
 
 
 def plain(reply):
-    """A reply as Python's values: bytes, int, None, lists. Errors stay tuples, so that they are noticed."""
+    """A reply as Python's values: bytes, int, None, lists. Errors stay tuples, so that they are
+    noticed."""
     kind, value = reply
     if kind == "-" or kind == "!":
         return reply
@@ -184,7 +186,8 @@ def parse_info(text):
 
 
 def wait_until(condition, seconds, what):
-    """Polls until condition() is true; the value is handed back. The deadline is an error that says what was waited for."""
+    """Polls until condition() is true; the value is handed back. The deadline is an error that says
+    what was waited for."""
     deadline = time.monotonic() + seconds
     pause = 0.001
     while True:

@@ -1,7 +1,8 @@
-"""Servers of a test: started on a free port of 127.0.0.1 with a directory of their own, ended by their own process id.
+"""Servers of a test: started on a free port of 127.0.0.1 with a directory of their own, ended by
+their own process id.
 
-A Server may be stopped, killed and started again over the same directory and port, which is what the tests of durability do. Its
-output goes to a file, shown when a test fails.
+A Server may be stopped, killed and started again over the same directory and port, which is what
+the tests of durability do. Its output goes to a file, shown when a test fails.
 """
 
 import os
@@ -142,7 +143,8 @@ class Server:
         return fields
 
     def check_count(self, connection, expected):
-        """DBSIZE of the connection's database: within its doubts now (INFO tells how many), and exact once compaction has settled them."""
+        """DBSIZE of the connection's database: within its doubts now (INFO tells how many), and
+        exact once compaction has settled them."""
         doubts = int(self.info().get("engine_keys_in_doubt", 0))
         count = plain(connection.call("DBSIZE"))
         assert (
@@ -168,7 +170,8 @@ class Server:
         raise AssertionError("no VmHWM of process %d" % self.pid)
 
     def sanitizer_spoke(self):
-        """Whether the log has a report; of a killed server too, and of one whose exit status does not tell."""
+        """Whether the log has a report; of a killed server too, and of one whose exit status does
+        not tell."""
         if not os.path.exists(self.log_path):
             return False
         with open(self.log_path, "rb") as f:
@@ -192,7 +195,8 @@ REDIS_DIRECTIVES = {"appendonly": "no", "enable-debug-command": "yes", "save": "
 
 
 class TestContext:
-    """What a test gets: `t`. It starts servers and ends them with the test, and carries the options of the run."""
+    """What a test gets: `t`. It starts servers and ends them with the test, and carries the options
+    of the run."""
 
     def __init__(self, options, tmp):
         self.options = options
@@ -208,7 +212,8 @@ class TestContext:
         return server
 
     def varve(self, start=True, config_file=None, environment=None, defaults=True, **directives):
-        """The server under test; directives with '_' for '-'. Without `defaults` it gets port, dir and what is asked for only."""
+        """The server under test; directives with '_' for '-'. Without `defaults` it gets port, dir
+        and what is asked for only."""
         merged = dict(VARVE_DIRECTIVES) if defaults else {}
         if defaults and self.is_redis():
             merged["appendonly"] = "yes"  # what Varve always does
@@ -224,7 +229,8 @@ class TestContext:
         return self._server(self.options.redis, "redis", merged).start()
 
     def is_redis(self):
-        """The harness is tried out on redis-server in Varve's place: tests of what only Varve has do not apply."""
+        """The harness is tried out on redis-server in Varve's place: tests of what only Varve has
+        do not apply."""
         return os.path.basename(self.options.server) == "redis-server"
 
     def defer(self, function):

@@ -1,8 +1,9 @@
 """What random commands are made of: keys, values, numbers and the wrong ones among them.
 
-Everything comes from one seeded random source. Times to live are either so long or so far in the past that two servers cannot
-disagree on whether the key is still there; keys that expire while the test looks on are the business of a step of its own
-(tiny_ttl in test_differential.py), which waits until they are gone on both sides.
+Everything comes from one seeded random source. Times to live are either so long or so far in the
+past that two servers cannot disagree on whether the key is still there; keys that expire while the
+test looks on are the business of a step of its own (tiny_ttl in test_differential.py), which waits
+until they are gone on both sides.
 """
 
 FAR_FUTURE_S = 4102444800  # 2100-01-01
