@@ -1,4 +1,4 @@
-#include "tests/engine/model.h"
+#include "tests/engine/model_cursor.h"
 
 #include "engine/record/merge.h"
 
