@@ -14,14 +14,19 @@ import tokenize
 
 # Comments and literals; whichever begins first swallows the other.
 PIECES = re.compile(
-    r'(?P<comment>//(?:\\\n|[^\n])*|/\*.*?\*/)' r'|"(?:\\.|[^"\\\n])*"' r"|'(?:\\.|[^'\\\n])*'",
+    "|".join(
+        [
+            r"(?P<comment>//(?:\\\n|[^\n])*|/\*.*?\*/)",
+            r'"(?:\\.|[^"\\\n])*"',
+            r"'(?:\\.|[^'\\\n])*'",
+        ]
+    ),
     re.DOTALL,
 )
 DIRECTIVE = re.compile(r"^[ \t]*#(?:\\\n|[^\n])*", re.MULTILINE)
 # A name that is used: not a member's, which stands behind a dot or an arrow.
 NAME = re.compile(r"(?<![\w.])(?<!->)[A-Za-z_]\w*")
-# The name of a function is what stands before the first parenthesis of its head.
-HEAD = re.compile(r"\b(?!__attribute__)([A-Za-z_]\w*)\s*\(")
+PROTOTYPE = re.compile(r"\b(?!__attribute__)([A-Za-z_]\w*)\)?\s*\(")
 WORD = re.compile(r"[A-Za-z_]\w*")
 CALLED = re.compile(r"([A-Za-z_]\w*)\s*\(")
 
@@ -85,17 +90,31 @@ class Source:
                 at += 1
 
     def take_declaration(self, text):
-        match = HEAD.search(text)
+        match = PROTOTYPE.search(text)
         if match and not re.search(r"[={]|\btypedef\b", text):
             self.declared.add(match.group(1))
         else:
             self.names.update(NAME.findall(text))
 
     def take_definition(self, head, began, body):
-        match = HEAD.search(head)
-        static = re.search(r"\bstatic\b", head) is not None
+        # The last parentheses hold the parameters; the name before them may be in parentheses of its
+        # own, so that a macro does not see it. Macros may stand before all that.
+        before = head[: opening_parenthesis(head)]
+        match = re.search(r"\(?\b(\w+)\)?\s*$", before)
+        self.names.update(NAME.findall(before[: match.start()]))
+        static = re.search(r"\bstatic\b", before) is not None
         line = self.line_of(began + match.start(1))
         self.functions.append(Function(match.group(1), line, static, set(NAME.findall(body))))
+
+
+def opening_parenthesis(head):
+    """Where the last pair of parentheses opens."""
+    depth = 0
+    for at in range(len(head) - 1, -1, -1):
+        depth += {")": 1, "(": -1}.get(head[at], 0)
+        if depth == 0 and head[at] == "(":
+            return at
+    return 0
 
 
 def closing_brace(code, at):
@@ -114,10 +133,9 @@ def python_prose(text):
         for token in tokenize.generate_tokens(io.StringIO(text).readline)
         if token.type == tokenize.COMMENT
     ]
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
     for node in ast.walk(ast.parse(text)):
-        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(
-            node
-        ):
+        if isinstance(node, documented) and ast.get_docstring(node):
             first = node.body[0]
             prose += enumerate(first.value.value.split("\n"), first.lineno)
     return prose
