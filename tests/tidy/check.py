@@ -65,8 +65,8 @@ GROUND = {
 }
 
 # Who includes a layer's central state stays at its root, everybody else moves into a wing: so each
-# source at the root includes one of these, itself or through another header of the root.
-CENTRAL_STATE = {"engine": ["state.h", "engine_impl.h"]}
+# source at the root includes it, itself or through another header of the root.
+CENTRAL_STATE = {"engine": "state.h"}
 
 FILE_CALLS = re.compile(
     r"(?<![\w.>])(open|openat|creat|fopen|freopen|pread|preadv2?|pwrite|pwritev2?|fsync|fdatasync"
@@ -222,25 +222,23 @@ def check_private_headers(tree):
 
 @rule("central state")
 def check_central_state(tree):
-    for layer, states in CENTRAL_STATE.items():
+    for layer, state in CENTRAL_STATE.items():
         folder = "src/" + layer
-        states = [folder + "/" + state for state in states]
         for path in tree.matching(folder + "/*.c"):
-            if wing_of(path) == "root" and not reaches(tree, path, folder, states):
-                yield path, 1, "without %s it belongs into a wing" % states[0]
+            if wing_of(path) == "root" and not reaches(tree, path, folder + "/" + state):
+                yield path, 1, "without %s it belongs into a wing" % state
 
 
-def reaches(tree, path, folder, headers):
+def reaches(tree, path, header):
+    """Whether a file includes the header, itself or through headers of its folder."""
     seen, todo = set(), [path]
     while todo:
         for _, target in tree.includes(todo.pop()):
             target = "src/" + target
-            if target in headers:
-                return True
-            if os.path.dirname(target) == folder and target in tree.files and target not in seen:
+            if os.path.dirname(target) == os.path.dirname(header) and target not in seen:
                 seen.add(target)
-                todo.append(target)
-    return False
+                todo += [target] if target in tree.files else []
+    return header in seen
 
 
 def graph(tree):

@@ -97,8 +97,8 @@ class Source:
             self.names.update(NAME.findall(text))
 
     def take_definition(self, head, began, body):
-        # The last parentheses hold the parameters; the name before them may be in parentheses of its
-        # own, so that a macro does not see it. Macros may stand before all that.
+        # The last parentheses hold the parameters; the name before them may be in parentheses of
+        # its own, so that a macro does not see it. Macros may stand before all that.
         before = head[: opening_parenthesis(head)]
         match = re.search(r"\(?\b(\w+)\)?\s*$", before)
         self.names.update(NAME.findall(before[: match.start()]))
