@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "base/random.h"
 #include "bench/store.h"
+#include "engine/filename.h"
 #include "engine/table/table.h"
 #include "engine/table/table_builder.h"
 #include "os/os.h"
@@ -173,8 +174,8 @@ int main(void)
     print_row("table, zstd", tables[1]->size, (double)best[2] / 1e3, lines.len, json_us);
 
     for (int i = 0; i < 2; i++) {
-        char path[256];
-        table_path(path, sizeof path, dir, tables[i]->number);
+        char path[FILENAME_PATH_SIZE];
+        filename_table(path, dir, tables[i]->number);
         unlink(path);
         table_unref(tables[i]);
     }

@@ -17,6 +17,7 @@
 #include "base/ensure.h"
 #include "engine/compaction/outputs.h"
 #include "engine/compaction/rewriter.h"
+#include "engine/filename.h"
 #include "engine/publish.h"
 #include "engine/record/merge.h"
 #include "engine/snapshot.h"
@@ -187,8 +188,8 @@ static void mark_damaged(struct compaction_run *r)
     const char *file = r->merge.read_err.file;
     for (int side = 0; side < 2; side++) {
         for (uint32_t i = 0; i < r->plan.input_count[side]; i++) {
-            char path[TABLE_PATH_MAX];
-            table_path(path, sizeof path, r->engine->dir, r->plan.inputs[side][i]->number);
+            char path[FILENAME_PATH_SIZE];
+            filename_table(path, r->engine->dir, r->plan.inputs[side][i]->number);
             if (strncmp(path, file, sizeof r->merge.read_err.file - 1) == 0)
                 damaged = r->plan.inputs[side][i];
         }

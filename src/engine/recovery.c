@@ -30,26 +30,19 @@
 #include "engine/recovery.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 
 #include "base/alloc.h"
 #include "base/ensure.h"
 #include "engine/commit.h"
+#include "engine/filename.h"
 #include "engine/flush.h"
 #include "engine/log/segment.h"
 #include "engine/memtables.h"
 #include "engine/unlink.h"
 #include "engine/upkeep.h"
 
-enum { PATH_SIZE = 4096 };
-
-// no file of ours has such a number, and the counter must not wrap
-#define NUMBER_MAX (UINT64_MAX >> 1)
-
-enum file_kind { FILE_OTHER, FILE_TABLE, FILE_LOG, FILE_MANIFEST, FILE_TMP };
-
 struct found_file {
-    enum file_kind kind;
+    enum filename_kind kind;
     uint64_t number, size;
     char *name;
 };
@@ -73,34 +66,6 @@ struct recovery {
 
 // --- What is there -------------------------------------------------------------------------------
 
-// NUMBER.suffix or prefixNUMBER, in canonical decimal.
-static bool parse_name(const char *name, const char *prefix, const char *suffix, uint64_t *number)
-{
-    char expected[300];
-    size_t skip = strlen(prefix);
-    unsigned long long n;
-    if (strncmp(name, prefix, skip) != 0 || sscanf(name + skip, "%20llu", &n) != 1)
-        return false;
-    snprintf(expected, sizeof expected, "%s%llu%s", prefix, n, suffix);
-    if (strcmp(expected, name) != 0 || n > NUMBER_MAX)
-        return false;
-    *number = n;
-    return true;
-}
-
-static enum file_kind kind_of(const char *name, uint64_t *number)
-{
-    size_t len = strlen(name);
-    *number = 0;
-    if (parse_name(name, "", ".sst", number))
-        return FILE_TABLE;
-    if (parse_name(name, "", ".log", number))
-        return FILE_LOG;
-    if (parse_name(name, "MANIFEST-", "", number))
-        return FILE_MANIFEST;
-    return len > 4 && strcmp(name + len - 4, ".tmp") == 0 ? FILE_TMP : FILE_OTHER;
-}
-
 static int compare_files(const void *left, const void *right)
 {
     const struct found_file *a = left, *b = right;
@@ -119,7 +84,7 @@ static int list_files(struct recovery *r, struct error *err)
     r->files = xcalloc(count + 1, sizeof *r->files);
     for (size_t i = 0; i < count; i++) {
         struct found_file *f = &r->files[r->file_count++];
-        f->kind = kind_of(entries[i].name, &f->number);
+        f->kind = filename_parse(entries[i].name, &f->number);
         f->size = entries[i].size;
         f->name = xstrdup(entries[i].name);
     }
@@ -129,7 +94,7 @@ static int list_files(struct recovery *r, struct error *err)
 }
 
 static const struct found_file *find_file(
-    const struct recovery *r, enum file_kind kind, uint64_t number)
+    const struct recovery *r, enum filename_kind kind, uint64_t number)
 {
     struct found_file wanted = {.kind = kind, .number = number};
     return r->file_count == 0
@@ -137,22 +102,17 @@ static const struct found_file *find_file(
                : bsearch(&wanted, r->files, r->file_count, sizeof wanted, compare_files);
 }
 
-static void segment_path(char out[PATH_SIZE], const struct engine *e, uint64_t number)
-{
-    snprintf(out, PATH_SIZE, "%s/%" PRIu64 ".log", e->dir, number);
-}
-
 // --- Judging: tables -----------------------------------------------------------------------------
 
 static int check_tables(const struct recovery *r, struct error *err)
 {
-    char path[PATH_SIZE];
+    char path[FILENAME_PATH_SIZE];
     for (unsigned l = 0; l < ENGINE_LEVELS; l++) {
         const struct level *level = &r->e->version->levels[l];
         for (uint32_t i = 0; i < level->count; i++) {
             const struct table *t = level->tables[i];
-            const struct found_file *f = find_file(r, FILE_TABLE, t->number);
-            table_path(path, sizeof path, r->e->dir, t->number);
+            const struct found_file *f = find_file(r, FILENAME_TABLE, t->number);
+            filename_table(path, r->e->dir, t->number);
             if (f == NULL)
                 return error_set(
                     err, MISSING, path, 0, 0, "the manifest names this table, but it is not there");
@@ -190,7 +150,7 @@ static void find_segments(struct recovery *r)
     r->segments = xcalloc(r->file_count + 1, sizeof *r->segments);
     for (size_t i = 0; i < r->file_count; i++) {
         const struct found_file *f = &r->files[i];
-        if (f->kind == FILE_LOG && f->number >= v->log_start && !is_void(v, f->number))
+        if (f->kind == FILENAME_LOG && f->number >= v->log_start && !is_void(v, f->number))
             r->segments[r->segment_count++] = (struct log_segment){
                 .number = f->number, .size = f->size, .limit = end_of(v, f->number)};
     }
@@ -215,8 +175,8 @@ static int judge_bad_header(const struct recovery *r, const char *path, uint64_t
 static int open_segment(
     struct recovery *r, struct log_segment *s, struct segment_reader *reader, struct error *err)
 {
-    char path[PATH_SIZE];
-    segment_path(path, r->e, s->number);
+    char path[FILENAME_PATH_SIZE];
+    filename_log(path, r->e->dir, s->number);
     struct error cause = {0};
     int status = segment_open(reader, r->e->env, path, LOG_MAGIC, s->number, s->limit, &cause);
     if (status < 0) {
@@ -259,8 +219,8 @@ static int cut_log(
     if (status != OK)
         return status;
     if (proof) {
-        char path[PATH_SIZE];
-        segment_path(path, r->e, r->segments[i].number);
+        char path[FILENAME_PATH_SIZE];
+        filename_log(path, r->e->dir, r->segments[i].number);
         return error_set(err, CORRUPT, path, offset, 0,
             "records after %" PRIu64
             " are missing or damaged, and were complete before later ones were written",
@@ -288,8 +248,8 @@ static uint64_t batch_entries(struct slice payload)
 static int record_error(
     const struct recovery *r, size_t i, uint64_t offset, struct error *err, const char *what)
 {
-    char path[PATH_SIZE];
-    segment_path(path, r->e, r->segments[i].number);
+    char path[FILENAME_PATH_SIZE];
+    filename_log(path, r->e->dir, r->segments[i].number);
     return error_set(
         err, CORRUPT, path, offset, 0, "%s after sequence number %" PRIu64, what, r->last_seq);
 }
@@ -320,8 +280,8 @@ static int judge_segment(struct recovery *r, size_t i, struct error *err)
 {
     struct segment_reader reader;
     struct segment_record record;
-    char path[PATH_SIZE];
-    segment_path(path, r->e, r->segments[i].number);
+    char path[FILENAME_PATH_SIZE];
+    filename_log(path, r->e->dir, r->segments[i].number);
     int status = open_segment(r, &r->segments[i], &reader, err);
     if (status != OK)
         return status;
@@ -338,18 +298,18 @@ static int judge_segment(struct recovery *r, size_t i, struct error *err)
 
 static int judge_log(struct recovery *r, struct error *err)
 {
-    char path[PATH_SIZE];
+    char path[FILENAME_PATH_SIZE];
     find_segments(r);
     r->last_seq = r->e->version->last_seq;
-    segment_path(path, r->e, r->e->version->log_start);
-    if (!r->fresh && find_file(r, FILE_LOG, r->e->version->log_start) == NULL)
+    filename_log(path, r->e->dir, r->e->version->log_start);
+    if (!r->fresh && find_file(r, FILENAME_LOG, r->e->version->log_start) == NULL)
         return error_set(
             err, MISSING, path, 0, 0, "the manifest names this log segment, but it is not there");
     int status = OK;
     for (size_t i = 0; status == OK && i < r->segment_count; i++)
         status = judge_segment(r, i, err);
     if (status == OK && r->fresh && r->last_seq > 0) {
-        snprintf(path, sizeof path, "%s/CURRENT", r->e->dir);
+        filename_current(path, r->e->dir);
         status = error_set(err, MISSING, path, 0, 0, "there is a log with data, but no CURRENT");
     }
     return status;
@@ -366,7 +326,7 @@ static int judge(struct recovery *r, struct error *err)
     if (r->fresh)
         e->version = version_new();
     for (size_t i = 0; i < r->file_count; i++) {
-        if (r->fresh && r->files[i].kind == FILE_TABLE)
+        if (r->fresh && r->files[i].kind == FILENAME_TABLE)
             return error_set(err, MISSING, e->dir, 0, 0, "there are tables, but no CURRENT");
         if (r->files[i].number >= e->next_file)
             e->next_file = r->files[i].number + 1;
@@ -428,9 +388,9 @@ static int replay_segment(struct recovery *r, struct log_segment *s, struct erro
     struct engine *e = r->e;
     struct segment_reader reader;
     struct segment_record record;
-    char path[PATH_SIZE];
+    char path[FILENAME_PATH_SIZE];
     bool torn;
-    segment_path(path, e, s->number);
+    filename_log(path, e->dir, s->number);
     int status = open_segment(r, s, &reader, err);
     if (status != OK)
         return status;
@@ -538,13 +498,13 @@ static bool is_replayed(const struct recovery *r, uint64_t number)
 static bool is_orphan(const struct recovery *r, const struct found_file *f)
 {
     switch (f->kind) {
-    case FILE_TABLE:
+    case FILENAME_TABLE:
         return !in_version(r->e->version, f->number);
-    case FILE_LOG:
+    case FILENAME_LOG:
         return !is_replayed(r, f->number);
-    case FILE_MANIFEST:
+    case FILENAME_MANIFEST:
         return f->number != manifest_number(r->e->manifest);
-    case FILE_TMP:
+    case FILENAME_TMP:
         return true;
     default:
         return false;
@@ -553,11 +513,11 @@ static bool is_orphan(const struct recovery *r, const struct found_file *f)
 
 static void clean(const struct recovery *r)
 {
-    char path[PATH_SIZE];
+    char path[FILENAME_PATH_SIZE];
     for (size_t i = 0; i < r->file_count; i++) {
         if (!is_orphan(r, &r->files[i]))
             continue;
-        snprintf(path, sizeof path, "%s/%s", r->e->dir, r->files[i].name);
+        filename_of(path, r->e->dir, r->files[i].name);
         // what stays is found again at the next opening
         r->e->env->ops->unlink(r->e->env, path, NULL);
     }

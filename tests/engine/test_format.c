@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "base/alloc.h"
+#include "engine/filename.h"
 #include "engine/log/segment.h"
 #include "engine/record/batch.h"
 #include "engine/table/table.h"
@@ -61,7 +62,7 @@ static void build_table(uint64_t number, enum compression compression, struct bu
         .compression_level = 1};
     struct table_builder *b;
     struct table *t;
-    char key[32], value[64], path[64];
+    char key[32], value[64], path[FILENAME_PATH_SIZE];
     cr_assert_eq(table_builder_open(&options, &b, NULL), OK);
     for (int i = 0; i < ENTRIES; i++) {
         struct entry e = entry_number(i, key, value);
@@ -69,7 +70,7 @@ static void build_table(uint64_t number, enum compression compression, struct bu
     }
     cr_assert_eq(table_builder_finish(b, &t, NULL), OK);
     table_unref(t);
-    table_path(path, sizeof path, "db", number);
+    filename_table(path, "db", number);
     cr_assert_eq(sim_env_read_file(sim, path, out), OK);
 }
 

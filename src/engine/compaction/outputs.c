@@ -8,11 +8,11 @@
 
 #include "base/alloc.h"
 #include "base/ensure.h"
+#include "engine/filename.h"
 #include "engine/table/table.h"
 
 enum {
     GRANDPARENT_FACTOR = 10, // a table overlaps at most so many times the file size below
-    PATH_SIZE = 4096,
 };
 
 // Adds what the grandparents that end before key weigh: the table under construction overlaps them.
@@ -28,8 +28,8 @@ static void pass_grandparents(struct outputs *o, struct slice key)
 
 static void unlink_table(const struct outputs *o, uint64_t number)
 {
-    char path[PATH_SIZE];
-    table_path(path, sizeof path, o->builder_options.dir, number);
+    char path[FILENAME_PATH_SIZE];
+    filename_table(path, o->builder_options.dir, number);
     o->builder_options.env->ops->unlink(o->builder_options.env, path, NULL);
 }
 

@@ -70,8 +70,8 @@ int wal_open(
 int wal_adopt(struct wal *w, uint64_t number, uint64_t bytes, struct error *err)
 {
     ENSURE(number < w->current->number);
-    char path[WAL_PATH_SIZE];
-    wal_file_path(w, number, "", path);
+    char path[FILENAME_PATH_SIZE];
+    filename_log(path, w->dir, number);
     struct file *file;
     int status = env_open(w->options.env, path, FILE_UPDATE, &file, err);
     if (status != OK)
@@ -113,8 +113,8 @@ static void drop_ready(struct wal *w)
     struct wal_file *f = w->space.ready;
     if (f == NULL)
         return;
-    char path[WAL_PATH_SIZE];
-    wal_file_path(w, f->number, "", path);
+    char path[FILENAME_PATH_SIZE];
+    filename_log(path, w->dir, f->number);
     wal_file_free(f);
     w->options.env->ops->unlink(w->options.env, path, NULL);
 }

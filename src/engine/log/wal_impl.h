@@ -4,10 +4,9 @@
 
 #include "base/buf.h"
 #include "base/list.h"
+#include "engine/filename.h"
 #include "engine/log/segment.h"
 #include "engine/log/wal.h"
-
-enum { WAL_PATH_SIZE = 4096 };
 
 // One segment. The loop's; jobs read `file` and `number` only.
 struct wal_file {
@@ -114,8 +113,6 @@ void wal_sync_timer_fired(struct exec_timer *timer);
 void wal_job_release(struct wal_job *job);
 
 // wal_segment.c
-void wal_file_path(
-    const struct wal *w, uint64_t number, const char *suffix, char out[WAL_PATH_SIZE]);
 int wal_file_create(struct wal *w, struct wal_file *f, struct error *err); // blocking
 struct wal_file *wal_file_new(struct wal *w, uint64_t number, uint64_t size);
 void wal_file_free(struct wal_file *f); // and closes

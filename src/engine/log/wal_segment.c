@@ -15,18 +15,10 @@
 // done.
 #include "engine/log/wal_impl.h"
 
-#include <stdio.h>
-
 #include "base/alloc.h"
 #include "base/ensure.h"
 
 enum { RETRY_MS = 1000 };
-
-void wal_file_path(
-    const struct wal *w, uint64_t number, const char *suffix, char out[WAL_PATH_SIZE])
-{
-    snprintf(out, WAL_PATH_SIZE, "%s/%llu.log%s", w->dir, (unsigned long long)number, suffix);
-}
 
 struct wal_file *wal_file_new(struct wal *w, uint64_t number, uint64_t size)
 {
@@ -68,9 +60,9 @@ static int fill_new_file(
 int wal_file_create(struct wal *w, struct wal_file *f, struct error *err)
 {
     struct env *env = w->options.env;
-    char path[WAL_PATH_SIZE], temporary[WAL_PATH_SIZE];
-    wal_file_path(w, f->number, "", path);
-    wal_file_path(w, f->number, ".tmp", temporary);
+    char path[FILENAME_PATH_SIZE], temporary[FILENAME_PATH_SIZE];
+    filename_log(path, w->dir, f->number);
+    filename_tmp(temporary, path);
     int status = env_open(env, temporary, FILE_OVERWRITE, &f->file, err);
     if (status != OK)
         return status;
@@ -196,8 +188,8 @@ static void run_unlink(struct job *job)
 {
     struct wal_file *f = LIST_ENTRY(job, struct wal_file, unlink_job);
     struct wal *w = f->wal;
-    char path[WAL_PATH_SIZE];
-    wal_file_path(w, f->number, "", path);
+    char path[FILENAME_PATH_SIZE];
+    filename_log(path, w->dir, f->number);
     if (f->file != NULL)
         env_close(w->options.env, f->file);
     f->file = NULL;

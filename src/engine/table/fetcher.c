@@ -17,6 +17,7 @@
 
 #include "base/alloc.h"
 #include "base/ensure.h"
+#include "engine/filename.h"
 #include "engine/stats.h"
 #include "engine/table/filter.h"
 
@@ -110,8 +111,8 @@ int fetcher_probe(struct fetcher *f, struct table *t, struct handle h, struct ca
         free(stored);
         return WAIT;
     }
-    char path[TABLE_PATH_MAX];
-    table_path(path, sizeof path, f->dir, t->number);
+    char path[FILENAME_PATH_SIZE];
+    filename_table(path, f->dir, t->number);
     struct cached_block **slot = fetcher_slot(t, h);
     int status = decode(stored, t->number, h, limit, slot != NULL && slot == &t->filter_block, path,
         &contents, &len, err);
@@ -163,8 +164,8 @@ static void remove_read(struct fetcher *f, struct read *r)
 static int read_block(struct read *r, struct error *err)
 {
     struct fetcher *f = r->fetcher; // of which only what never changes is looked at
-    char path[TABLE_PATH_MAX];
-    table_path(path, sizeof path, f->dir, r->number);
+    char path[FILENAME_PATH_SIZE];
+    filename_table(path, f->dir, r->number);
     int status = OK;
     if (r->file == NULL) {
         status = env_open(f->env, path, FILE_READ, &r->opened, err);

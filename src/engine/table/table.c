@@ -16,15 +16,11 @@
 #include "base/alloc.h"
 #include "base/coding.h"
 #include "base/hash.h"
+#include "engine/filename.h"
 #include "engine/stats.h"
 #include "engine/table/filter.h"
 
 enum { PROPERTIES_MAX = 1 << 20 };
-
-void table_path(char *out, size_t size, const char *dir, uint64_t number)
-{
-    snprintf(out, size, "%s/%" PRIu64 ".sst", dir, number);
-}
 
 int table_corrupt(struct error *err, const struct table *t, uint64_t offset, const char *what)
 {
@@ -314,8 +310,8 @@ static int read_meta(
 int table_read_meta(
     struct env *env, const char *dir, uint64_t number, struct table **out, struct error *err)
 {
-    char path[TABLE_PATH_MAX];
-    table_path(path, sizeof path, dir, number);
+    char path[FILENAME_PATH_SIZE];
+    filename_table(path, dir, number);
     struct file *f;
     int status = env_open(env, path, FILE_READ, &f, err);
     if (status != OK)

@@ -67,7 +67,4 @@ int table_corrupt(struct error *err, const struct table *t, uint64_t offset, con
 int table_read_meta(
     struct env *env, const char *dir, uint64_t number, struct table **out, struct error *err);
 
-enum { TABLE_PATH_MAX = 4096 + 32 };
-void table_path(char *out, size_t size, const char *dir, uint64_t number);
-
 #endif

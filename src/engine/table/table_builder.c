@@ -18,6 +18,7 @@
 #include "base/coding.h"
 #include "base/ensure.h"
 #include "base/hash.h"
+#include "engine/filename.h"
 #include "engine/table/filter.h"
 #include "engine/table/table.h"
 
@@ -25,7 +26,7 @@ enum { WRITE_SIZE = 512 * 1024 };
 
 struct table_builder {
     struct table_builder_options options;
-    char path[TABLE_PATH_MAX];
+    char path[FILENAME_PATH_SIZE];
     struct file *file;
     struct buf out;   // blocks that are not in the file yet
     uint64_t written; // bytes that are
@@ -44,7 +45,7 @@ int table_builder_open(
 {
     struct table_builder *b = xcalloc(1, sizeof *b);
     b->options = *options;
-    table_path(b->path, sizeof b->path, options->dir, options->number);
+    filename_table(b->path, options->dir, options->number);
     int status = env_open(options->env, b->path, FILE_CREATE, &b->file, err);
     if (status != OK) {
         free(b);

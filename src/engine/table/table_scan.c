@@ -10,13 +10,14 @@
 
 #include "base/alloc.h"
 #include "engine/env.h"
+#include "engine/filename.h"
 #include "engine/table/table.h"
 
 struct scanned {
     struct scanned *next;
     const struct table *table;
     struct file *file;
-    char path[TABLE_PATH_MAX];
+    char path[FILENAME_PATH_SIZE];
     uint8_t *window; // of `readahead` bytes; NULL until the first data block
     uint64_t window_at;
     size_t window_len;
@@ -48,7 +49,7 @@ static int open_scanned(
         }
     }
     struct scanned *t = xcalloc(1, sizeof *t);
-    table_path(t->path, sizeof t->path, s->dir, table->number);
+    filename_table(t->path, s->dir, table->number);
     int status = env_open(s->env, t->path, FILE_READ, &t->file, err);
     if (status == NOT_FOUND)
         status = error_set(err, MISSING, t->path, 0, 0, "a table of the database");

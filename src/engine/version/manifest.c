@@ -13,16 +13,12 @@
 // After any other failure `failed` is set and every later append gets it.
 #include "engine/version/manifest.h"
 
-#include <inttypes.h>
-#include <stdio.h>
-
 #include "base/alloc.h"
 #include "base/ensure.h"
+#include "engine/filename.h"
 #include "engine/log/segment.h"
 
 enum {
-    PATH_SIZE = 4096,
-    CURRENT_MAX = 64,         // bytes of CURRENT
     RESERVE_STEP = 64 * 1024, // bytes reserved ahead
     LARGE_MIN = 256 * 1024,   // bytes below which a manifest is never large
     LARGE_FACTOR = 4,         // times the size it began with
@@ -48,36 +44,22 @@ struct manifest {
     void *done_arg;
 };
 
-static void manifest_path(char out[PATH_SIZE], const char *dir, uint64_t number)
-{
-    snprintf(out, PATH_SIZE, "%s/MANIFEST-%" PRIu64, dir, number);
-}
-
 // --- Reading -------------------------------------------------------------------------------------
 
 static int read_current(struct env *env, const char *dir, uint64_t *number, struct error *err)
 {
-    char path[PATH_SIZE], expected[CURRENT_MAX];
-    snprintf(path, sizeof path, "%s/CURRENT", dir);
+    char path[FILENAME_PATH_SIZE];
+    filename_current(path, dir);
     uint8_t *text;
     size_t len;
-    int status = env_read_file(env, path, CURRENT_MAX, &text, &len, err);
+    int status = env_read_file(env, path, FILENAME_CURRENT_MAX, &text, &len, err);
     if (status == TOO_LARGE)
         return error_set(err, CORRUPT, path, 0, 0, "does not name a manifest");
     if (status != OK)
         return status;
-    text[len] = '\0'; // env_read_file leaves room
-    unsigned long long n = 0;
-    if (sscanf((char *)text, "MANIFEST-%20llu", &n) == 1)
-        snprintf(expected, sizeof expected, "MANIFEST-%llu\n", n);
-    else
-        expected[0] = '\0';
-    bool good = n > 0 && strlen(expected) == len && memcmp(expected, text, len) == 0;
+    bool good = filename_current_decode(slice_of(text, len), number);
     free(text);
-    if (!good)
-        return error_set(err, CORRUPT, path, 0, 0, "does not name a manifest");
-    *number = n;
-    return OK;
+    return good ? OK : error_set(err, CORRUPT, path, 0, 0, "does not name a manifest");
 }
 
 // Wraps what an edit is found guilty of into an error with its place.
@@ -133,8 +115,8 @@ int manifest_load(struct env *env, const char *dir, struct version **version, ui
     int status = read_current(env, dir, number, err);
     if (status != OK)
         return status;
-    char path[PATH_SIZE];
-    manifest_path(path, dir, *number);
+    char path[FILENAME_PATH_SIZE];
+    filename_manifest(path, dir, *number);
     struct segment_reader reader;
     status = segment_open(&reader, env, path, MANIFEST_MAGIC, *number, UINT64_MAX, err);
     if (status == NOT_FOUND)
@@ -169,8 +151,8 @@ static void encode_whole(struct buf *out, const struct version *v, uint64_t next
 static int write_file(struct env *env, const char *dir, uint64_t number, struct slice payload,
     struct file **out, uint64_t *size, uint64_t *reserved, struct error *err)
 {
-    char path[PATH_SIZE];
-    manifest_path(path, dir, number);
+    char path[FILENAME_PATH_SIZE];
+    filename_manifest(path, dir, number);
     struct file *file;
     int status = env_open(env, path, FILE_OVERWRITE, &file, err);
     if (status != OK)
@@ -204,9 +186,8 @@ static int write_current(struct env *env, const char *path, uint64_t number, str
     int status = env_open(env, path, FILE_OVERWRITE, &file, err);
     if (status != OK)
         return status;
-    char text[CURRENT_MAX];
-    int len = snprintf(text, sizeof text, "MANIFEST-%" PRIu64 "\n", number);
-    struct slice piece = slice_of(text, (size_t)len);
+    char text[FILENAME_CURRENT_MAX];
+    struct slice piece = slice_of(text, filename_current_encode(text, number));
     status = env->ops->write(env, file, 0, &piece, 1, err);
     if (status == OK)
         status = env->ops->sync(env, file, err);
@@ -219,9 +200,9 @@ static int write_current(struct env *env, const char *path, uint64_t number, str
 static int switch_current(
     struct env *env, const char *dir, uint64_t number, bool *switched, struct error *err)
 {
-    char current[PATH_SIZE], tmp[PATH_SIZE];
-    snprintf(current, sizeof current, "%s/CURRENT", dir);
-    snprintf(tmp, sizeof tmp, "%s/CURRENT.tmp", dir);
+    char current[FILENAME_PATH_SIZE], tmp[FILENAME_PATH_SIZE];
+    filename_current(current, dir);
+    filename_tmp(tmp, current);
     *switched = false;
     int status = write_current(env, tmp, number, err);
     // The manifest's own directory entry has to be durable before CURRENT names it.
@@ -281,7 +262,7 @@ static int begin_new(struct manifest *m, bool *switched)
 {
     struct file *file;
     uint64_t size, reserved;
-    char path[PATH_SIZE];
+    char path[FILENAME_PATH_SIZE];
     *switched = false;
     int status = write_file(
         m->env, m->dir, m->new_number, buf_slice(&m->whole), &file, &size, &reserved, &m->err);
@@ -291,13 +272,13 @@ static int begin_new(struct manifest *m, bool *switched)
     if (status != OK) {
         env_close(m->env, file);
         if (!*switched) {
-            manifest_path(path, m->dir, m->new_number);
+            filename_manifest(path, m->dir, m->new_number);
             m->env->ops->unlink(m->env, path, NULL);
         }
         return status;
     }
     env_close(m->env, m->file);
-    manifest_path(path, m->dir, m->number);
+    filename_manifest(path, m->dir, m->number);
     m->env->ops->unlink(m->env, path, NULL);
     m->file = file;
     m->number = m->new_number;
