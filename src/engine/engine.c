@@ -157,7 +157,7 @@ int engine_open(const struct engine_options *options, struct engine **out, struc
     if (status != OK) {
         space_stop(e);
         if (e->wal != NULL)
-            wal_close(e->wal, NULL);
+            wal_abandon(e->wal);
         engine_free(e);
         return status;
     }

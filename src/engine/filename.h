@@ -36,8 +36,8 @@ void filename_tmp(char out[FILENAME_PATH_SIZE], const char *path);
 // A file of this name, as a listing of the directory gave it.
 void filename_of(char out[FILENAME_PATH_SIZE], const char *dir, const char *name);
 
-// What a name means, and the number in it (0 if it has none). Only the exact spelling counts: 07.log
-// is not ours.
+// What a name means, and the number in it (0 if it has none). Only the exact spelling counts:
+// 07.log is not ours.
 enum filename_kind filename_parse(const char *name, uint64_t *number);
 
 // The contents of CURRENT: the manifest's name and a newline. Returns the length.

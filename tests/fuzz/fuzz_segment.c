@@ -12,10 +12,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { NUMBER = 9 };
 
+static const struct lineage lineage = {.id = {0xda, 0x7a}, .timeline = 3};
+
 static void put_right(uint8_t *bytes, size_t len, uint8_t choice)
 {
     if (len >= SEGMENT_HEADER_SIZE && (choice & 1) != 0)
-        segment_header_encode(bytes, LOG_MAGIC, NUMBER);
+        segment_header_encode(bytes, LOG_MAGIC, NUMBER, &lineage);
     size_t at = SEGMENT_HEADER_SIZE;
     while ((choice & 2) != 0 && at + SEGMENT_RECORD_HEADER_SIZE <= len) {
         size_t payload = get_le32(bytes + at + 8) % 256;

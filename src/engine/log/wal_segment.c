@@ -26,7 +26,9 @@ struct wal_file *wal_file_new(struct wal *w, uint64_t number, uint64_t size)
     list_init(&f->link);
     f->wal = w;
     f->number = number;
-    f->size = size;
+    // Also a segment that gets no record can be sealed.
+    uint64_t least = SEGMENT_HEADER_SIZE + SEGMENT_SEAL_RECORD_SIZE;
+    f->size = size < least ? least : size;
     f->appended = f->written = f->synced = SEGMENT_HEADER_SIZE;
     return f;
 }
@@ -43,7 +45,7 @@ static int fill_new_file(
 {
     const struct env_ops *ops = w->options.env->ops;
     uint8_t header[SEGMENT_HEADER_SIZE];
-    segment_header_encode(header, LOG_MAGIC, f->number);
+    segment_header_encode(header, LOG_MAGIC, f->number, &w->options.lineage);
     struct slice piece = slice_of(header, sizeof header);
     int status = ops->allocate(w->options.env, f->file, f->size, err);
     if (status == OK)
@@ -175,6 +177,7 @@ int wal_make_room(struct wal *w, uint64_t end)
 {
     struct wal_space *space = &w->space;
     uint64_t size = w->current->size, step = w->options.segment_size;
+    end += SEGMENT_SEAL_RECORD_SIZE;
     if (space->extend_wanted != 0)
         return end <= size ? OK : NO_SPACE;
     if (end + step / 8 > size) {

@@ -17,7 +17,7 @@
 
 #define MULTIPLIER 0x9e3779b9u
 
-enum { TAIL_SIZE = 8, PROBES_MAX = 16, BLOCK_BITS_LOG2 = 9, BLOCK_BITS = 8 * FILTER_BLOCK_SIZE };
+enum { TAIL_SIZE = 8, PROBES_MAX = 16, BLOCK_BITS_LOG2 = 9, BLOCK_BITS = 8 * FILTER_LINE_SIZE };
 
 static uint64_t block_of(uint64_t hash, uint32_t blocks)
 {
@@ -45,12 +45,12 @@ void filter_build(struct buf *out, const uint64_t *hashes, size_t count, unsigne
     uint64_t wanted = ((uint64_t)count * bits_per_key + BLOCK_BITS - 1) / BLOCK_BITS;
     uint32_t blocks = wanted < 1 ? 1 : wanted > UINT32_MAX ? UINT32_MAX : (uint32_t)wanted;
     uint32_t probes = probes_for(bits_per_key);
-    size_t bytes = (size_t)blocks * FILTER_BLOCK_SIZE;
+    size_t bytes = (size_t)blocks * FILTER_LINE_SIZE;
     buf_reserve(out, bytes + TAIL_SIZE);
     uint8_t *bits = out->data + out->len;
     memset(bits, 0, bytes);
     for (size_t i = 0; i < count; i++) {
-        uint8_t *block = bits + block_of(hashes[i], blocks) * FILTER_BLOCK_SIZE;
+        uint8_t *block = bits + block_of(hashes[i], blocks) * FILTER_LINE_SIZE;
         uint32_t probe = first_probe(hashes[i]);
         for (uint32_t j = 0; j < probes; j++, probe *= MULTIPLIER)
             block[bit_of(probe) / 8] |= (uint8_t)(1u << (bit_of(probe) % 8));
@@ -66,21 +66,21 @@ bool filter_valid(struct slice filter)
         return false;
     const uint8_t *tail = filter.data + filter.len - TAIL_SIZE;
     uint64_t blocks = get_le32(tail), probes = get_le32(tail + 4);
-    return blocks > 0 && blocks * FILTER_BLOCK_SIZE == filter.len - TAIL_SIZE && probes > 0 &&
+    return blocks > 0 && blocks * FILTER_LINE_SIZE == filter.len - TAIL_SIZE && probes > 0 &&
            probes <= PROBES_MAX;
 }
 
 void filter_prefetch(struct slice filter, uint64_t hash)
 {
     uint32_t blocks = get_le32(filter.data + filter.len - TAIL_SIZE);
-    __builtin_prefetch(filter.data + block_of(hash, blocks) * FILTER_BLOCK_SIZE);
+    __builtin_prefetch(filter.data + block_of(hash, blocks) * FILTER_LINE_SIZE);
 }
 
 bool filter_may_contain(struct slice filter, uint64_t hash)
 {
     const uint8_t *tail = filter.data + filter.len - TAIL_SIZE;
     uint32_t blocks = get_le32(tail), probes = get_le32(tail + 4);
-    const uint8_t *block = filter.data + block_of(hash, blocks) * FILTER_BLOCK_SIZE;
+    const uint8_t *block = filter.data + block_of(hash, blocks) * FILTER_LINE_SIZE;
     uint32_t probe = first_probe(hash);
     for (uint32_t j = 0; j < probes; j++, probe *= MULTIPLIER) {
         if ((block[bit_of(probe) / 8] & (1u << (bit_of(probe) % 8))) == 0)

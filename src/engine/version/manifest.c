@@ -1,6 +1,6 @@
 // The manifest is a segment of edits (format.h), and CURRENT names the one in force. Every append
 // is synced before it is reported, so the record before is always proven; a bad last record is an
-// edit that nobody was told of, and is left out.
+// edit that nobody was told of, and is left out. At a clean end a seal proves the last record too.
 //
 // A new manifest is written beside the old one, whole and synced, before a rename switches CURRENT:
 // at any instant CURRENT names a complete one. The old file is unlinked afterwards; if that is lost
@@ -38,6 +38,7 @@ struct manifest {
     bool busy;
     struct buf edit, whole; // payloads; whole is empty unless a new manifest is to be begun
     uint64_t new_number;
+    struct lineage new_lineage;
     struct error err;
     int status;
     void (*done_cb)(void *arg, int status, const struct error *err);
@@ -91,6 +92,18 @@ static int load_edit(const struct segment_record *record, const char *path,
     return status;
 }
 
+// A manifest that gives its database a lineage is that database's.
+static int check_lineage(const struct segment_reader *reader, const char *path,
+    const struct version *v, struct error *err)
+{
+    if (v->lineage.timeline == 0 && reader->version == 1)
+        return OK;
+    if (v->lineage.timeline == 0 || reader->lineage.timeline > v->lineage.timeline ||
+        !lineage_same_database(&reader->lineage, &v->lineage))
+        return error_set(err, CORRUPT, path, 0, 0, "the header and the edits differ in database");
+    return OK;
+}
+
 static int load_edits(struct segment_reader *reader, const char *path, struct version **version,
     uint64_t *next_file, struct error *err)
 {
@@ -126,6 +139,8 @@ int manifest_load(struct env *env, const char *dir, struct version **version, ui
     struct version *v = version_new();
     uint64_t next = *number + 1;
     status = load_edits(&reader, path, &v, &next, err);
+    if (status == OK)
+        status = check_lineage(&reader, path, v, err);
     segment_close(&reader);
     if (status != OK) {
         version_unref(v, NULL, NULL);
@@ -148,8 +163,9 @@ static void encode_whole(struct buf *out, const struct version *v, uint64_t next
 }
 
 // A complete new file with one record, synced, but not yet named by CURRENT.
-static int write_file(struct env *env, const char *dir, uint64_t number, struct slice payload,
-    struct file **out, uint64_t *size, uint64_t *reserved, struct error *err)
+static int write_file(struct env *env, const char *dir, uint64_t number,
+    const struct lineage *lineage, struct slice payload, struct file **out, uint64_t *size,
+    uint64_t *reserved, struct error *err)
 {
     char path[FILENAME_PATH_SIZE];
     filename_manifest(path, dir, number);
@@ -159,7 +175,7 @@ static int write_file(struct env *env, const char *dir, uint64_t number, struct 
         return status;
     struct buf bytes = {0};
     uint8_t header[SEGMENT_HEADER_SIZE];
-    segment_header_encode(header, MANIFEST_MAGIC, number);
+    segment_header_encode(header, MANIFEST_MAGIC, number, lineage);
     buf_append(&bytes, header, sizeof header);
     segment_append(&bytes, number, SEGMENT_HEADER_SIZE, 0, env_now_ms(env), 0, payload);
     struct slice piece = buf_slice(&bytes);
@@ -224,8 +240,9 @@ int manifest_create(struct env *env, struct exec *exec, const char *dir,
     struct manifest *m = xcalloc(1, sizeof *m);
     struct buf payload = {0};
     encode_whole(&payload, version, next_file);
-    int status =
-        write_file(env, dir, number, buf_slice(&payload), &m->file, &m->size, &m->reserved, err);
+    ENSURE(version->lineage.timeline > 0);
+    int status = write_file(env, dir, number, &version->lineage, buf_slice(&payload), &m->file,
+        &m->size, &m->reserved, err);
     buf_release(&payload);
     bool switched;
     if (status == OK)
@@ -245,9 +262,24 @@ int manifest_create(struct env *env, struct exec *exec, const char *dir,
     return OK;
 }
 
+// If this fails, the last edit stays unproven, and that is all.
+static void seal_the_end(struct manifest *m)
+{
+    struct buf bytes = {0};
+    segment_append_seal(&bytes, m->number, m->size, env_now_ms(m->env), (uint32_t)m->size,
+        (struct segment_seal){0});
+    struct slice piece = buf_slice(&bytes);
+    if (m->size + bytes.len <= m->reserved &&
+        m->env->ops->write(m->env, m->file, m->size, &piece, 1, NULL) == OK)
+        m->env->ops->sync(m->env, m->file, NULL);
+    buf_release(&bytes);
+}
+
 void manifest_close(struct manifest *m)
 {
     ENSURE(!m->busy);
+    if (m->failed.status == OK)
+        seal_the_end(m);
     env_close(m->env, m->file);
     buf_release(&m->edit);
     buf_release(&m->whole);
@@ -264,8 +296,8 @@ static int begin_new(struct manifest *m, bool *switched)
     uint64_t size, reserved;
     char path[FILENAME_PATH_SIZE];
     *switched = false;
-    int status = write_file(
-        m->env, m->dir, m->new_number, buf_slice(&m->whole), &file, &size, &reserved, &m->err);
+    int status = write_file(m->env, m->dir, m->new_number, &m->new_lineage, buf_slice(&m->whole),
+        &file, &size, &reserved, &m->err);
     if (status != OK)
         return status;
     status = switch_current(m->env, m->dir, m->new_number, switched, &m->err);
@@ -360,6 +392,7 @@ void manifest_append(struct manifest *m, const struct version_edit *edit,
     if (new_number != 0)
         encode_whole(&m->whole, version_after, next_file);
     m->new_number = new_number;
+    m->new_lineage = version_after->lineage;
     m->err = (struct error){0};
     m->busy = true;
     m->done_cb = done_cb;

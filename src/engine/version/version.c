@@ -211,12 +211,21 @@ static int apply_tables(const struct version *base, const struct version_edit *e
     return status == OK && edit->added_count > 0 ? check_numbers(v, err) : status;
 }
 
+static bool is_replaced(const struct version_edit *edit, uint64_t number)
+{
+    for (uint32_t i = 0; i < edit->log_end_count; i++)
+        if (edit->log_ends[i].number == number)
+            return true;
+    return false;
+}
+
 static void apply_log_ends(
     const struct version *base, const struct version_edit *edit, struct version *v)
 {
     v->log_ends = xmalloc((base->log_end_count + edit->log_end_count + 1) * sizeof *v->log_ends);
     for (uint32_t i = 0; i < base->log_end_count; i++)
-        if (base->log_ends[i].number >= v->log_start)
+        if (base->log_ends[i].number >= v->log_start &&
+            !is_replaced(edit, base->log_ends[i].number))
             v->log_ends[v->log_end_count++] = base->log_ends[i];
     for (uint32_t i = 0; i < edit->log_end_count; i++)
         if (edit->log_ends[i].number >= v->log_start)
@@ -272,14 +281,29 @@ static void apply_counts(
     counts_add_all(&v->counts, &edit->counts);
 }
 
+static int apply_lineage(const struct version *base, const struct version_edit *edit,
+    struct version *v, struct error *err)
+{
+    const struct lineage *now = &base->lineage, *then = &edit->lineage;
+    v->lineage = then->timeline != 0 ? *then : *now;
+    if (now->timeline == 0 || then->timeline == 0)
+        return OK;
+    if (!lineage_same_database(now, then))
+        return error_set(err, CORRUPT, NULL, 0, 0, "an edit is of another database");
+    return then->timeline >= now->timeline
+               ? OK
+               : error_set(err, CORRUPT, NULL, 0, 0, "an edit goes back from timeline %llu to %llu",
+                     (unsigned long long)now->timeline, (unsigned long long)then->timeline);
+}
+
 int version_apply(
     const struct version *base, struct version_edit *edit, struct version **out, struct error *err)
 {
     struct version *v = version_new();
     v->last_seq = edit->last_seq != 0 ? edit->last_seq : base->last_seq;
     v->log_start = edit->log_start != 0 ? edit->log_start : base->log_start;
-    int status = OK;
-    if (v->last_seq < base->last_seq || v->log_start < base->log_start)
+    int status = apply_lineage(base, edit, v, err);
+    if (status == OK && (v->last_seq < base->last_seq || v->log_start < base->log_start))
         status = error_set(err, CORRUPT, NULL, 0, 0,
             "an edit goes back from sequence number %llu to %llu",
             (unsigned long long)base->last_seq, (unsigned long long)v->last_seq);
@@ -301,7 +325,8 @@ int version_apply(
 
 void version_snapshot_edit(const struct version *v, struct version_edit *out)
 {
-    *out = (struct version_edit){.last_seq = v->last_seq, .log_start = v->log_start};
+    *out = (struct version_edit){
+        .lineage = v->lineage, .last_seq = v->last_seq, .log_start = v->log_start};
     for (uint32_t i = 0; i < v->log_end_count; i++)
         version_edit_add_log_end(out, v->log_ends[i]);
     for (unsigned l = 0; l < ENGINE_LEVELS; l++)

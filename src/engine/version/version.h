@@ -12,6 +12,7 @@
 #include "engine/options.h"
 #include "engine/record/counts.h"
 #include "engine/record/drops.h"
+#include "engine/record/lineage.h"
 #include "engine/table/cache.h"
 
 struct handle {
@@ -59,8 +60,8 @@ struct level {
     uint64_t bytes;
 };
 
-// Where recovery cut the log: segment `number` ends at offset, and the segments between it and
-// `resume` do not count.
+// Where a recovery found the log's end: segment `number` ends at offset, the segments between it
+// and `resume` do not count, and `resume`, which is there, goes on.
 struct log_end {
     uint64_t number, offset, resume;
 };
@@ -68,6 +69,7 @@ struct log_end {
 struct version {
     uint32_t refs;
     struct level levels[ENGINE_LEVELS];
+    struct lineage lineage;   // the database's; its timeline in force
     uint64_t last_seq;        // everything up to it is in these tables
     uint64_t log_start;       // first segment that recovery reads
     struct log_end *log_ends; // in order; those with a number from log_start on
@@ -79,7 +81,8 @@ struct version {
 // What changes from one version to the next; also what the manifest records. The builder of an edit
 // owns it.
 struct version_edit {
-    uint64_t next_file; // 0: not set, and so for the others
+    struct lineage lineage; // timeline 0: not set
+    uint64_t next_file;     // 0: not set, and so for the others
     uint64_t last_seq;
     uint64_t log_start;
     struct log_end *log_ends;
@@ -113,7 +116,7 @@ struct version *version_ref(struct version *v);
 // reference that was, before it is freed.
 void version_unref(struct version *v, void (*table_gone)(void *arg, struct table *t), void *arg);
 // A new version, or CORRUPT if the edit does not fit (overlapping tables in a level, removing what
-// is not there). New drops forget the counts below them, then the edit's counts are added. Drops
+// is not there, another database's). New drops forget the counts below them, then the edit's counts are added. Drops
 // that no table needs any more (none overlaps that has older entries and was written without
 // knowing the drop) are left out and added to edit->drops_done.
 int version_apply(

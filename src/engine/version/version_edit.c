@@ -63,6 +63,16 @@ static void put_number(struct buf *out, unsigned tag, uint64_t value)
     buf_append_varint(out, value);
 }
 
+static void put_lineage(struct buf *out, const struct lineage *l, struct buf *field)
+{
+    if (l->timeline == 0)
+        return;
+    buf_clear(field);
+    buf_append(field, l->id, DATABASE_ID_SIZE);
+    buf_append_varint(field, l->timeline);
+    put_field(out, EDIT_DATABASE, field);
+}
+
 static void put_table(struct buf *field, unsigned level, const struct table *t)
 {
     const uint64_t numbers[] = {level, t->number, t->size, t->index.offset, t->index.len,
@@ -113,6 +123,7 @@ static void put_drops(
 void version_edit_encode(const struct version_edit *e, struct buf *out)
 {
     struct buf field = {0};
+    put_lineage(out, &e->lineage, &field);
     put_number(out, EDIT_NEXT_FILE, e->next_file);
     put_number(out, EDIT_LAST_SEQ, e->last_seq);
     put_number(out, EDIT_LOG_START, e->log_start);
@@ -254,6 +265,19 @@ static void decode_log_end(struct version_edit *e, struct reader *r)
         version_edit_add_log_end(e, end);
 }
 
+static void decode_lineage(struct version_edit *e, struct reader *r)
+{
+    if (r->end - r->p < DATABASE_ID_SIZE) {
+        r->p = NULL;
+        return;
+    }
+    memcpy(e->lineage.id, r->p, DATABASE_ID_SIZE);
+    r->p += DATABASE_ID_SIZE;
+    e->lineage.timeline = take_varint(r);
+    if (e->lineage.timeline == 0)
+        r->p = NULL;
+}
+
 static int decode_field(struct version_edit *e, uint64_t tag, struct slice field, struct error *err)
 {
     struct reader r = {field.data, field.data + field.len};
@@ -284,6 +308,9 @@ static int decode_field(struct version_edit *e, uint64_t tag, struct slice field
         break;
     case EDIT_DROP_DONE:
         decode_drop(&e->drops_done, &r);
+        break;
+    case EDIT_DATABASE:
+        decode_lineage(e, &r);
         break;
     default:
         if (tag < EDIT_OPTIONAL)

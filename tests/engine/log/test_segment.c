@@ -9,6 +9,8 @@
 
 enum { NUMBER = 9, RECORDS = 12 };
 
+static const struct lineage lineage = {.id = {0xda, 0x7a}, .timeline = 3};
+
 struct written {
     struct buf bytes;
     uint64_t offsets[RECORDS + 1];
@@ -29,7 +31,7 @@ static void write_segment(struct written *w, bool proofs)
 {
     uint8_t header[SEGMENT_HEADER_SIZE];
     memset(w, 0, sizeof *w);
-    segment_header_encode(header, LOG_MAGIC, NUMBER);
+    segment_header_encode(header, LOG_MAGIC, NUMBER, &lineage);
     buf_append(&w->bytes, header, sizeof header);
     for (unsigned i = 0; i < RECORDS; i++) {
         char text[64];
@@ -102,7 +104,10 @@ Test(segment, cut_at_every_byte_it_ends_at_the_last_whole_record)
     write_segment(&w, true);
     for (size_t cut = 0; cut < w.bytes.len; cut++) {
         struct outcome o = read_segment(sim, slice_of(w.bytes.data, cut), UINT64_MAX);
-        cr_assert_eq(o.opened, OK);
+        bool half_a_header = cut >= SEGMENT_HEADER_SIZE_V1 && cut < SEGMENT_HEADER_SIZE;
+        cr_assert_eq(o.opened, half_a_header ? CORRUPT : OK);
+        if (half_a_header)
+            continue;
         unsigned whole = 0;
         while (w.offsets[whole + 1] <= cut)
             whole++;
@@ -183,7 +188,7 @@ Test(segment, records_of_another_segment_or_place_are_not_taken)
     buf_release(&w.bytes);
 
     uint8_t header[SEGMENT_HEADER_SIZE];
-    segment_header_encode(header, LOG_MAGIC, NUMBER);
+    segment_header_encode(header, LOG_MAGIC, NUMBER, &lineage);
     buf_append(&w.bytes, header, sizeof header);
     segment_append(&w.bytes, NUMBER + 1, SEGMENT_HEADER_SIZE, 100, 1000, 0, slice_cstr("A"));
     struct outcome o = read_segment(sim, buf_slice(&w.bytes), UINT64_MAX);
@@ -197,11 +202,11 @@ Test(segment, headers_that_do_not_fit_are_refused)
 {
     struct sim_env *sim = sim_env_new(1);
     uint8_t header[SEGMENT_HEADER_SIZE];
-    segment_header_encode(header, LOG_MAGIC, NUMBER + 1);
+    segment_header_encode(header, LOG_MAGIC, NUMBER + 1, &lineage);
     cr_assert_eq(read_segment(sim, slice_of(header, sizeof header), UINT64_MAX).opened, CORRUPT);
-    segment_header_encode(header, MANIFEST_MAGIC, NUMBER);
+    segment_header_encode(header, MANIFEST_MAGIC, NUMBER, &lineage);
     cr_assert_eq(read_segment(sim, slice_of(header, sizeof header), UINT64_MAX).opened, CORRUPT);
-    segment_header_encode(header, LOG_MAGIC, NUMBER);
+    segment_header_encode(header, LOG_MAGIC, NUMBER, &lineage);
     header[8] = FORMAT_VERSION + 1;
     uint64_t sum = checksum64(header, 24, 0);
     memcpy(header + 24, &sum, sizeof sum);
@@ -224,7 +229,7 @@ Test(segment, random_bytes_are_never_a_record)
         for (size_t i = 0; i < sizeof bytes; i++)
             bytes[i] = (uint8_t)(random_below(&random, 2) ? random_below(&random, 3)
                                                           : random_next(&random));
-        segment_header_encode(bytes, LOG_MAGIC, NUMBER);
+        segment_header_encode(bytes, LOG_MAGIC, NUMBER, &lineage);
         cr_assert_eq(read_segment(sim, slice_of(bytes, sizeof bytes), UINT64_MAX).records, 0);
     }
     sim_env_free(sim);

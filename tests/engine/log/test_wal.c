@@ -39,6 +39,7 @@ static void set_up(struct fixture *f, uint64_t seed, enum fsync_policy policy)
         .exec = sim_exec_exec(f->exec),
         .dir = ".",
         .fsync = policy,
+        .lineage = {.timeline = 1},
         .segment_size = SEGMENT_SIZE,
         .new_number = new_number,
         .on_progress = on_progress,
@@ -359,6 +360,7 @@ Test(wal, adopted_segments_are_synced_and_released)
     struct wal_options options = {.env = sim_env_env(f.sim),
         .exec = sim_exec_exec(f.exec),
         .dir = ".",
+        .lineage = {.timeline = 1},
         .segment_size = SEGMENT_SIZE,
         .new_number = new_number,
         .arg = &f};
