@@ -377,18 +377,17 @@ static int judge_successor(
         "segment %" PRIu64 " of the log goes on there, but it is not there", r->segments[i].number);
 }
 
-// A segment that nothing names: left over from something that failed, without records, or the
-// successor of a segment that could not be sealed. Those that do not count lose their place.
+// A segment that nothing names: left over from a start that failed, and nothing was ever written to
+// it, or the successor of a segment whose seal did not reach the disk.
 static int judge_stranger(struct recovery *r, size_t i, bool *counts, struct error *err)
 {
     struct segment_reader reader;
     int status = open_segment(r, &r->segments[i], &reader, err);
     if (status != OK)
         return status;
-    bool used = segment_was_used(slice_of(reader.data, reader.len), reader.number);
+    *counts = segment_is_touched(&reader);
     segment_close(&reader);
-    *counts = used;
-    if (used && (r->clean || r->next != 0))
+    if (*counts && (r->clean || r->next != 0))
         return record_error(
             r, i, CORRUPT, 0, "a segment that the one before it does not know of", err);
     return OK;

@@ -284,6 +284,11 @@ bool segment_has_proof(const struct segment_reader *r)
     return find_proof(r, SEGMENT_HEADER_SIZE_V1, 0);
 }
 
+bool segment_is_touched(const struct segment_reader *r)
+{
+    return r->len > r->header_size && !all_zero(r->data + r->header_size, r->len - r->header_size);
+}
+
 bool segment_was_used(struct slice file, uint64_t number)
 {
     struct segment_reader r = {

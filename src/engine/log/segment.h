@@ -73,6 +73,8 @@ int segment_next(struct segment_reader *r, const char *path, struct segment_reco
 // Whether any good record proves anything: then all older segments were synced, and a bad tail in
 // one of them is damage.
 bool segment_has_proof(const struct segment_reader *r);
+// Whether anything was ever written behind the header, good or not.
+bool segment_is_touched(const struct segment_reader *r);
 // Of a file whose header does not hold: whether records were ever written to it. Takes any bytes.
 bool segment_was_used(struct slice file, uint64_t number);
 
