@@ -7,12 +7,12 @@
 // fixed by test_format.c. Here what is written anew must hold the same, in files of the same kinds.
 #include <criterion/criterion.h>
 
-#include "tests/engine/golden.h"
-
 #include "base/coding.h"
 #include "engine/filename.h"
 #include "engine/format.h"
 #include "engine/log/segment.h"
+#include "tests/engine/golden.h"
+#include "tests/engine/golden_text.h"
 
 enum { TORN_SEEDS = 200 };
 
