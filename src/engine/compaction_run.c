@@ -178,7 +178,7 @@ static void mark_inputs(struct compaction_run *r, bool busy)
 {
     for (int side = 0; side < 2; side++)
         for (uint32_t i = 0; i < r->plan.input_count[side]; i++)
-            r->plan.inputs[side][i]->being_compacted = busy;
+            r->plan.inputs[side][i]->loop.being_compacted = busy;
 }
 
 // Leaves the damaged table marked: all inputs where the error names none of them.
@@ -189,7 +189,7 @@ static void mark_damaged(struct compaction_run *r)
     for (int side = 0; side < 2; side++) {
         for (uint32_t i = 0; i < r->plan.input_count[side]; i++) {
             char path[FILENAME_PATH_SIZE];
-            filename_table(path, r->engine->dir, r->plan.inputs[side][i]->number);
+            filename_table(path, r->engine->dir, r->plan.inputs[side][i]->meta.number);
             if (strncmp(path, file, sizeof r->merge.read_err.file - 1) == 0)
                 damaged = r->plan.inputs[side][i];
         }
@@ -197,7 +197,7 @@ static void mark_damaged(struct compaction_run *r)
     if (damaged == NULL)
         return;
     mark_inputs(r, false);
-    damaged->being_compacted = true;
+    damaged->loop.being_compacted = true;
 }
 
 static void end_run(struct compaction_run *r, int status, const struct error *cause)
@@ -238,7 +238,7 @@ static void compaction_published(void *arg, int status)
     }
     if (status == NO_SPACE && r->plan.kind == PLAN_MERGE)
         for (uint32_t i = 0; i < r->merge.outputs.table_count; i++)
-            unlink_table(r->engine, r->merge.outputs.tables[i]->number);
+            unlink_table(r->engine, r->merge.outputs.tables[i]->meta.number);
     struct error cause;
     error_set(&cause, status, NULL, 0, 0, "the manifest could not be written");
     end_run(r, status, &cause);
@@ -250,7 +250,7 @@ static void submit_edit(struct compaction_run *r)
     for (int side = 0; side < 2; side++)
         for (uint32_t i = 0; i < p->input_count[side]; i++)
             version_edit_remove(
-                &r->edit, side == 0 ? p->level : p->output_level, p->inputs[side][i]->number);
+                &r->edit, side == 0 ? p->level : p->output_level, p->inputs[side][i]->meta.number);
     if (p->kind == PLAN_MOVE)
         for (uint32_t i = 0; i < p->input_count[0]; i++)
             version_edit_add(&r->edit, p->output_level, p->inputs[0][i]);
@@ -258,7 +258,7 @@ static void submit_edit(struct compaction_run *r)
         uint64_t clean = rewriter_clean_seq(r->merge.rewriter);
         for (uint32_t i = 0; i < r->merge.outputs.table_count; i++) {
             struct table *t = r->merge.outputs.tables[i];
-            t->clean_seq = clean < r->version->last_seq ? clean : r->version->last_seq;
+            t->meta.clean_seq = clean < r->version->last_seq ? clean : r->version->last_seq;
             version_edit_add(&r->edit, p->output_level, t);
         }
         counts_add_all(&r->edit.counts, rewriter_counts(r->merge.rewriter));

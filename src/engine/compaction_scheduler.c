@@ -142,7 +142,7 @@ static bool tables_in_doubt(const struct version *v)
 {
     for (unsigned l = 0; l < ENGINE_LEVELS; l++)
         for (uint32_t i = 0; i < v->levels[l].count; i++)
-            if (v->levels[l].tables[i]->in_doubt > 0)
+            if (v->levels[l].tables[i]->meta.in_doubt > 0)
                 return true;
     return false;
 }

@@ -139,15 +139,16 @@ static int check_tables(const struct recovery *r, struct error *err)
         const struct level *level = &r->e->version->levels[l];
         for (uint32_t i = 0; i < level->count; i++) {
             const struct table *t = level->tables[i];
-            const struct found_file *f = find_file(r, FILENAME_TABLE, t->number);
-            filename_table(path, r->e->dir, t->number);
+            const struct found_file *f = find_file(r, FILENAME_TABLE, t->meta.number);
+            filename_table(path, r->e->dir, t->meta.number);
             if (f == NULL)
                 return error_set(
                     err, MISSING, path, 0, 0, "the manifest names this table, but it is not there");
-            if (f->size != t->size)
-                return error_set(err, CORRUPT, path, f->size < t->size ? f->size : t->size, 0,
+            if (f->size != t->meta.size)
+                return error_set(err, CORRUPT, path,
+                    f->size < t->meta.size ? f->size : t->meta.size, 0,
                     "the table has %" PRIu64 " bytes, the manifest says %" PRIu64, f->size,
-                    t->size);
+                    t->meta.size);
         }
     }
     return OK;
@@ -691,7 +692,7 @@ static bool in_version(const struct version *v, uint64_t number)
 {
     for (unsigned l = 0; l < ENGINE_LEVELS; l++)
         for (uint32_t i = 0; i < v->levels[l].count; i++)
-            if (v->levels[l].tables[i]->number == number)
+            if (v->levels[l].tables[i]->meta.number == number)
                 return true;
     return false;
 }

@@ -46,8 +46,8 @@ static void table_gone(void *arg, struct table *t)
 {
     struct engine *e = arg;
     fetcher_forget(e->fetcher, t);
-    if (t->obsolete)
-        unlink_table(e, t->number);
+    if (t->loop.obsolete)
+        unlink_table(e, t->meta.number);
 }
 
 void unlink_version(struct engine *e, struct version *v)

@@ -11,6 +11,7 @@
 #include "engine/record/batch.h"
 #include "engine/table/table.h"
 #include "engine/table/table_builder.h"
+#include "engine/version/version.h"
 #include "tests/sim/sim_env.h"
 
 enum { ENTRIES = 40, LINE_BYTES = 32 };
@@ -98,21 +99,21 @@ static void build_segment(struct buf *out)
 static void build_edit(struct buf *out)
 {
     struct version_edit e = {.lineage = lineage, .next_file = 12, .last_seq = 3456, .log_start = 9};
-    struct table *t = table_meta_new();
-    t->number = 11;
-    t->size = 65536;
-    t->index = (struct handle){60000, 500};
-    t->filter = (struct handle){58000, 1984};
-    t->entries = 100;
-    t->deletes = 3;
-    t->in_doubt = 2;
-    t->expiring = 1;
-    t->seq_min = 17;
-    t->seq_max = 3456;
-    t->expire_min = t->expire_max = 1700000000000;
-    t->raw_bytes = 99999;
-    t->clean_seq = 16;
-    table_set_range(t, slice_cstr("aardvark"), slice_cstr("zebra"));
+    struct table *t = table_new();
+    t->meta.number = 11;
+    t->meta.size = 65536;
+    t->meta.index = (struct handle){60000, 500};
+    t->meta.filter = (struct handle){58000, 1984};
+    t->meta.entries = 100;
+    t->meta.deletes = 3;
+    t->meta.in_doubt = 2;
+    t->meta.expiring = 1;
+    t->meta.seq_min = 17;
+    t->meta.seq_max = 3456;
+    t->meta.expire_min = t->meta.expire_max = 1700000000000;
+    t->meta.raw_bytes = 99999;
+    t->meta.clean_seq = 16;
+    table_meta_set_range(&t->meta, slice_cstr("aardvark"), slice_cstr("zebra"));
     version_edit_add(&e, 1, t);
     table_unref(t);
     version_edit_remove(&e, 0, 8);
@@ -201,7 +202,7 @@ static void expect_entries(uint64_t number)
     uint64_t bytes_read;
     char key[32], value[64];
     cr_assert_eq(table_read_meta(env, "db", number, &t, &err), OK, "%s", err.text);
-    cr_assert_eq(t->entries, ENTRIES);
+    cr_assert_eq(t->meta.entries, ENTRIES);
     struct block_source *source = table_scan_new(env, "db", 4096, 1 << 20);
     struct cursor *c = table_cursor(source, t, &err);
     int status = c->ops->seek(c, slice_cstr(""), SEQ_MAX);
@@ -249,8 +250,8 @@ static void expect_edit(struct slice bytes, unsigned version)
     cr_assert_eq(edit.lineage.timeline, version == 1 ? 0 : lineage.timeline);
     cr_assert_eq(edit.next_file, 12);
     cr_assert_eq(edit.added_count, 1);
-    cr_assert(slice_equal(edit.added[0].table->largest, slice_cstr("zebra")));
-    cr_assert_eq(edit.added[0].table->clean_seq, 16);
+    cr_assert(slice_equal(edit.added[0].table->meta.largest, slice_cstr("zebra")));
+    cr_assert_eq(edit.added[0].table->meta.clean_seq, 16);
     version_edit_release(&edit);
 }
 

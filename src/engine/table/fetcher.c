@@ -80,7 +80,7 @@ unsigned fetcher_open_files(const struct fetcher *f)
 // the file.
 static uint64_t limit_of(const struct fetcher *f, struct table *t, struct handle h)
 {
-    return fetcher_slot(t, h) != NULL ? t->size : f->max_block;
+    return fetcher_slot(t, h) != NULL ? t->meta.size : f->max_block;
 }
 
 static int decode(uint8_t *stored, uint64_t number, struct handle h, uint64_t limit, bool is_filter,
@@ -112,13 +112,13 @@ int fetcher_probe(struct fetcher *f, struct table *t, struct handle h, struct ca
         return WAIT;
     }
     char path[FILENAME_PATH_SIZE];
-    filename_table(path, f->dir, t->number);
+    filename_table(path, f->dir, t->meta.number);
     struct cached_block **slot = fetcher_slot(t, h);
-    int status = decode(stored, t->number, h, limit, slot != NULL && slot == &t->filter_block, path,
-        &contents, &len, err);
+    int status = decode(stored, t->meta.number, h, limit,
+        slot != NULL && slot == &t->loop.filter_block, path, &contents, &len, err);
     if (status != OK)
         return status;
-    *out = cache_insert(f->cache, t->number, h.offset, contents, len);
+    *out = cache_insert(f->cache, t->meta.number, h.offset, contents, len);
     fetcher_set_slot(*out, slot);
     return OK;
 }
@@ -285,16 +285,16 @@ void fetcher_submit(struct fetcher *f)
 static struct read *queue_read(struct fetcher *f, const struct fetch_item *item)
 {
     struct table *t = item->table;
-    struct read **place = place_of(f, t->number, item->handle.offset);
+    struct read **place = place_of(f, t->meta.number, item->handle.offset);
     if (*place != NULL)
         return *place;
     struct read *r = xcalloc(1, sizeof *r);
     *r = (struct read){.job = {.run = read_run, .done = read_done},
         .fetcher = f,
-        .number = t->number,
+        .number = t->meta.number,
         .handle = item->handle,
         .limit = limit_of(f, t, item->handle),
-        .is_filter = fetcher_slot(t, item->handle) == &t->filter_block,
+        .is_filter = fetcher_slot(t, item->handle) == &t->loop.filter_block,
         .open = open_file_use(&f->files, t)};
     list_init(&r->waiters);
     *place = r;
@@ -316,30 +316,31 @@ void fetcher_read_ahead(struct fetcher *f, const struct fetch_item *item)
         queue_read(f, item);
 }
 
-static void adopt(struct fetcher *f, struct table *t, struct handle h, struct built *built)
+static void adopt(struct fetcher *f, struct table *t, struct handle h, struct built_block *built)
 {
     if (built->data == NULL)
         return;
-    struct cached_block *b = cache_insert(f->cache, t->number, h.offset, built->data, built->len);
-    *built = (struct built){0};
+    struct cached_block *b =
+        cache_insert(f->cache, t->meta.number, h.offset, built->data, built->len);
+    *built = (struct built_block){0};
     fetcher_set_slot(b, fetcher_slot(t, h));
     cache_unpin(f->cache, b);
 }
 
 void fetcher_adopt(struct fetcher *f, struct table *t)
 {
-    adopt(f, t, t->index, &t->built_index);
-    adopt(f, t, t->filter, &t->built_filter);
+    adopt(f, t, t->meta.index, &t->loop.built_index);
+    adopt(f, t, t->meta.filter, &t->loop.built_filter);
 }
 
 void fetcher_want_filter(struct fetcher *f, struct table *t)
 {
-    struct fetch_item item = {.table = t, .number = t->number, .handle = t->filter};
-    if (t->filter.len == 0 || t->filter_block != NULL)
+    struct fetch_item item = {.table = t, .number = t->meta.number, .handle = t->meta.filter};
+    if (t->meta.filter.len == 0 || t->loop.filter_block != NULL)
         return;
-    struct cached_block *b = cache_get(f->cache, t->number, t->filter.offset);
+    struct cached_block *b = cache_get(f->cache, t->meta.number, t->meta.filter.offset);
     if (b != NULL) {
-        fetcher_set_slot(b, &t->filter_block);
+        fetcher_set_slot(b, &t->loop.filter_block);
         cache_unpin(f->cache, b);
         return;
     }
@@ -351,10 +352,10 @@ void fetcher_forget(struct fetcher *f, struct table *t)
 {
     for (uint32_t i = 0; i <= f->reads_mask && f->read_count > 0; i++) {
         for (struct read *r = f->reads[i]; r != NULL; r = r->next_hash)
-            r->forgotten = r->forgotten || r->number == t->number;
+            r->forgotten = r->forgotten || r->number == t->meta.number;
     }
     open_files_forget(&f->files, t);
-    cache_erase_table(f->cache, t->number);
+    cache_erase_table(f->cache, t->meta.number);
 }
 
 void fetcher_free(struct fetcher *f)

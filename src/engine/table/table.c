@@ -15,17 +15,43 @@
 
 #include "base/alloc.h"
 #include "base/coding.h"
+#include "base/ensure.h"
 #include "base/hash.h"
 #include "engine/filename.h"
 #include "engine/stats.h"
+#include "engine/table/cache.h"
 #include "engine/table/filter.h"
 
 enum { PROPERTIES_MAX = 1 << 20 };
 
+struct table *table_new(void)
+{
+    struct table *t = xcalloc(1, sizeof *t);
+    t->refs = 1;
+    return t;
+}
+
+struct table *table_ref(struct table *t)
+{
+    t->refs++;
+    return t;
+}
+
+void table_unref(struct table *t)
+{
+    ENSURE(t->refs > 0);
+    if (--t->refs > 0)
+        return;
+    table_meta_release(&t->meta);
+    free(t->loop.built_index.data);
+    free(t->loop.built_filter.data);
+    free(t);
+}
+
 int table_corrupt(struct error *err, const struct table *t, uint64_t offset, const char *what)
 {
     char name[32];
-    snprintf(name, sizeof name, "%" PRIu64 ".sst", t->number);
+    snprintf(name, sizeof name, "%" PRIu64 ".sst", t->meta.number);
     return error_set(err, CORRUPT, name, offset, 0, "%s", what);
 }
 
@@ -35,37 +61,31 @@ void handle_encode(struct buf *out, struct handle h)
     buf_append_varint(out, h.len);
 }
 
-static bool handle_fits(struct handle h, uint64_t size)
-{
-    return size >= BLOCK_TRAILER_SIZE && h.len <= size - BLOCK_TRAILER_SIZE &&
-           h.offset <= size - BLOCK_TRAILER_SIZE - h.len;
-}
-
 bool table_handle_decode(const struct table *t, struct slice bytes, struct handle *out)
 {
     const uint8_t *end = bytes.data + bytes.len;
     const uint8_t *p = varint_get(bytes.data, end, &out->offset);
     if (p != NULL)
         p = varint_get(p, end, &out->len);
-    return p == end && handle_fits(*out, t->size);
+    return p == end && table_meta_holds(&t->meta, *out);
 }
 
 // --- Point reads ---------------------------------------------------------------------------------
 
 void table_prefetch(const struct table *t, uint64_t hash)
 {
-    if (t->filter.len > 0 && t->filter_block != NULL)
-        filter_prefetch(t->filter_block->contents, hash);
+    if (t->meta.filter.len > 0 && t->loop.filter_block != NULL)
+        filter_prefetch(t->loop.filter_block->contents, hash);
 }
 
 int table_may_contain(const struct table *t, uint64_t hash)
 {
-    if (t->filter.len == 0)
+    if (t->meta.filter.len == 0)
         return 1;
-    if (t->filter_block == NULL)
+    if (t->loop.filter_block == NULL)
         return -1;
-    t->filter_block->visited = true;
-    return filter_may_contain(t->filter_block->contents, hash);
+    t->loop.filter_block->visited = true;
+    return filter_may_contain(t->loop.filter_block->contents, hash);
 }
 
 // As table_may_contain, through the source: 0, 1, WAIT or a failure in *status.
@@ -73,14 +93,14 @@ static int ask_filter(
     struct block_source *source, struct table *t, uint64_t hash, int *status, struct error *err)
 {
     struct block_ref ref;
-    *status = source->get(source, t, t->filter, &ref, err);
+    *status = source->get(source, t, t->meta.filter, &ref, err);
     if (*status != OK)
         return -1;
     int answer = 0;
     if (filter_valid(ref.contents))
         answer = filter_may_contain(ref.contents, hash);
     else
-        *status = table_corrupt(err, t, t->filter.offset, "this is not a filter");
+        *status = table_corrupt(err, t, t->meta.filter.offset, "this is not a filter");
     source->put(source, &ref);
     return answer;
 }
@@ -88,7 +108,7 @@ static int ask_filter(
 static int get_index(
     struct block_source *source, struct table *t, struct block_ref *ref, struct error *err)
 {
-    return source->get(source, t, t->index, ref, err);
+    return source->get(source, t, t->meta.index, ref, err);
 }
 
 // The data block that would hold key: OK, NOT_FOUND, WAIT or a failure.
@@ -99,16 +119,16 @@ static int find_block(struct block_source *source, struct table *t, struct slice
     struct slice value;
     int status = OK;
     // nothing is evicted while we look into it: no pin
-    bool at_hand = !source->tracks && t->index_block != NULL;
+    bool at_hand = !source->tracks && t->loop.index_block != NULL;
     if (at_hand) {
-        t->index_block->visited = true;
-        index.contents = t->index_block->contents;
+        t->loop.index_block->visited = true;
+        index.contents = t->loop.index_block->contents;
     } else if ((status = get_index(source, t, &index, err)) != OK) {
         return status;
     }
     status = block_find(index.contents, key, &value);
     if (status == CORRUPT || (status == OK && !table_handle_decode(t, value, out)))
-        status = table_corrupt(err, t, t->index.offset, "the index is not well formed");
+        status = table_corrupt(err, t, t->meta.index.offset, "the index is not well formed");
     if (!at_hand)
         source->put(source, &index);
     return status == END ? NOT_FOUND : status;
@@ -155,7 +175,7 @@ static int get_in_following(struct block_source *source, struct table *t, struct
         }
     }
     status = status == CORRUPT
-                 ? table_corrupt(err, t, t->index.offset, "the index is not well formed")
+                 ? table_corrupt(err, t, t->meta.index.offset, "the index is not well formed")
                  : NOT_FOUND;
 out:
     block_cursor_release(&c);
@@ -167,7 +187,8 @@ int table_get(struct block_source *source, struct table *t, struct slice key, ui
     uint64_t max_seq, struct entry *out, struct block_ref *pin, struct engine_stats *stats,
     struct error *err)
 {
-    int status = OK, maybe = source->tracks && t->filter.len > 0 ? -1 : table_may_contain(t, hash);
+    int status = OK,
+        maybe = source->tracks && t->meta.filter.len > 0 ? -1 : table_may_contain(t, hash);
     if (maybe < 0)
         maybe = ask_filter(source, t, hash, &status, err);
     struct handle h;
@@ -175,7 +196,7 @@ int table_get(struct block_source *source, struct table *t, struct slice key, ui
         find_block(source, t, key, &h, NULL); // notes the miss of the index, too
     if (status != OK)
         return status;
-    bool filtered = t->filter.len > 0;
+    bool filtered = t->meta.filter.len > 0;
     if (stats != NULL && filtered) {
         stats->filter_checks++;
         stats->filter_negatives += maybe == 0;
@@ -204,37 +225,37 @@ static bool set_property(struct table *t, uint64_t property, struct slice bytes)
     uint64_t v;
     switch (property) {
     case PROPERTY_ENTRIES:
-        return number_from(bytes, &t->entries);
+        return number_from(bytes, &t->meta.entries);
     case PROPERTY_DELETES:
-        return number_from(bytes, &t->deletes);
+        return number_from(bytes, &t->meta.deletes);
     case PROPERTY_IN_DOUBT:
-        return number_from(bytes, &t->in_doubt);
+        return number_from(bytes, &t->meta.in_doubt);
     case PROPERTY_SEQ_MIN:
-        return number_from(bytes, &t->seq_min);
+        return number_from(bytes, &t->meta.seq_min);
     case PROPERTY_SEQ_MAX:
-        return number_from(bytes, &t->seq_max);
+        return number_from(bytes, &t->meta.seq_max);
     case PROPERTY_SMALLEST:
-        table_set_range(t, bytes, t->largest);
+        table_meta_set_range(&t->meta, bytes, t->meta.largest);
         return true;
     case PROPERTY_LARGEST:
-        table_set_range(t, t->smallest, bytes);
+        table_meta_set_range(&t->meta, t->meta.smallest, bytes);
         return true;
     case PROPERTY_EXPIRE_MIN:
         if (!number_from(bytes, &v))
             return false;
-        t->expire_min = (int64_t)v;
+        t->meta.expire_min = (int64_t)v;
         return true;
     case PROPERTY_EXPIRE_MAX:
         if (!number_from(bytes, &v))
             return false;
-        t->expire_max = (int64_t)v;
+        t->meta.expire_max = (int64_t)v;
         return true;
     case PROPERTY_FILTER:
-        return table_handle_decode(t, bytes, &t->filter);
+        return table_handle_decode(t, bytes, &t->meta.filter);
     case PROPERTY_RAW_BYTES:
-        return number_from(bytes, &t->raw_bytes);
+        return number_from(bytes, &t->meta.raw_bytes);
     case PROPERTY_EXPIRING:
-        return number_from(bytes, &t->expiring);
+        return number_from(bytes, &t->meta.expiring);
     default:
         return true;
     }
@@ -251,18 +272,19 @@ static bool set_properties(struct table *t, struct slice contents)
             !set_property(t, property, bytes))
             return false;
     }
-    return t->entries > 0 && t->seq_min <= t->seq_max &&
-           slice_compare(t->smallest, t->largest) <= 0;
+    return t->meta.entries > 0 && t->meta.seq_min <= t->meta.seq_max &&
+           slice_compare(t->meta.smallest, t->meta.largest) <= 0;
 }
 
 static int read_footer(struct env *env, struct file *f, const char *path, struct table *t,
     struct handle *properties, struct error *err)
 {
     uint8_t footer[TABLE_FOOTER_SIZE];
-    if (t->size < sizeof footer)
+    if (t->meta.size < sizeof footer)
         return error_set(
-            err, CORRUPT, path, 0, 0, "a table of %llu bytes", (unsigned long long)t->size);
-    uint64_t at = t->size - sizeof footer;
+            err, CORRUPT, path, 0, 0, "a table of %llu bytes", (unsigned long long)t->meta.size);
+    uint64_t at = t->meta.size - sizeof footer;
+    const struct table_meta whole = {.size = at};
     int status = env_read_exactly(env, f, path, at, footer, sizeof footer, err);
     if (status != OK)
         return status;
@@ -271,10 +293,10 @@ static int read_footer(struct env *env, struct file *f, const char *path, struct
     if (get_le32(footer + 8) > FORMAT_VERSION)
         return error_set(err, NEWER_FORMAT, path, at, 0, "version %u, we read up to %u",
             get_le32(footer + 8), FORMAT_VERSION);
-    t->index = (struct handle){get_le64(footer + 16), get_le64(footer + 24)};
+    t->meta.index = (struct handle){get_le64(footer + 16), get_le64(footer + 24)};
     *properties = (struct handle){get_le64(footer + 32), get_le64(footer + 40)};
-    if (get_le64(footer + 48) != t->number || !handle_fits(t->index, at) ||
-        !handle_fits(*properties, at) || properties->len > PROPERTIES_MAX)
+    if (get_le64(footer + 48) != t->meta.number || !table_meta_holds(&whole, t->meta.index) ||
+        !table_meta_holds(&whole, *properties) || properties->len > PROPERTIES_MAX)
         return error_set(
             err, CORRUPT, path, at, 0, "the footer is of another table, or points outside");
     return OK;
@@ -284,7 +306,7 @@ static int read_meta(
     struct env *env, struct file *f, const char *path, struct table *t, struct error *err)
 {
     struct handle properties = {0};
-    int status = env->ops->size(env, f, &t->size, err);
+    int status = env->ops->size(env, f, &t->meta.size, err);
     if (status == OK)
         status = read_footer(env, f, path, t, &properties, err);
     if (status != OK)
@@ -296,8 +318,8 @@ static int read_meta(
         free(stored);
         return status;
     }
-    status = block_decode(stored, stored_len, t->number, properties.offset, PROPERTIES_MAX, path,
-        &contents, &len, err);
+    status = block_decode(stored, stored_len, t->meta.number, properties.offset, PROPERTIES_MAX,
+        path, &contents, &len, err);
     if (status != OK)
         return status;
     if (!set_properties(t, slice_of(contents, len)))
@@ -316,8 +338,8 @@ int table_read_meta(
     int status = env_open(env, path, FILE_READ, &f, err);
     if (status != OK)
         return status;
-    struct table *t = table_meta_new();
-    t->number = number;
+    struct table *t = table_new();
+    t->meta.number = number;
     status = read_meta(env, f, path, t, err);
     env_close(env, f);
     if (status == OK)

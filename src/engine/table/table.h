@@ -3,8 +3,38 @@
 #ifndef VARVE_ENGINE_TABLE_TABLE_H
 #define VARVE_ENGINE_TABLE_TABLE_H
 
+#include "engine/env.h"
 #include "engine/table/block.h"
-#include "engine/version/version.h"
+#include "engine/table/table_meta.h"
+
+// A block as its builder left it, on the heap. data NULL: none, or taken over by the cache.
+struct built_block {
+    uint8_t *data;
+    size_t len;
+};
+
+// What changes while a table lives: the loop's alone.
+struct table_loop {
+    struct open_file *file;                          // open_files.c; NULL: not open
+    struct cached_block *index_block, *filter_block; // slots of cached_block
+    // Into the cache when the table is published, so that nobody has to wait for them.
+    struct built_block built_index, built_filter;
+    bool being_compacted;
+    bool obsolete; // its file is unlinked when the last reference goes
+};
+
+// One job makes it, the loop publishes it; from then on jobs read meta and nothing else.
+struct table {
+    struct table_meta meta;
+    struct table_loop loop;
+    uint32_t refs; // the loop's
+};
+
+struct table *table_new(void); // zeroed, one reference
+struct table *table_ref(struct table *t);
+// Frees with the last reference. While a table may be open or cached the last one is a version's
+// (version_unref tells its gone_cb first): cursors and jobs hold none, but keep a version.
+void table_unref(struct table *t);
 
 // Where a table cursor gets its blocks: from the cache, answering WAIT on a miss that it notes
 // (loop: fetch.h), or by blocking reads with read-ahead (jobs: table_scan.c).

@@ -52,8 +52,8 @@ int table_builder_open(
         return status;
     }
     b->compressor = block_compressor_new(options->compression, options->compression_level);
-    b->table = table_meta_new();
-    b->table->number = options->number;
+    b->table = table_new();
+    b->table->meta.number = options->number;
     *out = b;
     return OK;
 }
@@ -119,28 +119,29 @@ static void add_hash(struct table_builder *b, struct slice key)
 
 static void describe(struct table *t, const struct entry *e)
 {
-    if (t->entries == 0)
-        t->seq_min = e->seq;
-    t->entries++;
-    t->raw_bytes += e->key.len + e->value.len;
-    t->deletes += entry_kind(e) == RECORD_DELETE;
-    t->in_doubt += (e->tag & RECORD_IN_DOUBT) != 0;
-    t->seq_min = e->seq < t->seq_min ? e->seq : t->seq_min;
-    t->seq_max = e->seq > t->seq_max ? e->seq : t->seq_max;
+    if (t->meta.entries == 0)
+        t->meta.seq_min = e->seq;
+    t->meta.entries++;
+    t->meta.raw_bytes += e->key.len + e->value.len;
+    t->meta.deletes += entry_kind(e) == RECORD_DELETE;
+    t->meta.in_doubt += (e->tag & RECORD_IN_DOUBT) != 0;
+    t->meta.seq_min = e->seq < t->meta.seq_min ? e->seq : t->meta.seq_min;
+    t->meta.seq_max = e->seq > t->meta.seq_max ? e->seq : t->meta.seq_max;
     if (e->tag & RECORD_EXPIRES) {
-        t->expire_min =
-            t->expiring == 0 || e->expire_ms < t->expire_min ? e->expire_ms : t->expire_min;
-        t->expire_max = e->expire_ms > t->expire_max ? e->expire_ms : t->expire_max;
-        t->expiring++;
+        t->meta.expire_min = t->meta.expiring == 0 || e->expire_ms < t->meta.expire_min
+                                 ? e->expire_ms
+                                 : t->meta.expire_min;
+        t->meta.expire_max = e->expire_ms > t->meta.expire_max ? e->expire_ms : t->meta.expire_max;
+        t->meta.expiring++;
     }
 }
 
 int table_builder_add(struct table_builder *b, const struct entry *e, struct error *err)
 {
-    bool first = b->table->entries == 0;
+    bool first = b->table->meta.entries == 0;
     bool new_key = first || !slice_equal(buf_slice(&b->last_key), e->key);
     if (first)
-        table_set_range(b->table, e->key, e->key);
+        table_meta_set_range(&b->table->meta, e->key, e->key);
     size_t size = block_builder_size(&b->data);
     if (b->data.count > 0 &&
         size + e->key.len + e->value.len > b->options.block_size + b->options.block_size / 8) {
@@ -168,7 +169,7 @@ uint64_t table_builder_bytes(const struct table_builder *b)
 
 uint64_t table_builder_entries(const struct table_builder *b)
 {
-    return b->table->entries;
+    return b->table->meta.entries;
 }
 
 static void put_number(struct buf *out, enum table_property property, uint64_t value)
@@ -186,26 +187,26 @@ static void put_bytes(struct buf *out, enum table_property property, struct slic
 
 static void encode_properties(struct buf *out, const struct table *t, unsigned level)
 {
-    put_number(out, PROPERTY_ENTRIES, t->entries);
-    put_number(out, PROPERTY_DELETES, t->deletes);
-    put_number(out, PROPERTY_IN_DOUBT, t->in_doubt);
-    put_number(out, PROPERTY_SEQ_MIN, t->seq_min);
-    put_number(out, PROPERTY_SEQ_MAX, t->seq_max);
-    put_bytes(out, PROPERTY_SMALLEST, t->smallest);
-    put_bytes(out, PROPERTY_LARGEST, t->largest);
-    if (t->expiring > 0) {
-        put_number(out, PROPERTY_EXPIRE_MIN, (uint64_t)t->expire_min);
-        put_number(out, PROPERTY_EXPIRE_MAX, (uint64_t)t->expire_max);
-        put_number(out, PROPERTY_EXPIRING, t->expiring);
+    put_number(out, PROPERTY_ENTRIES, t->meta.entries);
+    put_number(out, PROPERTY_DELETES, t->meta.deletes);
+    put_number(out, PROPERTY_IN_DOUBT, t->meta.in_doubt);
+    put_number(out, PROPERTY_SEQ_MIN, t->meta.seq_min);
+    put_number(out, PROPERTY_SEQ_MAX, t->meta.seq_max);
+    put_bytes(out, PROPERTY_SMALLEST, t->meta.smallest);
+    put_bytes(out, PROPERTY_LARGEST, t->meta.largest);
+    if (t->meta.expiring > 0) {
+        put_number(out, PROPERTY_EXPIRE_MIN, (uint64_t)t->meta.expire_min);
+        put_number(out, PROPERTY_EXPIRE_MAX, (uint64_t)t->meta.expire_max);
+        put_number(out, PROPERTY_EXPIRING, t->meta.expiring);
     }
-    if (t->filter.len > 0) {
+    if (t->meta.filter.len > 0) {
         struct buf handle = {0};
-        handle_encode(&handle, t->filter);
+        handle_encode(&handle, t->meta.filter);
         put_bytes(out, PROPERTY_FILTER, buf_slice(&handle));
         buf_release(&handle);
     }
     put_number(out, PROPERTY_LEVEL, level);
-    put_number(out, PROPERTY_RAW_BYTES, t->raw_bytes);
+    put_number(out, PROPERTY_RAW_BYTES, t->meta.raw_bytes);
 }
 
 static void add_footer(struct table_builder *b, struct handle properties)
@@ -213,8 +214,8 @@ static void add_footer(struct table_builder *b, struct handle properties)
     uint8_t footer[TABLE_FOOTER_SIZE] = {0};
     put_le64(footer, TABLE_MAGIC);
     put_le32(footer + 8, FORMAT_VERSION);
-    put_le64(footer + 16, b->table->index.offset);
-    put_le64(footer + 24, b->table->index.len);
+    put_le64(footer + 16, b->table->meta.index.offset);
+    put_le64(footer + 24, b->table->meta.index.len);
     put_le64(footer + 32, properties.offset);
     put_le64(footer + 40, properties.len);
     put_le64(footer + 48, b->options.number);
@@ -222,7 +223,7 @@ static void add_footer(struct table_builder *b, struct handle properties)
     buf_append(&b->out, footer, sizeof footer);
 }
 
-static void keep_built(struct built *built, struct slice contents)
+static void keep_built(struct built_block *built, struct slice contents)
 {
     built->data = xmalloc(contents.len);
     built->len = contents.len;
@@ -235,13 +236,13 @@ static void add_tail(struct table_builder *b)
     struct buf bytes = {0};
     if (b->hash_count > 0) {
         filter_build(&bytes, b->hashes, b->hash_count, b->options.bloom_bits_per_key);
-        b->table->filter = add_block(b, buf_slice(&bytes), NULL);
-        keep_built(&b->table->built_filter, buf_slice(&bytes));
+        b->table->meta.filter = add_block(b, buf_slice(&bytes), NULL);
+        keep_built(&b->table->loop.built_filter, buf_slice(&bytes));
         buf_clear(&bytes);
     }
     struct slice index = block_builder_finish(&b->index);
-    b->table->index = add_block(b, index, NULL);
-    keep_built(&b->table->built_index, index);
+    b->table->meta.index = add_block(b, index, NULL);
+    keep_built(&b->table->loop.built_index, index);
     encode_properties(&bytes, b->table, b->options.level);
     add_footer(b, add_block(b, buf_slice(&bytes), NULL));
     buf_release(&bytes);
@@ -273,20 +274,20 @@ void table_builder_abandon(struct table_builder *b)
 
 int table_builder_finish(struct table_builder *b, struct table **out, struct error *err)
 {
-    ENSURE(b->table->entries > 0);
+    ENSURE(b->table->meta.entries > 0);
     struct slice last_key = buf_slice(&b->last_key);
     int status = cut_block(b, err);
     if (status != OK)
         goto failed;
     add_index_entry(b, last_key);
-    table_set_range(b->table, b->table->smallest, last_key);
+    table_meta_set_range(&b->table->meta, b->table->meta.smallest, last_key);
     add_tail(b);
     status = write_out(b, err);
     if (status == OK)
         status = b->options.env->ops->sync(b->options.env, b->file, err);
     if (status != OK)
         goto failed;
-    b->table->size = b->written;
+    b->table->meta.size = b->written;
     *out = b->table;
     b->table = NULL;
     free_builder(b);

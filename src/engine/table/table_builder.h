@@ -5,7 +5,7 @@
 
 #include "engine/env.h"
 #include "engine/table/block.h"
-#include "engine/version/version.h"
+#include "engine/table/table.h"
 
 struct table_builder;
 

@@ -49,7 +49,7 @@ static int open_scanned(
         }
     }
     struct scanned *t = xcalloc(1, sizeof *t);
-    filename_table(t->path, s->dir, table->number);
+    filename_table(t->path, s->dir, table->meta.number);
     int status = env_open(s->env, t->path, FILE_READ, &t->file, err);
     if (status == NOT_FOUND)
         status = error_set(err, MISSING, t->path, 0, 0, "a table of the database");
@@ -80,7 +80,7 @@ static int read_windowed(struct table_scan *s, struct scanned *t, uint64_t offse
     if (offset < t->window_at || offset + len > t->window_at + t->window_len) {
         if (t->window == NULL)
             t->window = xmalloc(s->readahead);
-        uint64_t left = t->table->size - offset;
+        uint64_t left = t->table->meta.size - offset;
         size_t want = left < s->readahead ? (size_t)left : s->readahead;
         t->window_len = 0;
         int status = read_stored(s, t, offset, t->window, want, err);
@@ -105,15 +105,15 @@ static int scan_get(struct block_source *source, struct table *table, struct han
         return status;
     size_t stored_len = (size_t)h.len + BLOCK_TRAILER_SIZE, len;
     uint8_t *stored = xmalloc(stored_len), *contents;
-    bool data = h.offset != table->index.offset && h.offset != table->filter.offset;
+    bool data = h.offset != table->meta.index.offset && h.offset != table->meta.filter.offset;
     status = data ? read_windowed(s, t, h.offset, stored, stored_len, err)
                   : read_stored(s, t, h.offset, stored, stored_len, err);
     if (status != OK) {
         free(stored);
         return status;
     }
-    status = block_decode(
-        stored, stored_len, table->number, h.offset, s->max_block, t->path, &contents, &len, err);
+    status = block_decode(stored, stored_len, table->meta.number, h.offset, s->max_block, t->path,
+        &contents, &len, err);
     if (status == OK)
         *out = (struct block_ref){slice_of(contents, len), contents};
     return status;

@@ -15,6 +15,7 @@
 
 #include "base/alloc.h"
 #include "base/ensure.h"
+#include "base/list.h"
 #include "engine/filename.h"
 #include "engine/log/segment.h"
 

@@ -75,14 +75,15 @@ static void put_lineage(struct buf *out, const struct lineage *l, struct buf *fi
 
 static void put_table(struct buf *field, unsigned level, const struct table *t)
 {
-    const uint64_t numbers[] = {level, t->number, t->size, t->index.offset, t->index.len,
-        t->filter.offset, t->filter.len, t->entries, t->deletes, t->in_doubt, t->seq_min,
-        t->seq_max, (uint64_t)t->expire_min, (uint64_t)t->expire_max, t->expiring, t->raw_bytes,
-        t->clean_seq};
+    const uint64_t numbers[] = {level, t->meta.number, t->meta.size, t->meta.index.offset,
+        t->meta.index.len, t->meta.filter.offset, t->meta.filter.len, t->meta.entries,
+        t->meta.deletes, t->meta.in_doubt, t->meta.seq_min, t->meta.seq_max,
+        (uint64_t)t->meta.expire_min, (uint64_t)t->meta.expire_max, t->meta.expiring,
+        t->meta.raw_bytes, t->meta.clean_seq};
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         buf_append_varint(field, numbers[i]);
-    buf_append_bytes(field, t->smallest);
-    buf_append_bytes(field, t->largest);
+    buf_append_bytes(field, t->meta.smallest);
+    buf_append_bytes(field, t->meta.largest);
 }
 
 static uint64_t zigzag(int64_t v)
@@ -197,35 +198,37 @@ static bool handle_fits(struct handle h, uint64_t size)
 
 static bool table_makes_sense(const struct table *t, struct slice smallest, struct slice largest)
 {
-    return t->number != 0 && t->size >= TABLE_FOOTER_SIZE && handle_fits(t->index, t->size) &&
-           (t->filter.len == 0 || handle_fits(t->filter, t->size)) && t->seq_min <= t->seq_max &&
-           t->expire_min >= 0 && t->expire_min <= t->expire_max && largest.len <= ENGINE_KEY_MAX &&
+    return t->meta.number != 0 && t->meta.size >= TABLE_FOOTER_SIZE &&
+           handle_fits(t->meta.index, t->meta.size) &&
+           (t->meta.filter.len == 0 || handle_fits(t->meta.filter, t->meta.size)) &&
+           t->meta.seq_min <= t->meta.seq_max && t->meta.expire_min >= 0 &&
+           t->meta.expire_min <= t->meta.expire_max && largest.len <= ENGINE_KEY_MAX &&
            smallest.len <= ENGINE_KEY_MAX && slice_compare(smallest, largest) <= 0;
 }
 
 static void decode_table(struct version_edit *e, struct reader *r)
 {
-    struct table *t = table_meta_new();
+    struct table *t = table_new();
     unsigned level = take_level(r);
-    t->number = take_varint(r);
-    t->size = take_varint(r);
-    t->index = take_handle(r);
-    t->filter = take_handle(r);
-    t->entries = take_varint(r);
-    t->deletes = take_varint(r);
-    t->in_doubt = take_varint(r);
-    t->seq_min = take_varint(r);
-    t->seq_max = take_varint(r);
-    t->expire_min = (int64_t)take_varint(r);
-    t->expire_max = (int64_t)take_varint(r);
-    t->expiring = take_varint(r);
-    t->raw_bytes = take_varint(r);
-    t->clean_seq = take_varint(r);
+    t->meta.number = take_varint(r);
+    t->meta.size = take_varint(r);
+    t->meta.index = take_handle(r);
+    t->meta.filter = take_handle(r);
+    t->meta.entries = take_varint(r);
+    t->meta.deletes = take_varint(r);
+    t->meta.in_doubt = take_varint(r);
+    t->meta.seq_min = take_varint(r);
+    t->meta.seq_max = take_varint(r);
+    t->meta.expire_min = (int64_t)take_varint(r);
+    t->meta.expire_max = (int64_t)take_varint(r);
+    t->meta.expiring = take_varint(r);
+    t->meta.raw_bytes = take_varint(r);
+    t->meta.clean_seq = take_varint(r);
     struct slice smallest = take_bytes(r), largest = take_bytes(r);
     if (r->p != NULL && !table_makes_sense(t, smallest, largest))
         r->p = NULL;
     if (r->p != NULL) {
-        table_set_range(t, smallest, largest);
+        table_meta_set_range(&t->meta, smallest, largest);
         version_edit_add(e, level, t);
     }
     table_unref(t);

@@ -28,7 +28,7 @@ static void moody_put(struct block_source *s, struct block_ref *ref)
 
 static void moody_want(struct block_source *s, struct table *t, struct handle h)
 {
-    cr_assert_leq(h.offset + h.len + BLOCK_TRAILER_SIZE, t->size);
+    cr_assert_leq(h.offset + h.len + BLOCK_TRAILER_SIZE, t->meta.size);
 }
 
 static void moody_leave(struct block_source *s, struct table *t)
@@ -182,15 +182,18 @@ Test(table, versions_of_one_key_go_on_over_many_blocks)
 
 static void same_meta(const struct table *a, const struct table *b)
 {
-    cr_assert_eq(a->number, b->number);
-    cr_assert_eq(a->size, b->size);
-    cr_assert(memcmp(&a->index, &b->index, sizeof a->index) == 0 &&
-              memcmp(&a->filter, &b->filter, sizeof a->filter) == 0);
-    cr_assert(a->entries == b->entries && a->deletes == b->deletes && a->in_doubt == b->in_doubt);
-    cr_assert(a->expiring == b->expiring && a->expire_min == b->expire_min &&
-              a->expire_max == b->expire_max);
-    cr_assert(a->seq_min == b->seq_min && a->seq_max == b->seq_max && a->raw_bytes == b->raw_bytes);
-    cr_assert(slice_equal(a->smallest, b->smallest) && slice_equal(a->largest, b->largest));
+    cr_assert_eq(a->meta.number, b->meta.number);
+    cr_assert_eq(a->meta.size, b->meta.size);
+    cr_assert(memcmp(&a->meta.index, &b->meta.index, sizeof a->meta.index) == 0 &&
+              memcmp(&a->meta.filter, &b->meta.filter, sizeof a->meta.filter) == 0);
+    cr_assert(a->meta.entries == b->meta.entries && a->meta.deletes == b->meta.deletes &&
+              a->meta.in_doubt == b->meta.in_doubt);
+    cr_assert(a->meta.expiring == b->meta.expiring && a->meta.expire_min == b->meta.expire_min &&
+              a->meta.expire_max == b->meta.expire_max);
+    cr_assert(a->meta.seq_min == b->meta.seq_min && a->meta.seq_max == b->meta.seq_max &&
+              a->meta.raw_bytes == b->meta.raw_bytes);
+    cr_assert(slice_equal(a->meta.smallest, b->meta.smallest) &&
+              slice_equal(a->meta.largest, b->meta.largest));
 }
 
 Test(table, a_file_tells_what_its_builder_knew)
@@ -212,8 +215,9 @@ Test(table, a_file_tells_what_its_builder_knew)
         expiring += m.entries[i].expire_ms != 0;
         raw += m.entries[i].key.len + m.entries[i].value.len;
     }
-    cr_assert(read->entries == m.count && read->deletes == deletes && read->in_doubt == in_doubt);
-    cr_assert(read->expiring == expiring && read->raw_bytes == raw);
+    cr_assert(read->meta.entries == m.count && read->meta.deletes == deletes &&
+              read->meta.in_doubt == in_doubt);
+    cr_assert(read->meta.expiring == expiring && read->meta.raw_bytes == raw);
     table_unref(built);
     table_unref(read);
     model_release(&m);
@@ -264,7 +268,7 @@ Test(table, any_changed_byte_is_corrupt)
     struct table_builder_options options = model_table_options(sim, 1);
     struct table *t = model_table(&options, &m, 0, m.count);
     cr_assert(reads_whole(sim, 1, &m));
-    for (uint64_t offset = 0; offset < t->size; offset++) {
+    for (uint64_t offset = 0; offset < t->meta.size; offset++) {
         uint8_t mask = (uint8_t)(1u << random_below(&r, 8));
         cr_assert_eq(sim_env_flip(sim, "./1.sst", offset, mask), OK);
         cr_assert_not(

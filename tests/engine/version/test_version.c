@@ -14,10 +14,10 @@ static struct version_edit random_edit(struct random *r)
         bool ordered = strcmp(low, high) <= 0;
         struct table *t = fake_table(
             1 + random_below(r, 1000), ordered ? low : high, ordered ? high : low, i, 10 * i);
-        t->in_doubt = random_below(r, 50);
-        t->expire_min = (int64_t)random_below(r, 1000);
-        t->expire_max = t->expire_min + (int64_t)random_below(r, 1000);
-        t->clean_seq = random_next(r);
+        t->meta.in_doubt = random_below(r, 50);
+        t->meta.expire_min = (int64_t)random_below(r, 1000);
+        t->meta.expire_max = t->meta.expire_min + (int64_t)random_below(r, 1000);
+        t->meta.clean_seq = random_next(r);
         edit_add_fake(&e, (unsigned)random_below(r, ENGINE_LEVELS), t);
     }
     for (uint64_t i = random_below(r, 4); i > 0; i--)
@@ -47,8 +47,9 @@ Test(version, edits_survive_their_encoding)
         cr_assert_eq(back.drops.count, e.drops.count);
         for (uint32_t i = 0; i < e.added_count; i++) {
             cr_assert_eq(back.added[i].level, e.added[i].level);
-            cr_assert_eq(back.added[i].table->clean_seq, e.added[i].table->clean_seq);
-            cr_assert(slice_equal(back.added[i].table->largest, e.added[i].table->largest));
+            cr_assert_eq(back.added[i].table->meta.clean_seq, e.added[i].table->meta.clean_seq);
+            cr_assert(
+                slice_equal(back.added[i].table->meta.largest, e.added[i].table->meta.largest));
         }
         for (uint32_t i = 0; i < e.counts.cap; i++) {
             const struct count *c = counts_find(&back.counts, e.counts.slots[i].prefix);
@@ -140,7 +141,7 @@ Test(version, a_table_moves_between_levels_with_one_edit)
 
 static void gone(void *arg, struct table *t)
 {
-    *(uint64_t *)arg += t->number;
+    *(uint64_t *)arg += t->meta.number;
 }
 
 Test(version, a_table_is_gone_with_the_last_version_that_holds_it)
@@ -175,11 +176,12 @@ Test(version, level0_is_newest_first_and_the_others_by_key)
     }
     struct version *v = advance(version_new(), &e);
     for (uint32_t i = 1; i < 50; i++) {
-        cr_assert_gt(v->levels[0].tables[i - 1]->seq_max, v->levels[0].tables[i]->seq_max);
-        cr_assert_lt(
-            slice_compare(v->levels[4].tables[i - 1]->largest, v->levels[4].tables[i]->smallest),
+        cr_assert_gt(
+            v->levels[0].tables[i - 1]->meta.seq_max, v->levels[0].tables[i]->meta.seq_max);
+        cr_assert_lt(slice_compare(v->levels[4].tables[i - 1]->meta.largest,
+                         v->levels[4].tables[i]->meta.smallest),
             0);
-        cr_assert_eq(version_find(&v->levels[4], v->levels[4].tables[i]->smallest), i);
+        cr_assert_eq(version_find(&v->levels[4], v->levels[4].tables[i]->meta.smallest), i);
     }
     cr_assert_eq(version_find(&v->levels[4], slice_cstr("9")), 50);
     cr_assert(version_key_below(v, 3, slice_cstr("017")));
@@ -202,7 +204,7 @@ Test(version, a_drop_stays_while_a_table_needs_it)
     // Rewritten by somebody who knew the drop: it spans it still, but is clean.
     version_edit_remove(&e, 2, 5);
     struct table *t = fake_table(6, "a", "z", 1, 9);
-    t->clean_seq = 20;
+    t->meta.clean_seq = 20;
     edit_add_fake(&e, 2, t);
     v = advance(v, &e);
     cr_assert_eq(v->drops.count, 0);

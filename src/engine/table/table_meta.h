@@ -1,0 +1,42 @@
+// table_meta: what a table is, apart from its file: where its parts lie, what it holds, and which
+// keys. The builder fills it and the manifest keeps it; once the table is in a published version it
+// never changes, so jobs read it as they like. What the loop keeps for a table stands in table.h.
+#ifndef VARVE_ENGINE_TABLE_TABLE_META_H
+#define VARVE_ENGINE_TABLE_TABLE_META_H
+
+#include "base/buf.h"
+#include "base/status.h"
+#include "engine/record/drops.h"
+
+// Where a block lies in its table.
+struct handle {
+    uint64_t offset;
+    uint64_t len; // bytes as stored, without the trailer
+};
+
+struct table_meta {
+    uint64_t number;
+    uint64_t size;               // bytes of the file
+    struct handle index, filter; // filter.len 0: none
+    uint64_t entries, deletes;   // records, and how many of them are tombstones
+    uint64_t in_doubt, expiring; // records in doubt; with an expiry
+    uint64_t seq_min, seq_max;
+    int64_t expire_min, expire_max; // ms since 1970; 0: nothing expires
+    uint64_t raw_bytes;             // of keys and values
+    uint64_t clean_seq;             // no entry in it lies below a drop with seq <= clean_seq
+    struct slice smallest, largest; // user keys, owned; table_meta_set_range() sets them
+};
+
+void table_meta_release(struct table_meta *m);
+// Copies both keys, which may be the present ones.
+void table_meta_set_range(struct table_meta *m, struct slice smallest, struct slice largest);
+
+bool table_meta_overlaps(const struct table_meta *m, struct slice smallest, struct slice largest);
+// Whether the table may hold entries below the drop, and whether it holds nothing else.
+bool table_meta_needs_drop(const struct table_meta *m, const struct drop *d);
+bool table_meta_inside_drop(const struct table_meta *m, const struct drop *d);
+
+// Whether a block and its trailer lie inside the file.
+bool table_meta_holds(const struct table_meta *m, struct handle h);
+
+#endif
