@@ -8,9 +8,9 @@
 //   job    inputs -> merge -> rewriter -> outputs, step by step
 //   loop   one edit: inputs out, outputs in, corrections of the counts; published
 //
-// What can fail. NO_SPACE: outputs are removed, whoever ordered the run may try again. CORRUPT: the
-// damaged table, named by the error, stays marked. IO while reading or writing tables: outputs are
-// removed. A failed edit is the manifest's affair (publish.c).
+// What can fail. NO_SPACE: outputs are removed, whoever ordered the run may try again. CORRUPT,
+// NEWER_FORMAT: the table that cannot be read, named by the error, stays marked. IO while reading or
+// writing tables: outputs are removed. A failed edit is the manifest's affair (publish.c).
 #include "engine/compaction_run.h"
 
 #include "base/alloc.h"
@@ -112,6 +112,7 @@ static void job_setup(struct compaction_run *r)
                 .env = e->env,
                 .dir = e->dir,
                 .level = r->plan.output_level,
+                .lineage = r->version->lineage,
                 .block_size = e->options.block_size,
                 .bloom_bits_per_key = e->options.bloom_bits_per_key,
                 .compression = r->plan.output_level >= COMPRESSED_FROM ? e->options.compression
@@ -202,7 +203,7 @@ static void mark_damaged(struct compaction_run *r)
 
 static void end_run(struct compaction_run *r, int status, const struct error *cause)
 {
-    if (status == CORRUPT && !upkeep_has_failed(r->engine))
+    if ((status == CORRUPT || status == NEWER_FORMAT) && !upkeep_has_failed(r->engine))
         mark_damaged(r);
     else
         mark_inputs(r, false);

@@ -113,6 +113,7 @@ static void task_init(struct flush_task *t, struct engine *e, struct memtable *m
                     {
                         .env = e->env,
                         .dir = e->dir,
+                        .lineage = e->version->lineage,
                         .block_size = e->options.block_size,
                         .bloom_bits_per_key = e->options.bloom_bits_per_key,
                         .compression = COMPRESSION_NONE,

@@ -12,6 +12,7 @@
 #include "engine/table/table.h"
 #include "engine/table/table_builder.h"
 #include "engine/version/version.h"
+#include "tests/engine/table/table_file.h"
 #include "tests/sim/sim_env.h"
 
 enum { ENTRIES = 40, LINE_BYTES = 32 };
@@ -58,12 +59,13 @@ static void build_table(uint64_t number, enum compression compression, struct bu
         .dir = "db",
         .number = number,
         .level = 2,
+        .lineage = lineage,
         .block_size = 512,
         .bloom_bits_per_key = 10,
         .compression = compression,
         .compression_level = 1};
     struct table_builder *b;
-    struct table *t;
+    struct table *t = NULL;
     char key[32], value[64], path[FILENAME_PATH_SIZE];
     cr_assert_eq(table_builder_open(&options, &b, NULL), OK);
     for (int i = 0; i < ENTRIES; i++) {
@@ -197,11 +199,11 @@ Test(format, is_written_as_ever, .init = set_up, .fini = tear_down)
 
 static void expect_entries(uint64_t number)
 {
-    struct table *t;
+    struct table *t = NULL;
     struct error err = {0};
     uint64_t bytes_read;
     char key[32], value[64];
-    cr_assert_eq(table_read_meta(env, "db", number, &t, &err), OK, "%s", err.text);
+    cr_assert_eq(table_file_read(env, "db", number, &t, &err), OK, "%s", err.text);
     cr_assert_eq(t->meta.entries, ENTRIES);
     struct block_source *source = table_scan_new(env, "db", 4096, 1 << 20);
     struct cursor *c = table_cursor(source, t, &err);

@@ -287,7 +287,7 @@ static void end_round(struct fetch *f)
     f->count = f->round_start = kept;
 }
 
-void fetch_start(struct fetch *f, void (*ready_cb)(struct fetch *f))
+void fetch_start(struct fetch *f, fetch_ready_cb ready_cb)
 {
     ENSURE(f->pending == 0 && f->ready_cb == NULL);
     // The new before the old is dropped: a block that is noted twice, or touched again, stays.

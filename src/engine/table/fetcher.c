@@ -36,8 +36,8 @@ struct read {
     struct list waiters; // fetch_item.waiters
     uint64_t number;
     struct handle handle;
-    uint64_t limit; // of the uncompressed length
-    bool is_filter;
+    uint64_t limit;         // of the uncompressed length
+    uint64_t filter_format; // of a filter: its table's format version; else 0
     bool forgotten;
     struct open_file *open;
     // For and from the job.
@@ -71,11 +71,6 @@ void fetcher_turn_begin(struct fetcher *f)
     f->probes_left = PROBES_A_TURN;
 }
 
-unsigned fetcher_open_files(const struct fetcher *f)
-{
-    return f->files.open;
-}
-
 // Data blocks are bounded by the largest value; an index or a filter is not compressed, and lies in
 // the file.
 static uint64_t limit_of(const struct fetcher *f, struct table *t, struct handle h)
@@ -83,12 +78,19 @@ static uint64_t limit_of(const struct fetcher *f, struct table *t, struct handle
     return fetcher_slot(t, h) != NULL ? t->meta.size : f->max_block;
 }
 
-static int decode(uint8_t *stored, uint64_t number, struct handle h, uint64_t limit, bool is_filter,
-    const char *path, uint8_t **contents, size_t *len, struct error *err)
+// The table's format version if the block is its filter, else 0.
+static uint64_t filter_format_of(struct table *t, struct handle h)
+{
+    struct cached_block **slot = fetcher_slot(t, h);
+    return slot == &t->loop.filter_block ? t->meta.format : 0;
+}
+
+static int decode(uint8_t *stored, uint64_t number, struct handle h, uint64_t limit,
+    uint64_t filter_format, const char *path, uint8_t **contents, size_t *len, struct error *err)
 {
     int status = block_decode(stored, (size_t)h.len + BLOCK_TRAILER_SIZE, number, h.offset,
         (size_t)limit, path, contents, len, err);
-    if (status == OK && is_filter && !filter_valid(slice_of(*contents, *len))) {
+    if (status == OK && filter_format != 0 && !filter_load(*contents, len, filter_format)) {
         free(*contents);
         status = error_set(err, CORRUPT, path, h.offset, 0, "this is not a filter");
     }
@@ -114,8 +116,8 @@ int fetcher_probe(struct fetcher *f, struct table *t, struct handle h, struct ca
     char path[FILENAME_PATH_SIZE];
     filename_table(path, f->dir, t->meta.number);
     struct cached_block **slot = fetcher_slot(t, h);
-    int status = decode(stored, t->meta.number, h, limit,
-        slot != NULL && slot == &t->loop.filter_block, path, &contents, &len, err);
+    int status = decode(
+        stored, t->meta.number, h, limit, filter_format_of(t, h), path, &contents, &len, err);
     if (status != OK)
         return status;
     *out = cache_insert(f->cache, t->meta.number, h.offset, contents, len);
@@ -183,10 +185,10 @@ static int read_block(struct read *r, struct error *err)
         return status;
     }
     return decode(
-        stored, r->number, r->handle, r->limit, r->is_filter, path, &r->contents, &r->len, err);
+        stored, r->number, r->handle, r->limit, r->filter_format, path, &r->contents, &r->len, err);
 }
 
-static void read_run(struct job *job)
+static void read_job_run(struct job *job)
 {
     struct read *r = (struct read *)(void *)job;
     struct error err = {0};
@@ -222,14 +224,14 @@ static void call_ready(struct fetcher *f)
 {
     while (!list_empty(&f->ready)) {
         struct fetch *waiter = LIST_ENTRY(f->ready.next, struct fetch, ready_link);
-        void (*ready_cb)(struct fetch *) = waiter->ready_cb;
+        fetch_ready_cb ready_cb = waiter->ready_cb;
         list_remove(&waiter->ready_link);
         waiter->ready_cb = NULL;
         ready_cb(waiter);
     }
 }
 
-static void ready_fire(struct exec_timer *timer)
+static void ready_timer_fired(struct exec_timer *timer)
 {
     call_ready((struct fetcher *)(void *)((char *)timer - offsetof(struct fetcher, ready_timer)));
 }
@@ -237,7 +239,7 @@ static void ready_fire(struct exec_timer *timer)
 void fetcher_ready_later(struct fetcher *f, struct fetch *waiter)
 {
     list_push_back(&f->ready, &waiter->ready_link);
-    f->ready_timer.fire = ready_fire;
+    f->ready_timer.fire = ready_timer_fired;
     exec_timer_start(f->exec, &f->ready_timer, 0);
 }
 
@@ -248,7 +250,7 @@ static void free_read(struct read *r)
     free(r);
 }
 
-static void read_done(struct job *job)
+static void read_job_done(struct job *job)
 {
     struct read *r = (struct read *)(void *)job;
     struct fetcher *f = r->fetcher;
@@ -289,12 +291,12 @@ static struct read *queue_read(struct fetcher *f, const struct fetch_item *item)
     if (*place != NULL)
         return *place;
     struct read *r = xcalloc(1, sizeof *r);
-    *r = (struct read){.job = {.run = read_run, .done = read_done},
+    *r = (struct read){.job = {.run = read_job_run, .done = read_job_done},
         .fetcher = f,
         .number = t->meta.number,
         .handle = item->handle,
         .limit = limit_of(f, t, item->handle),
-        .is_filter = fetcher_slot(t, item->handle) == &t->loop.filter_block,
+        .filter_format = filter_format_of(t, item->handle),
         .open = open_file_use(&f->files, t)};
     list_init(&r->waiters);
     *place = r;

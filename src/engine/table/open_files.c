@@ -25,13 +25,13 @@ void open_files_init(struct open_files *files, struct env *env, struct exec *exe
     list_init(&files->by_use);
 }
 
-static void close_run(struct job *job)
+static void close_job_run(struct job *job)
 {
     struct close_job *c = (struct close_job *)(void *)job;
     env_close(c->files->env, c->file);
 }
 
-static void close_done(struct job *job)
+static void close_job_done(struct job *job)
 {
     struct close_job *c = (struct close_job *)(void *)job;
     c->files->closing--;
@@ -42,7 +42,7 @@ static void close_file(struct open_files *files, struct file *file)
 {
     struct close_job *c = xmalloc(sizeof *c);
     *c = (struct close_job){
-        .job = {.run = close_run, .done = close_done}, .files = files, .file = file};
+        .job = {.run = close_job_run, .done = close_job_done}, .files = files, .file = file};
     files->closing++;
     exec_submit(files->exec, LANE_FILES, &c->job);
 }

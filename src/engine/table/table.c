@@ -1,4 +1,4 @@
-// table: point reads, and the description of a table from its own file.
+// table: point reads, and the life of a table in memory.
 //
 // A point read asks the filter, then the index, then one data block. On the loop any of them may
 // have to be fetched; filter and index are asked for together, because whoever lacks one mostly
@@ -17,17 +17,17 @@
 #include "base/coding.h"
 #include "base/ensure.h"
 #include "base/hash.h"
-#include "engine/filename.h"
 #include "engine/stats.h"
 #include "engine/table/cache.h"
 #include "engine/table/filter.h"
 
-enum { PROPERTIES_MAX = 1 << 20 };
+#define BAD_INDEX "the index is not well formed"
 
 struct table *table_new(void)
 {
     struct table *t = xcalloc(1, sizeof *t);
     t->refs = 1;
+    t->meta.format = FORMAT_VERSION;
     return t;
 }
 
@@ -48,17 +48,26 @@ void table_unref(struct table *t)
     free(t);
 }
 
-int table_corrupt(struct error *err, const struct table *t, uint64_t offset, const char *what)
+static int blame(
+    struct error *err, const struct table *t, uint64_t offset, int status, const char *what)
 {
     char name[32];
     snprintf(name, sizeof name, "%" PRIu64 ".sst", t->meta.number);
-    return error_set(err, CORRUPT, name, offset, 0, "%s", what);
+    return error_set(err, status, name, offset, 0, "%s", what);
 }
 
-void handle_encode(struct buf *out, struct handle h)
+int table_corrupt(struct error *err, const struct table *t, uint64_t offset, const char *what)
 {
-    buf_append_varint(out, h.offset);
-    buf_append_varint(out, h.len);
+    return blame(err, t, offset, CORRUPT, what);
+}
+
+int table_judge_block(
+    struct error *err, const struct table *t, uint64_t offset, int status, const char *what)
+{
+    if (status == NEWER_FORMAT)
+        what = "a block has an entry of a kind that only a later version knows";
+    return status == CORRUPT || status == NEWER_FORMAT ? blame(err, t, offset, status, what)
+                                                       : status;
 }
 
 bool table_handle_decode(const struct table *t, struct slice bytes, struct handle *out)
@@ -96,11 +105,7 @@ static int ask_filter(
     *status = source->get(source, t, t->meta.filter, &ref, err);
     if (*status != OK)
         return -1;
-    int answer = 0;
-    if (filter_valid(ref.contents))
-        answer = filter_may_contain(ref.contents, hash);
-    else
-        *status = table_corrupt(err, t, t->meta.filter.offset, "this is not a filter");
+    int answer = filter_may_contain(ref.contents, hash);
     source->put(source, &ref);
     return answer;
 }
@@ -127,8 +132,9 @@ static int find_block(struct block_source *source, struct table *t, struct slice
         return status;
     }
     status = block_find(index.contents, key, &value);
-    if (status == CORRUPT || (status == OK && !table_handle_decode(t, value, out)))
-        status = table_corrupt(err, t, t->meta.index.offset, "the index is not well formed");
+    if (status == OK && !table_handle_decode(t, value, out))
+        status = CORRUPT;
+    status = table_judge_block(err, t, t->meta.index.offset, status, BAD_INDEX);
     if (!at_hand)
         source->put(source, &index);
     return status == END ? NOT_FOUND : status;
@@ -141,11 +147,10 @@ static int get_in_block(struct block_source *source, struct table *t, struct han
     if (status != OK)
         return status;
     status = block_get(pin->contents, key, max_seq, out);
-    if (status == CORRUPT)
-        status = table_corrupt(err, t, h.offset, "a data block is not well formed");
-    if (status != OK)
-        source->put(source, pin);
-    return status;
+    if (status == OK)
+        return OK;
+    source->put(source, pin);
+    return table_judge_block(err, t, h.offset, status, "a data block is not well formed");
 }
 
 // The first block that may hold key has ended before (key, max_seq): looks in those that go on with
@@ -174,9 +179,9 @@ static int get_in_following(struct block_source *source, struct table *t, struct
             goto out;
         }
     }
-    status = status == CORRUPT
-                 ? table_corrupt(err, t, t->meta.index.offset, "the index is not well formed")
-                 : NOT_FOUND;
+    status = status == OK || status == END
+                 ? NOT_FOUND
+                 : table_judge_block(err, t, t->meta.index.offset, status, BAD_INDEX);
 out:
     block_cursor_release(&c);
     source->put(source, &index);
@@ -210,141 +215,5 @@ int table_get(struct block_source *source, struct table *t, struct slice key, ui
         status = get_in_following(source, t, key, max_seq, out, pin, err);
     if (status == NOT_FOUND && stats != NULL && filtered)
         stats->filter_false_positives++;
-    return status;
-}
-
-// --- The file describes itself -------------------------------------------------------------------
-
-static bool number_from(struct slice bytes, uint64_t *out)
-{
-    return varint_get(bytes.data, bytes.data + bytes.len, out) == bytes.data + bytes.len;
-}
-
-static bool set_property(struct table *t, uint64_t property, struct slice bytes)
-{
-    uint64_t v;
-    switch (property) {
-    case PROPERTY_ENTRIES:
-        return number_from(bytes, &t->meta.entries);
-    case PROPERTY_DELETES:
-        return number_from(bytes, &t->meta.deletes);
-    case PROPERTY_IN_DOUBT:
-        return number_from(bytes, &t->meta.in_doubt);
-    case PROPERTY_SEQ_MIN:
-        return number_from(bytes, &t->meta.seq_min);
-    case PROPERTY_SEQ_MAX:
-        return number_from(bytes, &t->meta.seq_max);
-    case PROPERTY_SMALLEST:
-        table_meta_set_range(&t->meta, bytes, t->meta.largest);
-        return true;
-    case PROPERTY_LARGEST:
-        table_meta_set_range(&t->meta, t->meta.smallest, bytes);
-        return true;
-    case PROPERTY_EXPIRE_MIN:
-        if (!number_from(bytes, &v))
-            return false;
-        t->meta.expire_min = (int64_t)v;
-        return true;
-    case PROPERTY_EXPIRE_MAX:
-        if (!number_from(bytes, &v))
-            return false;
-        t->meta.expire_max = (int64_t)v;
-        return true;
-    case PROPERTY_FILTER:
-        return table_handle_decode(t, bytes, &t->meta.filter);
-    case PROPERTY_RAW_BYTES:
-        return number_from(bytes, &t->meta.raw_bytes);
-    case PROPERTY_EXPIRING:
-        return number_from(bytes, &t->meta.expiring);
-    default:
-        return true;
-    }
-}
-
-static bool set_properties(struct table *t, struct slice contents)
-{
-    const uint8_t *p = contents.data, *end = p + contents.len;
-    while (p < end) {
-        uint64_t property;
-        struct slice bytes;
-        p = varint_get(p, end, &property);
-        if (p == NULL || (p = bytes_get(p, end, &bytes)) == NULL ||
-            !set_property(t, property, bytes))
-            return false;
-    }
-    return t->meta.entries > 0 && t->meta.seq_min <= t->meta.seq_max &&
-           slice_compare(t->meta.smallest, t->meta.largest) <= 0;
-}
-
-static int read_footer(struct env *env, struct file *f, const char *path, struct table *t,
-    struct handle *properties, struct error *err)
-{
-    uint8_t footer[TABLE_FOOTER_SIZE];
-    if (t->meta.size < sizeof footer)
-        return error_set(
-            err, CORRUPT, path, 0, 0, "a table of %llu bytes", (unsigned long long)t->meta.size);
-    uint64_t at = t->meta.size - sizeof footer;
-    const struct table_meta whole = {.size = at};
-    int status = env_read_exactly(env, f, path, at, footer, sizeof footer, err);
-    if (status != OK)
-        return status;
-    if (get_le64(footer) != TABLE_MAGIC || get_le64(footer + 56) != checksum64(footer, 56, 0))
-        return error_set(err, CORRUPT, path, at, 0, "this is not the footer of a table");
-    if (get_le32(footer + 8) > FORMAT_VERSION)
-        return error_set(err, NEWER_FORMAT, path, at, 0, "version %u, we read up to %u",
-            get_le32(footer + 8), FORMAT_VERSION);
-    t->meta.index = (struct handle){get_le64(footer + 16), get_le64(footer + 24)};
-    *properties = (struct handle){get_le64(footer + 32), get_le64(footer + 40)};
-    if (get_le64(footer + 48) != t->meta.number || !table_meta_holds(&whole, t->meta.index) ||
-        !table_meta_holds(&whole, *properties) || properties->len > PROPERTIES_MAX)
-        return error_set(
-            err, CORRUPT, path, at, 0, "the footer is of another table, or points outside");
-    return OK;
-}
-
-static int read_meta(
-    struct env *env, struct file *f, const char *path, struct table *t, struct error *err)
-{
-    struct handle properties = {0};
-    int status = env->ops->size(env, f, &t->meta.size, err);
-    if (status == OK)
-        status = read_footer(env, f, path, t, &properties, err);
-    if (status != OK)
-        return status;
-    size_t stored_len = (size_t)properties.len + BLOCK_TRAILER_SIZE, len;
-    uint8_t *stored = xmalloc(stored_len), *contents;
-    status = env_read_exactly(env, f, path, properties.offset, stored, stored_len, err);
-    if (status != OK) {
-        free(stored);
-        return status;
-    }
-    status = block_decode(stored, stored_len, t->meta.number, properties.offset, PROPERTIES_MAX,
-        path, &contents, &len, err);
-    if (status != OK)
-        return status;
-    if (!set_properties(t, slice_of(contents, len)))
-        status = error_set(
-            err, CORRUPT, path, properties.offset, 0, "the properties are not well formed");
-    free(contents);
-    return status;
-}
-
-int table_read_meta(
-    struct env *env, const char *dir, uint64_t number, struct table **out, struct error *err)
-{
-    char path[FILENAME_PATH_SIZE];
-    filename_table(path, dir, number);
-    struct file *f;
-    int status = env_open(env, path, FILE_READ, &f, err);
-    if (status != OK)
-        return status;
-    struct table *t = table_new();
-    t->meta.number = number;
-    status = read_meta(env, f, path, t, err);
-    env_close(env, f);
-    if (status == OK)
-        *out = t;
-    else
-        table_unref(t);
     return status;
 }

@@ -28,8 +28,9 @@ struct table_builder {
     struct table_builder_options options;
     char path[FILENAME_PATH_SIZE];
     struct file *file;
-    struct buf out;   // blocks that are not in the file yet
-    uint64_t written; // bytes that are
+    struct buf out;                   // blocks that are not in the file yet
+    uint64_t written;                 // bytes that are
+    struct checksum_stream *checksum; // of them
     struct block_builder data, index;
     struct block_compressor *compressor;
     struct buf last_key;
@@ -54,6 +55,9 @@ int table_builder_open(
     b->compressor = block_compressor_new(options->compression, options->compression_level);
     b->table = table_new();
     b->table->meta.number = options->number;
+    b->table->meta.level = options->level;
+    b->table->meta.lineage = options->lineage;
+    b->checksum = checksum_stream_new();
     *out = b;
     return OK;
 }
@@ -69,6 +73,7 @@ static int write_out(struct table_builder *b, struct error *err)
     int status = b->options.env->ops->write(b->options.env, b->file, b->written, &piece, 1, err);
     if (status != OK)
         return status;
+    checksum_stream_add(b->checksum, piece.data, piece.len);
     b->written += piece.len;
     buf_clear(&b->out);
     return OK;
@@ -117,22 +122,21 @@ static void add_hash(struct table_builder *b, struct slice key)
     b->hashes[b->hash_count++] = hash64(key);
 }
 
-static void describe(struct table *t, const struct entry *e)
+static void describe(struct table_meta *m, const struct entry *e)
 {
-    if (t->meta.entries == 0)
-        t->meta.seq_min = e->seq;
-    t->meta.entries++;
-    t->meta.raw_bytes += e->key.len + e->value.len;
-    t->meta.deletes += entry_kind(e) == RECORD_DELETE;
-    t->meta.in_doubt += (e->tag & RECORD_IN_DOUBT) != 0;
-    t->meta.seq_min = e->seq < t->meta.seq_min ? e->seq : t->meta.seq_min;
-    t->meta.seq_max = e->seq > t->meta.seq_max ? e->seq : t->meta.seq_max;
+    if (m->entries == 0)
+        m->seq_min = e->seq;
+    m->entries++;
+    m->raw_bytes += e->key.len + e->value.len;
+    m->deletes += entry_kind(e) == RECORD_DELETE;
+    m->in_doubt += (e->tag & RECORD_IN_DOUBT) != 0;
+    m->seq_min = e->seq < m->seq_min ? e->seq : m->seq_min;
+    m->seq_max = e->seq > m->seq_max ? e->seq : m->seq_max;
     if (e->tag & RECORD_EXPIRES) {
-        t->meta.expire_min = t->meta.expiring == 0 || e->expire_ms < t->meta.expire_min
-                                 ? e->expire_ms
-                                 : t->meta.expire_min;
-        t->meta.expire_max = e->expire_ms > t->meta.expire_max ? e->expire_ms : t->meta.expire_max;
-        t->meta.expiring++;
+        m->expire_min =
+            m->expiring == 0 || e->expire_ms < m->expire_min ? e->expire_ms : m->expire_min;
+        m->expire_max = e->expire_ms > m->expire_max ? e->expire_ms : m->expire_max;
+        m->expiring++;
     }
 }
 
@@ -158,55 +162,13 @@ int table_builder_add(struct table_builder *b, const struct entry *e, struct err
         buf_clear(&b->last_key);
         buf_append_slice(&b->last_key, e->key);
     }
-    describe(b->table, e);
+    describe(&b->table->meta, e);
     return OK;
 }
 
 uint64_t table_builder_bytes(const struct table_builder *b)
 {
     return position(b) + block_builder_size(&b->data);
-}
-
-uint64_t table_builder_entries(const struct table_builder *b)
-{
-    return b->table->meta.entries;
-}
-
-static void put_number(struct buf *out, enum table_property property, uint64_t value)
-{
-    buf_append_varint(out, property);
-    buf_append_varint(out, varint_len(value));
-    buf_append_varint(out, value);
-}
-
-static void put_bytes(struct buf *out, enum table_property property, struct slice bytes)
-{
-    buf_append_varint(out, property);
-    buf_append_bytes(out, bytes);
-}
-
-static void encode_properties(struct buf *out, const struct table *t, unsigned level)
-{
-    put_number(out, PROPERTY_ENTRIES, t->meta.entries);
-    put_number(out, PROPERTY_DELETES, t->meta.deletes);
-    put_number(out, PROPERTY_IN_DOUBT, t->meta.in_doubt);
-    put_number(out, PROPERTY_SEQ_MIN, t->meta.seq_min);
-    put_number(out, PROPERTY_SEQ_MAX, t->meta.seq_max);
-    put_bytes(out, PROPERTY_SMALLEST, t->meta.smallest);
-    put_bytes(out, PROPERTY_LARGEST, t->meta.largest);
-    if (t->meta.expiring > 0) {
-        put_number(out, PROPERTY_EXPIRE_MIN, (uint64_t)t->meta.expire_min);
-        put_number(out, PROPERTY_EXPIRE_MAX, (uint64_t)t->meta.expire_max);
-        put_number(out, PROPERTY_EXPIRING, t->meta.expiring);
-    }
-    if (t->meta.filter.len > 0) {
-        struct buf handle = {0};
-        handle_encode(&handle, t->meta.filter);
-        put_bytes(out, PROPERTY_FILTER, buf_slice(&handle));
-        buf_release(&handle);
-    }
-    put_number(out, PROPERTY_LEVEL, level);
-    put_number(out, PROPERTY_RAW_BYTES, t->meta.raw_bytes);
 }
 
 static void add_footer(struct table_builder *b, struct handle properties)
@@ -238,12 +200,14 @@ static void add_tail(struct table_builder *b)
         filter_build(&bytes, b->hashes, b->hash_count, b->options.bloom_bits_per_key);
         b->table->meta.filter = add_block(b, buf_slice(&bytes), NULL);
         keep_built(&b->table->loop.built_filter, buf_slice(&bytes));
+        ENSURE(filter_load(
+            b->table->loop.built_filter.data, &b->table->loop.built_filter.len, FORMAT_VERSION));
         buf_clear(&bytes);
     }
     struct slice index = block_builder_finish(&b->index);
     b->table->meta.index = add_block(b, index, NULL);
     keep_built(&b->table->loop.built_index, index);
-    encode_properties(&bytes, b->table, b->options.level);
+    table_meta_encode(&b->table->meta, TABLE_META_IN_FILE, &bytes);
     add_footer(b, add_block(b, buf_slice(&bytes), NULL));
     buf_release(&bytes);
 }
@@ -255,6 +219,7 @@ static void free_builder(struct table_builder *b)
     block_builder_release(&b->data);
     block_builder_release(&b->index);
     block_compressor_free(b->compressor);
+    checksum_stream_free(b->checksum);
     buf_release(&b->out);
     buf_release(&b->last_key);
     free(b->hashes);
@@ -288,6 +253,7 @@ int table_builder_finish(struct table_builder *b, struct table **out, struct err
     if (status != OK)
         goto failed;
     b->table->meta.size = b->written;
+    b->table->meta.checksum = checksum_stream_value(b->checksum);
     *out = b->table;
     b->table = NULL;
     free_builder(b);

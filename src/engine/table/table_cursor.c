@@ -99,16 +99,14 @@ static int open_table(struct table_cursor *c)
 
 static int in_index(struct table_cursor *c, int status)
 {
-    return status == CORRUPT ? table_corrupt(c->err, c->table, c->table->meta.index.offset,
-                                   "the index is not well formed")
-                             : status;
+    return table_judge_block(
+        c->err, c->table, c->table->meta.index.offset, status, "the index is not well formed");
 }
 
 static int in_data(struct table_cursor *c, int status)
 {
-    return status == CORRUPT
-               ? table_corrupt(c->err, c->table, c->data_offset, "a data block is not well formed")
-               : status;
+    return table_judge_block(
+        c->err, c->table, c->data_offset, status, "a data block is not well formed");
 }
 
 // The blocks behind (or before) the one that is missing will be wanted, too.

@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "base/status.h"
 #include "engine/record/drops.h"
+#include "engine/record/lineage.h"
 
 // Where a block lies in its table.
 struct handle {
@@ -16,7 +17,12 @@ struct handle {
 
 struct table_meta {
     uint64_t number;
+    uint64_t format; // version of the file's format
+    uint64_t level;  // it was written for, or was in when the manifest told; a version knows better
+    uint64_t location;           // the directory it lies in; 0, the data directory, is all there is
     uint64_t size;               // bytes of the file
+    uint64_t checksum;           // of the whole file; 0: not known (version 1)
+    struct lineage lineage;      // of its writer
     struct handle index, filter; // filter.len 0: none
     uint64_t entries, deletes;   // records, and how many of them are tombstones
     uint64_t in_doubt, expiring; // records in doubt; with an expiry
@@ -30,6 +36,16 @@ struct table_meta {
 void table_meta_release(struct table_meta *m);
 // Copies both keys, which may be the present ones.
 void table_meta_set_range(struct table_meta *m, struct slice smallest, struct slice largest);
+
+// DESCRIPTION of format.h, appended to out: all of it for the manifest, or what the file itself can
+// know.
+enum table_meta_place { TABLE_META_IN_FILE, TABLE_META_IN_MANIFEST };
+void table_meta_encode(const struct table_meta *m, enum table_meta_place place, struct buf *out);
+// Takes any bytes. What they do not say stays as it is in *m (from a file's footer: number, size,
+// index), but for the format, which is 1. OK, or *m is unchanged: CORRUPT, NEWER_FORMAT.
+int table_meta_decode(struct table_meta *m, struct slice bytes, struct error *err);
+// Whether what was decoded makes sense, as far as others rely on it: OK, CORRUPT, or NEWER_FORMAT.
+int table_meta_check(const struct table_meta *m, struct error *err);
 
 bool table_meta_overlaps(const struct table_meta *m, struct slice smallest, struct slice largest);
 // Whether the table may hold entries below the drop, and whether it holds nothing else.

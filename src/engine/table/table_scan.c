@@ -11,6 +11,7 @@
 #include "base/alloc.h"
 #include "engine/env.h"
 #include "engine/filename.h"
+#include "engine/table/filter.h"
 #include "engine/table/table.h"
 
 struct scanned {
@@ -105,7 +106,8 @@ static int scan_get(struct block_source *source, struct table *table, struct han
         return status;
     size_t stored_len = (size_t)h.len + BLOCK_TRAILER_SIZE, len;
     uint8_t *stored = xmalloc(stored_len), *contents;
-    bool data = h.offset != table->meta.index.offset && h.offset != table->meta.filter.offset;
+    bool filter = table->meta.filter.len > 0 && h.offset == table->meta.filter.offset;
+    bool data = h.offset != table->meta.index.offset && !filter;
     status = data ? read_windowed(s, t, h.offset, stored, stored_len, err)
                   : read_stored(s, t, h.offset, stored, stored_len, err);
     if (status != OK) {
@@ -114,9 +116,14 @@ static int scan_get(struct block_source *source, struct table *table, struct han
     }
     status = block_decode(stored, stored_len, table->meta.number, h.offset, s->max_block, t->path,
         &contents, &len, err);
-    if (status == OK)
-        *out = (struct block_ref){slice_of(contents, len), contents};
-    return status;
+    if (status != OK)
+        return status;
+    if (filter && !filter_load(contents, &len, table->meta.format)) {
+        free(contents);
+        return table_corrupt(err, table, h.offset, "this is not a filter");
+    }
+    *out = (struct block_ref){slice_of(contents, len), contents};
+    return OK;
 }
 
 static void scan_put(struct block_source *source, struct block_ref *ref)

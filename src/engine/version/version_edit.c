@@ -73,17 +73,14 @@ static void put_lineage(struct buf *out, const struct lineage *l, struct buf *fi
     put_field(out, EDIT_DATABASE, field);
 }
 
-static void put_table(struct buf *field, unsigned level, const struct table *t)
+static void put_table(
+    struct buf *out, unsigned level, const struct table_meta *m, struct buf *field)
 {
-    const uint64_t numbers[] = {level, t->meta.number, t->meta.size, t->meta.index.offset,
-        t->meta.index.len, t->meta.filter.offset, t->meta.filter.len, t->meta.entries,
-        t->meta.deletes, t->meta.in_doubt, t->meta.seq_min, t->meta.seq_max,
-        (uint64_t)t->meta.expire_min, (uint64_t)t->meta.expire_max, t->meta.expiring,
-        t->meta.raw_bytes, t->meta.clean_seq};
-    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
-        buf_append_varint(field, numbers[i]);
-    buf_append_bytes(field, t->meta.smallest);
-    buf_append_bytes(field, t->meta.largest);
+    struct table_meta described = *m; // borrows
+    described.level = level;
+    buf_clear(field);
+    table_meta_encode(&described, TABLE_META_IN_MANIFEST, field);
+    put_field(out, EDIT_TABLE, field);
 }
 
 static uint64_t zigzag(int64_t v)
@@ -141,11 +138,8 @@ void version_edit_encode(const struct version_edit *e, struct buf *out)
         buf_append_varint(&field, e->removed[i].number);
         put_field(out, EDIT_DROP_TABLE, &field);
     }
-    for (uint32_t i = 0; i < e->added_count; i++) {
-        buf_clear(&field);
-        put_table(&field, e->added[i].level, e->added[i].table);
-        put_field(out, EDIT_ADD_TABLE, &field);
-    }
+    for (uint32_t i = 0; i < e->added_count; i++)
+        put_table(out, e->added[i].level, &e->added[i].table->meta, &field);
     put_drops(out, EDIT_DROP, &e->drops, &field);
     put_drops(out, EDIT_DROP_DONE, &e->drops_done, &field);
     put_counts(out, &e->counts, &field);
@@ -190,48 +184,45 @@ static struct handle take_handle(struct reader *r)
     return (struct handle){offset, take_varint(r)};
 }
 
-static bool handle_fits(struct handle h, uint64_t size)
-{
-    return h.len <= size && h.offset <= size - h.len &&
-           BLOCK_TRAILER_SIZE <= size - h.len - h.offset;
-}
-
-static bool table_makes_sense(const struct table *t, struct slice smallest, struct slice largest)
-{
-    return t->meta.number != 0 && t->meta.size >= TABLE_FOOTER_SIZE &&
-           handle_fits(t->meta.index, t->meta.size) &&
-           (t->meta.filter.len == 0 || handle_fits(t->meta.filter, t->meta.size)) &&
-           t->meta.seq_min <= t->meta.seq_max && t->meta.expire_min >= 0 &&
-           t->meta.expire_min <= t->meta.expire_max && largest.len <= ENGINE_KEY_MAX &&
-           smallest.len <= ENGINE_KEY_MAX && slice_compare(smallest, largest) <= 0;
-}
-
-static void decode_table(struct version_edit *e, struct reader *r)
+static int decode_table(struct version_edit *e, struct slice field, struct error *err)
 {
     struct table *t = table_new();
-    unsigned level = take_level(r);
-    t->meta.number = take_varint(r);
-    t->meta.size = take_varint(r);
-    t->meta.index = take_handle(r);
-    t->meta.filter = take_handle(r);
-    t->meta.entries = take_varint(r);
-    t->meta.deletes = take_varint(r);
-    t->meta.in_doubt = take_varint(r);
-    t->meta.seq_min = take_varint(r);
-    t->meta.seq_max = take_varint(r);
-    t->meta.expire_min = (int64_t)take_varint(r);
-    t->meta.expire_max = (int64_t)take_varint(r);
-    t->meta.expiring = take_varint(r);
-    t->meta.raw_bytes = take_varint(r);
-    t->meta.clean_seq = take_varint(r);
-    struct slice smallest = take_bytes(r), largest = take_bytes(r);
-    if (r->p != NULL && !table_makes_sense(t, smallest, largest))
-        r->p = NULL;
-    if (r->p != NULL) {
-        table_meta_set_range(&t->meta, smallest, largest);
-        version_edit_add(e, level, t);
-    }
+    int status = table_meta_decode(&t->meta, field, err);
+    if (status == OK)
+        version_edit_add(e, (unsigned)t->meta.level, t);
     table_unref(t);
+    return status;
+}
+
+// The same as version 1 has it.
+static int decode_table_v1(struct version_edit *e, struct reader *r, struct error *err)
+{
+    struct table_meta m = {.format = 1, .level = take_varint(r)};
+    m.number = take_varint(r);
+    m.size = take_varint(r);
+    m.index = take_handle(r);
+    m.filter = take_handle(r);
+    m.entries = take_varint(r);
+    m.deletes = take_varint(r);
+    m.in_doubt = take_varint(r);
+    m.seq_min = take_varint(r);
+    m.seq_max = take_varint(r);
+    m.expire_min = (int64_t)take_varint(r);
+    m.expire_max = (int64_t)take_varint(r);
+    m.expiring = take_varint(r);
+    m.raw_bytes = take_varint(r);
+    m.clean_seq = take_varint(r);
+    struct slice smallest = m.smallest = take_bytes(r), largest = m.largest = take_bytes(r);
+    int status = r->p != NULL ? table_meta_check(&m, err) : OK;
+    if (r->p == NULL || status != OK)
+        return status;
+    m.smallest = m.largest = (struct slice){0};
+    struct table *t = table_new();
+    t->meta = m;
+    table_meta_set_range(&t->meta, smallest, largest);
+    version_edit_add(e, (unsigned)m.level, t);
+    table_unref(t);
+    return OK;
 }
 
 static void decode_drop(struct drop_set *drops, struct reader *r)
@@ -284,6 +275,7 @@ static void decode_lineage(struct version_edit *e, struct reader *r)
 static int decode_field(struct version_edit *e, uint64_t tag, struct slice field, struct error *err)
 {
     struct reader r = {field.data, field.data + field.len};
+    int status = OK;
     switch (tag) {
     case EDIT_NEXT_FILE:
         e->next_file = take_varint(&r);
@@ -298,8 +290,10 @@ static int decode_field(struct version_edit *e, uint64_t tag, struct slice field
         decode_log_end(e, &r);
         break;
     case EDIT_ADD_TABLE:
-        decode_table(e, &r);
+        status = decode_table_v1(e, &r, err);
         break;
+    case EDIT_TABLE:
+        return decode_table(e, field, err);
     case EDIT_DROP_TABLE:
         decode_removed(e, &r);
         break;
@@ -321,6 +315,8 @@ static int decode_field(struct version_edit *e, uint64_t tag, struct slice field
                 (unsigned long long)tag);
         return OK;
     }
+    if (status != OK)
+        return status;
     return r.p == r.end ? OK
                         : error_set(err, CORRUPT, NULL, 0, 0, "an edit's field %u does not decode",
                               (unsigned)tag);

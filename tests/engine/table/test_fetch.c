@@ -221,7 +221,6 @@ Test(fetch, open_files_are_bounded)
         cr_assert_eq(try_index(&a, w.tables[i], NULL), WAIT);
         start(&a);
         sim_exec_settle(w.exec);
-        cr_assert_leq(fetcher_open_files(w.fetcher), 2);
         cr_assert_leq(sim_env_open_files(w.env), 2);
     }
     fetch_free(&a.fetch);

@@ -1,5 +1,6 @@
 #include "base/alloc.h"
 #include "base/coding.h"
+#include "engine/format.h"
 #include "tests/engine/table/fake_table.h"
 
 static struct version_edit random_edit(struct random *r)
@@ -95,6 +96,49 @@ Test(version, unknown_fields_below_optional_are_a_newer_format)
     cr_assert_eq(version_edit_decode(&e, slice_of(needed, sizeof needed), NULL), NEWER_FORMAT);
     cr_assert_eq(version_edit_decode(&e, slice_of(optional, sizeof optional), NULL), OK);
     version_edit_release(&e);
+}
+
+// An edit of version 1 that adds one table, with `values` behind its number.
+static struct buf edit_v1(const uint64_t *values, size_t count)
+{
+    struct buf field = {0}, edit = {0};
+    for (size_t i = 0; i < count; i++)
+        buf_append_varint(&field, values[i]);
+    buf_append_bytes(&field, slice_cstr("aardvark"));
+    buf_append_bytes(&field, slice_cstr("zebra"));
+    buf_append_varint(&edit, EDIT_ADD_TABLE);
+    buf_append_bytes(&edit, buf_slice(&field));
+    buf_release(&field);
+    return edit;
+}
+
+Test(version, tables_of_version_1_are_read)
+{
+    enum { LEVEL, NUMBER, SIZE, INDEX, INDEX_LEN, FILTER, FILTER_LEN, VALUES = 17 };
+    uint64_t values[VALUES] = {
+        3, 11, 65536, 60000, 500, 58000, 1984, 100, 3, 2, 17, 3456, 1700, 1800, 9, 99999, 16};
+    struct version_edit e;
+    struct buf bytes = edit_v1(values, VALUES);
+    cr_assert_eq(version_edit_decode(&e, buf_slice(&bytes), NULL), OK);
+    const struct table_meta *m = &e.added[0].table->meta;
+    cr_assert(e.added_count == 1 && e.added[0].level == 3);
+    cr_assert(m->format == 1 && m->number == 11 && m->size == 65536 && m->checksum == 0);
+    cr_assert(m->index.offset == 60000 && m->filter.len == 1984 && m->clean_seq == 16);
+    cr_assert(m->entries == 100 && m->deletes == 3 && m->in_doubt == 2 && m->expiring == 9);
+    cr_assert(m->seq_min == 17 && m->seq_max == 3456 && m->raw_bytes == 99999);
+    cr_assert(m->expire_min == 1700 && m->expire_max == 1800);
+    cr_assert(slice_equal(m->smallest, slice_cstr("aardvark")));
+    cr_assert(slice_equal(m->largest, slice_cstr("zebra")));
+    version_edit_release(&e);
+    buf_release(&bytes);
+    for (int field = LEVEL; field <= FILTER_LEN; field++) {
+        uint64_t good = values[field];
+        values[field] = field == NUMBER || field == SIZE ? 0 : 1000000;
+        bytes = edit_v1(values, VALUES);
+        cr_assert_eq(version_edit_decode(&e, buf_slice(&bytes), NULL), CORRUPT, "%d", field);
+        values[field] = good;
+        buf_release(&bytes);
+    }
 }
 
 static void refused(struct version *v, struct version_edit *e)
