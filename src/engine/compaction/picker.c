@@ -23,6 +23,7 @@
 
 #include "base/alloc.h"
 #include "base/ensure.h"
+#include "engine/format.h"
 
 enum {
     LEVEL_FACTOR = 10,
@@ -394,6 +395,21 @@ int picker_pick(const struct version *v, const struct picker_options *options, s
 
 // --- Everything once -----------------------------------------------------------------------------
 
+static bool is_old(const struct table *t)
+{
+    return t->meta.format < FORMAT_VERSION;
+}
+
+// A step of a level that is not the deepest. What an older version wrote is not moved but rewritten.
+static int plan_descent(const struct version *v, unsigned l, struct table *t, struct plan *out)
+{
+    int status = plan_table(v, l, l + 1, t, UINT64_MAX, out);
+    for (uint32_t i = 0; status == OK && out->kind == PLAN_MOVE && i < out->input_count[0]; i++)
+        if (is_old(out->inputs[0][i]))
+            out->kind = PLAN_MERGE;
+    return status;
+}
+
 int picker_pick_all(
     const struct version *v, uint64_t since_number, uint64_t since_seq, struct plan *out)
 {
@@ -403,11 +419,11 @@ int picker_pick_all(
     for (unsigned l = 0; l < deepest; l++)
         for (uint32_t i = 0; i < v->levels[l].count; i++)
             if (v->levels[l].tables[i]->meta.seq_min <= since_seq &&
-                plan_table(v, l, l + 1, v->levels[l].tables[i], UINT64_MAX, out) == OK)
+                plan_descent(v, l, v->levels[l].tables[i], out) == OK)
                 return OK;
     for (uint32_t i = 0; i < v->levels[deepest].count; i++) {
         struct table *t = v->levels[deepest].tables[i];
-        if (t->meta.number < since_number &&
+        if ((t->meta.number < since_number || is_old(t)) &&
             plan_table(v, deepest, deepest, t, UINT64_MAX, out) == OK)
             return OK;
     }

@@ -3,6 +3,7 @@
 // plans must come to an end in a state where nothing is over its limit.
 #include "base/alloc.h"
 #include "engine/compaction/picker.h"
+#include "engine/format.h"
 #include "tests/engine/table/fake_table.h"
 
 enum { STEPS_MAX = 3000 };
@@ -198,6 +199,37 @@ Test(picker, everything_once_ends_in_one_level_rewritten)
                 cr_assert_geq(v->levels[l].tables[i]->meta.number, 1000);
         }
         cr_assert_leq(used, 1);
+        version_unref(v, NULL, NULL);
+    }
+}
+
+Test(picker, everything_once_leaves_no_table_of_an_older_format)
+{
+    for (uint64_t seed = 1; seed <= 100; seed++) {
+        struct random r = {seed};
+        struct version *v = random_version(&r);
+        struct plan p;
+        unsigned steps = 0, old = 0, rewritten = 0;
+        for (unsigned l = 0; l < ENGINE_LEVELS; l++) {
+            for (uint32_t i = 0; i < v->levels[l].count; i++) {
+                v->levels[l].tables[i]->meta.format = 1 + random_below(&r, FORMAT_VERSION);
+                old += v->levels[l].tables[i]->meta.format < FORMAT_VERSION;
+            }
+        }
+        while (picker_pick_all(v, 0, v->last_seq, &p) == OK) { // of the new ones none is due
+            for (uint32_t i = 0; i < p.input_count[0] && p.kind == PLAN_MOVE; i++)
+                cr_assert_eq(p.inputs[0][i]->meta.format, FORMAT_VERSION);
+            for (int side = 0; side < 2; side++)
+                for (uint32_t i = 0; i < p.input_count[side]; i++)
+                    rewritten += p.inputs[side][i]->meta.format < FORMAT_VERSION;
+            v = carry_out(v, &p, 1000 + steps);
+            plan_release(&p);
+            cr_assert_lt(++steps, STEPS_MAX, "seed %lu does not end", seed);
+        }
+        cr_assert_eq(rewritten, old, "each once");
+        for (unsigned l = 0; l < ENGINE_LEVELS; l++)
+            for (uint32_t i = 0; i < v->levels[l].count; i++)
+                cr_assert_eq(v->levels[l].tables[i]->meta.format, FORMAT_VERSION);
         version_unref(v, NULL, NULL);
     }
 }
