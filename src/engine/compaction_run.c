@@ -182,19 +182,24 @@ static void mark_inputs(struct compaction_run *r, bool busy)
             r->plan.inputs[side][i]->loop.being_compacted = busy;
 }
 
+// The input that the error names, by its path or its name alone; NULL if it names none of them.
+static struct table *damaged_input(const struct compaction_run *r)
+{
+    const char *file = r->merge.read_err.file, *slash = strrchr(file, '/');
+    uint64_t number;
+    if (filename_parse(slash != NULL ? slash + 1 : file, &number) != FILENAME_TABLE)
+        return NULL;
+    for (int side = 0; side < 2; side++)
+        for (uint32_t i = 0; i < r->plan.input_count[side]; i++)
+            if (r->plan.inputs[side][i]->meta.number == number)
+                return r->plan.inputs[side][i];
+    return NULL;
+}
+
 // Leaves the damaged table marked: all inputs where the error names none of them.
 static void mark_damaged(struct compaction_run *r)
 {
-    struct table *damaged = NULL;
-    const char *file = r->merge.read_err.file;
-    for (int side = 0; side < 2; side++) {
-        for (uint32_t i = 0; i < r->plan.input_count[side]; i++) {
-            char path[FILENAME_PATH_SIZE];
-            filename_table(path, r->engine->dir, r->plan.inputs[side][i]->meta.number);
-            if (strncmp(path, file, sizeof r->merge.read_err.file - 1) == 0)
-                damaged = r->plan.inputs[side][i];
-        }
-    }
+    struct table *damaged = damaged_input(r);
     if (damaged == NULL)
         return;
     mark_inputs(r, false);
