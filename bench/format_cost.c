@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "base/random.h"
 #include "bench/store.h"
+#include "engine/filename.h"
 #include "engine/table/table.h"
 #include "engine/table/table_builder.h"
 #include "os/os.h"
@@ -169,12 +170,12 @@ int main(void)
     printf("%-12s %9s %9s %9s %12s %10s\n", "format", "bytes", "an entry", "size", "decode us",
         "time/JSON");
     print_row("JSON lines", lines.len, json_us, lines.len, json_us);
-    print_row("table", tables[0]->size, (double)best[1] / 1e3, lines.len, json_us);
-    print_row("table, zstd", tables[1]->size, (double)best[2] / 1e3, lines.len, json_us);
+    print_row("table", tables[0]->meta.size, (double)best[1] / 1e3, lines.len, json_us);
+    print_row("table, zstd", tables[1]->meta.size, (double)best[2] / 1e3, lines.len, json_us);
 
     for (int i = 0; i < 2; i++) {
-        char path[256];
-        table_path(path, sizeof path, dir, tables[i]->number);
+        char path[FILENAME_PATH_SIZE];
+        filename_table(path, dir, tables[i]->meta.number);
         unlink(path);
         table_unref(tables[i]);
     }

@@ -399,8 +399,8 @@ def damaged(t, server, name, damage, *texts):
 def first_record(path):
     """Where the first record's payload lies in a segment, and how long it is (format.h)."""
     with open(path, "rb") as f:
-        head = f.read(64)
-    return 64, int.from_bytes(head[40:44], "little")
+        head = f.read(96)
+    return 96, int.from_bytes(head[72:76], "little")
 
 
 def test_damaged_files(t):
@@ -420,14 +420,16 @@ def test_damaged_files(t):
     damaged(t, server, "CURRENT", os.unlink)
     damaged(t, server, manifest, lambda p: change(p, 2))
     damaged(t, server, manifest, lambda p: change(p, 17))
-    damaged(t, server, manifest, lambda p: change(p, 64 + first_record(p)[1] // 2), "offset")
-    damaged(t, server, manifest, lambda p: change(p, 36), "offset")
+    damaged(t, server, manifest, lambda p: change(p, 96 + first_record(p)[1] // 2), "offset")
+    damaged(t, server, manifest, lambda p: change(p, 50))
+    damaged(t, server, manifest, lambda p: change(p, 68), "offset")
     damaged(t, server, manifest, lambda p: os.truncate(p, 10))
     damaged(t, server, manifest, os.unlink)
     damaged(t, server, log, lambda p: change(p, 1))
     damaged(t, server, log, lambda p: change(p, 20))
-    damaged(t, server, log, lambda p: change(p, 64), "offset")
-    damaged(t, server, log, lambda p: change(p, 41), "offset")
+    damaged(t, server, log, lambda p: change(p, 40))
+    damaged(t, server, log, lambda p: change(p, 96), "offset")
+    damaged(t, server, log, lambda p: change(p, 73), "offset")
     damaged(t, server, table, os.unlink)
     damaged(t, server, table, lambda p: os.truncate(p, size // 2), "offset")
     damaged(t, server, table, lambda p: os.truncate(p, size + 1), "offset")

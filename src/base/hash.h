@@ -8,4 +8,11 @@
 uint64_t hash64(struct slice s);
 uint64_t checksum64(const void *data, size_t len, uint64_t seed);
 
+// The checksum, with seed 0, of bytes that come in pieces.
+struct checksum_stream;
+struct checksum_stream *checksum_stream_new(void);
+void checksum_stream_add(struct checksum_stream *s, const void *data, size_t len);
+uint64_t checksum_stream_value(const struct checksum_stream *s); // of all that was added
+void checksum_stream_free(struct checksum_stream *s);            // may be NULL
+
 #endif

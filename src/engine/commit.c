@@ -55,11 +55,11 @@ static uint8_t flags_over(const struct entry *older, bool gives_way)
 
 static bool may_be_in(const struct engine *e, struct table *t, struct slice key, uint64_t hash)
 {
-    if (slice_compare(key, t->smallest) < 0 || slice_compare(key, t->largest) > 0)
+    if (slice_compare(key, t->meta.smallest) < 0 || slice_compare(key, t->meta.largest) > 0)
         return false;
-    if (version_dropped(e->version, key, t->seq_max))
+    if (version_dropped(e->version, key, t->meta.seq_max))
         return false;
-    if (t->filter_block == NULL && e->filters_fit)
+    if (t->loop.filter_block == NULL && e->filters_fit)
         // for the commits to come, if not for this one; nobody waits
         fetcher_want_filter(e->fetcher, t);
     int answer = table_may_contain(t, hash);

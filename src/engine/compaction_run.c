@@ -8,15 +8,16 @@
 //   job    inputs -> merge -> rewriter -> outputs, step by step
 //   loop   one edit: inputs out, outputs in, corrections of the counts; published
 //
-// What can fail. NO_SPACE: outputs are removed, whoever ordered the run may try again. CORRUPT: the
-// damaged table, named by the error, stays marked. IO while reading or writing tables: outputs are
-// removed. A failed edit is the manifest's affair (publish.c).
+// What can fail. NO_SPACE: outputs are removed, whoever ordered the run may try again. CORRUPT,
+// NEWER_FORMAT: the table that cannot be read, named by the error, stays marked. IO while reading or
+// writing tables: outputs are removed. A failed edit is the manifest's affair (publish.c).
 #include "engine/compaction_run.h"
 
 #include "base/alloc.h"
 #include "base/ensure.h"
 #include "engine/compaction/outputs.h"
 #include "engine/compaction/rewriter.h"
+#include "engine/filename.h"
 #include "engine/publish.h"
 #include "engine/record/merge.h"
 #include "engine/snapshot.h"
@@ -111,6 +112,7 @@ static void job_setup(struct compaction_run *r)
                 .env = e->env,
                 .dir = e->dir,
                 .level = r->plan.output_level,
+                .lineage = r->version->lineage,
                 .block_size = e->options.block_size,
                 .bloom_bits_per_key = e->options.bloom_bits_per_key,
                 .compression = r->plan.output_level >= COMPRESSED_FROM ? e->options.compression
@@ -177,31 +179,36 @@ static void mark_inputs(struct compaction_run *r, bool busy)
 {
     for (int side = 0; side < 2; side++)
         for (uint32_t i = 0; i < r->plan.input_count[side]; i++)
-            r->plan.inputs[side][i]->being_compacted = busy;
+            r->plan.inputs[side][i]->loop.being_compacted = busy;
+}
+
+// The input that the error names, by its path or its name alone; NULL if it names none of them.
+static struct table *damaged_input(const struct compaction_run *r)
+{
+    const char *file = r->merge.read_err.file, *slash = strrchr(file, '/');
+    uint64_t number;
+    if (filename_parse(slash != NULL ? slash + 1 : file, &number) != FILENAME_TABLE)
+        return NULL;
+    for (int side = 0; side < 2; side++)
+        for (uint32_t i = 0; i < r->plan.input_count[side]; i++)
+            if (r->plan.inputs[side][i]->meta.number == number)
+                return r->plan.inputs[side][i];
+    return NULL;
 }
 
 // Leaves the damaged table marked: all inputs where the error names none of them.
 static void mark_damaged(struct compaction_run *r)
 {
-    struct table *damaged = NULL;
-    const char *file = r->merge.read_err.file;
-    for (int side = 0; side < 2; side++) {
-        for (uint32_t i = 0; i < r->plan.input_count[side]; i++) {
-            char path[TABLE_PATH_MAX];
-            table_path(path, sizeof path, r->engine->dir, r->plan.inputs[side][i]->number);
-            if (strncmp(path, file, sizeof r->merge.read_err.file - 1) == 0)
-                damaged = r->plan.inputs[side][i];
-        }
-    }
+    struct table *damaged = damaged_input(r);
     if (damaged == NULL)
         return;
     mark_inputs(r, false);
-    damaged->being_compacted = true;
+    damaged->loop.being_compacted = true;
 }
 
 static void end_run(struct compaction_run *r, int status, const struct error *cause)
 {
-    if (status == CORRUPT && !upkeep_has_failed(r->engine))
+    if ((status == CORRUPT || status == NEWER_FORMAT) && !upkeep_has_failed(r->engine))
         mark_damaged(r);
     else
         mark_inputs(r, false);
@@ -237,7 +244,7 @@ static void compaction_published(void *arg, int status)
     }
     if (status == NO_SPACE && r->plan.kind == PLAN_MERGE)
         for (uint32_t i = 0; i < r->merge.outputs.table_count; i++)
-            unlink_table(r->engine, r->merge.outputs.tables[i]->number);
+            unlink_table(r->engine, r->merge.outputs.tables[i]->meta.number);
     struct error cause;
     error_set(&cause, status, NULL, 0, 0, "the manifest could not be written");
     end_run(r, status, &cause);
@@ -249,7 +256,7 @@ static void submit_edit(struct compaction_run *r)
     for (int side = 0; side < 2; side++)
         for (uint32_t i = 0; i < p->input_count[side]; i++)
             version_edit_remove(
-                &r->edit, side == 0 ? p->level : p->output_level, p->inputs[side][i]->number);
+                &r->edit, side == 0 ? p->level : p->output_level, p->inputs[side][i]->meta.number);
     if (p->kind == PLAN_MOVE)
         for (uint32_t i = 0; i < p->input_count[0]; i++)
             version_edit_add(&r->edit, p->output_level, p->inputs[0][i]);
@@ -257,7 +264,7 @@ static void submit_edit(struct compaction_run *r)
         uint64_t clean = rewriter_clean_seq(r->merge.rewriter);
         for (uint32_t i = 0; i < r->merge.outputs.table_count; i++) {
             struct table *t = r->merge.outputs.tables[i];
-            t->clean_seq = clean < r->version->last_seq ? clean : r->version->last_seq;
+            t->meta.clean_seq = clean < r->version->last_seq ? clean : r->version->last_seq;
             version_edit_add(&r->edit, p->output_level, t);
         }
         counts_add_all(&r->edit.counts, rewriter_counts(r->merge.rewriter));

@@ -13,8 +13,8 @@
 // Everything once (engine_compact) is a flush, and then a round of picker_pick_all(); who asks
 // while a round is under way waits for the next.
 //
-// What can fail is a run. CORRUPT: its table is not picked again until the engine is opened anew,
-// the operator is told, all else goes on. NO_SPACE, IO: told, and tried again later.
+// What can fail is a run. CORRUPT, NEWER_FORMAT: its table is not picked again until the engine is
+// opened anew, the operator is told, all else goes on. NO_SPACE, IO: told, and tried again later.
 #include "engine/compaction_scheduler.h"
 
 #include "base/alloc.h"
@@ -142,7 +142,7 @@ static bool tables_in_doubt(const struct version *v)
 {
     for (unsigned l = 0; l < ENGINE_LEVELS; l++)
         for (uint32_t i = 0; i < v->levels[l].count; i++)
-            if (v->levels[l].tables[i]->in_doubt > 0)
+            if (v->levels[l].tables[i]->meta.in_doubt > 0)
                 return true;
     return false;
 }
@@ -200,7 +200,7 @@ static void run_failed(struct compaction_scheduler *c, int status, const struct 
 {
     struct engine *e = c->engine;
     if (!upkeep_has_failed(e)) { // else it has been said
-        if (status == CORRUPT)
+        if (status == CORRUPT || status == NEWER_FORMAT)
             log_line(e->logger, LOG_WARNING, "compaction: %s; this table is not compacted any more",
                 cause->text);
         else

@@ -21,6 +21,7 @@
 #include "base/ensure.h"
 #include "engine/commit.h"
 #include "engine/compaction_scheduler.h"
+#include "engine/filename.h"
 #include "engine/flush.h"
 #include "engine/memtables.h"
 #include "engine/publish.h"
@@ -28,8 +29,6 @@
 #include "engine/space.h"
 #include "engine/unlink.h"
 #include "engine/upkeep.h"
-
-enum { PATH_SIZE = 4096 };
 
 #define MIB (1024ull * 1024)
 
@@ -63,7 +62,7 @@ static void fill_defaults(struct engine_options *o)
 // --- Opening -------------------------------------------------------------------------------------
 
 // The directory that holds dir.
-static void parent_of(char out[PATH_SIZE], const char *dir)
+static void parent_of(char out[FILENAME_PATH_SIZE], const char *dir)
 {
     size_t len = strlen(dir);
     while (len > 1 && dir[len - 1] == '/')
@@ -75,15 +74,15 @@ static void parent_of(char out[PATH_SIZE], const char *dir)
     if (len == 0)
         strcpy(out, ".");
     else
-        snprintf(out, PATH_SIZE, "%.*s", (int)len, dir);
+        snprintf(out, FILENAME_PATH_SIZE, "%.*s", (int)len, dir);
 }
 
 static int make_and_lock(struct engine *e, struct error *err)
 {
-    char path[PATH_SIZE], parent[PATH_SIZE];
-    if (strlen(e->dir) + 64 > PATH_SIZE)
+    char path[FILENAME_PATH_SIZE], parent[FILENAME_PATH_SIZE];
+    if (strlen(e->dir) > FILENAME_DIR_MAX)
         return error_set(err, MISUSE, e->dir, 0, 0, "the path is too long");
-    snprintf(path, sizeof path, "%s/LOCK", e->dir);
+    filename_lock(path, e->dir);
     int status = e->env->ops->lock(e->env, path, &e->lock, NULL);
     if (status == OK)
         return OK;
@@ -158,7 +157,7 @@ int engine_open(const struct engine_options *options, struct engine **out, struc
     if (status != OK) {
         space_stop(e);
         if (e->wal != NULL)
-            wal_close(e->wal, NULL);
+            wal_abandon(e->wal);
         engine_free(e);
         return status;
     }

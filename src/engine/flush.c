@@ -83,7 +83,8 @@ static bool version_holds_key(void *arg, struct slice key)
     const struct flush_task *t = arg;
     for (uint32_t i = 0; i < t->version->levels[0].count; i++) {
         const struct table *table = t->version->levels[0].tables[i];
-        if (slice_compare(table->smallest, key) <= 0 && slice_compare(key, table->largest) <= 0)
+        if (slice_compare(table->meta.smallest, key) <= 0 &&
+            slice_compare(key, table->meta.largest) <= 0)
             return true;
     }
     return version_key_below(t->version, 0, key);
@@ -112,6 +113,7 @@ static void task_init(struct flush_task *t, struct engine *e, struct memtable *m
                     {
                         .env = e->env,
                         .dir = e->dir,
+                        .lineage = e->version->lineage,
                         .block_size = e->options.block_size,
                         .bloom_bits_per_key = e->options.bloom_bits_per_key,
                         .compression = COMPRESSION_NONE,
@@ -165,7 +167,7 @@ static void task_edit(const struct flush_task *t, struct version_edit *edit)
 {
     uint64_t last_seq = memtable_last_seq(t->memtable), clean = rewriter_clean_seq(t->rewriter);
     for (uint32_t i = 0; i < t->outputs.table_count; i++) {
-        t->outputs.tables[i]->clean_seq = clean < last_seq ? clean : last_seq;
+        t->outputs.tables[i]->meta.clean_seq = clean < last_seq ? clean : last_seq;
         version_edit_add(edit, 0, t->outputs.tables[i]);
     }
     edit->last_seq = last_seq;
@@ -301,7 +303,7 @@ static void flush_published(void *arg, int status)
     if (status != OK) {
         if (status == NO_SPACE) // nobody knows of the tables
             for (uint32_t i = 0; i < f->task.outputs.table_count; i++)
-                unlink_table(e, f->task.outputs.tables[i]->number);
+                unlink_table(e, f->task.outputs.tables[i]->meta.number);
         end_flush(f);
         if (status == NO_SPACE)
             try_later(f);

@@ -163,7 +163,7 @@ static void add_tables(struct children *c, struct iter *it, struct block_source 
     const struct level *levels = it->view->version->levels;
     for (uint32_t i = 0; i < levels[0].count; i++) {
         struct table *t = levels[0].tables[i];
-        if (!below_all(it, t->largest) && !above_all(it, t->smallest))
+        if (!below_all(it, t->meta.largest) && !above_all(it, t->meta.smallest))
             add_child(c, table_cursor(source, t, &it->err));
     }
     for (unsigned l = 1; l < ENGINE_LEVELS; l++) {
@@ -173,7 +173,7 @@ static void add_tables(struct children *c, struct iter *it, struct block_source 
         uint32_t to = levels[l].count;
         if (it->upper.len > 0 && to > 0) {
             to = version_find(&levels[l], buf_slice(&it->upper));
-            to += to < levels[l].count && !above_all(it, levels[l].tables[to]->smallest);
+            to += to < levels[l].count && !above_all(it, levels[l].tables[to]->meta.smallest);
         }
         if (from < to)
             add_child(c, level_cursor(source, levels[l].tables + from, to - from, &it->err));

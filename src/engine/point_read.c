@@ -16,7 +16,7 @@ enum { TABLES_AHEAD = 8 };
 
 static bool has_meta(const struct table *t)
 {
-    return t->index_block != NULL && (t->filter.len == 0 || t->filter_block != NULL);
+    return t->loop.index_block != NULL && (t->meta.filter.len == 0 || t->loop.filter_block != NULL);
 }
 
 // The tables that a key may be in, newest first.
@@ -32,13 +32,14 @@ static struct table *next_candidate(struct candidates *c)
     const struct level *levels = c->version->levels;
     while (c->next0 < levels[0].count) {
         struct table *t = levels[0].tables[c->next0++];
-        if (slice_compare(c->key, t->smallest) >= 0 && slice_compare(c->key, t->largest) <= 0)
+        if (slice_compare(c->key, t->meta.smallest) >= 0 &&
+            slice_compare(c->key, t->meta.largest) <= 0)
             return t;
     }
     while (c->level < ENGINE_LEVELS) {
         const struct level *l = &levels[c->level++];
         uint32_t i = l->count > 0 ? version_find(l, c->key) : 0;
-        if (i < l->count && slice_compare(c->key, l->tables[i]->smallest) >= 0)
+        if (i < l->count && slice_compare(c->key, l->tables[i]->meta.smallest) >= 0)
             return l->tables[i];
     }
     return NULL;
@@ -47,10 +48,10 @@ static struct table *next_candidate(struct candidates *c)
 // Has what a read of the table would miss noted, and reads nothing.
 static void want_meta(struct block_source *source, struct table *t)
 {
-    if (t->filter.len > 0 && t->filter_block == NULL)
-        source->want(source, t, t->filter);
-    if (t->index_block == NULL)
-        source->want(source, t, t->index);
+    if (t->meta.filter.len > 0 && t->loop.filter_block == NULL)
+        source->want(source, t, t->meta.filter);
+    if (t->loop.index_block == NULL)
+        source->want(source, t, t->meta.index);
 }
 
 int point_read(struct engine *e, struct fetch *fetch, struct slice key, uint64_t hash,

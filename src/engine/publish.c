@@ -43,7 +43,7 @@ void publish_adopt_tables(struct engine *e)
         for (uint32_t i = 0; i < e->version->levels[level].count; i++) {
             struct table *t = e->version->levels[level].tables[i];
             fetcher_adopt(e->fetcher, t);
-            filter_bytes += t->filter.len;
+            filter_bytes += t->meta.filter.len;
         }
     }
     e->filters_fit = filter_bytes <= e->options.memory_budget / ENGINE_CACHE_SHARE / 2;
@@ -63,7 +63,7 @@ void publish_recount(struct engine *e)
 static bool adds(const struct version_edit *edit, uint64_t number)
 {
     for (uint32_t i = 0; i < edit->added_count; i++)
-        if (edit->added[i].table->number == number)
+        if (edit->added[i].table->meta.number == number)
             return true;
     return false;
 }
@@ -73,9 +73,9 @@ static void mark_obsolete(const struct version *v, const struct version_edit *ed
     for (uint32_t i = 0; i < edit->removed_count; i++) {
         const struct level *l = &v->levels[edit->removed[i].level];
         for (uint32_t j = 0; j < l->count; j++)
-            if (l->tables[j]->number == edit->removed[i].number &&
-                !adds(edit, l->tables[j]->number))
-                l->tables[j]->obsolete = true;
+            if (l->tables[j]->meta.number == edit->removed[i].number &&
+                !adds(edit, l->tables[j]->meta.number))
+                l->tables[j]->loop.obsolete = true;
     }
 }
 

@@ -4,6 +4,7 @@
 //
 //   judge    CURRENT, manifest -> version; every table is there with its size; every log segment,
 //            record by record: where the log ends
+//   upgrade  a database of version 1 gets its id, in a manifest of its own
 //   replay   records after the version's last_seq -> memtables; what is more than may wait is
 //            flushed into tables
 //   begin    a new log segment, then a new manifest with the version (tables from replay,
@@ -14,42 +15,54 @@
 // A crash before the switch leaves the old state plus files that belong to nobody; after it, the
 // new state. So a second crash anywhere in recovery is harmless.
 //
-// Where the log ends. Records carry consecutive sequence numbers through all segments. The log ends
+// Where the log ends. Records carry consecutive sequence numbers through all segments, and segments
+// form a chain: a seal names the one that goes on, and so does the version for the segments in
+// which earlier recoveries found the end (log_ends). What is named was there, with a whole header
+// and its name synced, before it was named: without it something is lost. The log ends
 //   - at a bad record that no later one proves to have been synced (segment.h), or
 //   - where the numbers jump, because an older segment's end never reached the disk: unless a later
 //     record proves that it had,
 // and then all behind it, later segments included, was never acknowledged as synced and is
-// discarded. That place is remembered in the version (log_ends) as long as the segment is needed:
-// new segments follow it with the same sequence numbers that the discarded ones had.
+// discarded. Wherever the log ends, that place is remembered in the version as long as the segment
+// is needed, with the segment that goes on: new segments may follow it with the same sequence
+// numbers that the discarded ones had, and what lies before it is proven from then on.
 //
-// A segment whose header is bad and that has no record was being created when the power went; with
-// a record it is damage.
+// A torn tail, with numbers. Segment 7, everysec, batches of 100 bytes (a record takes 136):
+// records at 64, 200, 336, 472, with sequence numbers 1 to 4. The sync of second 1 ended when two
+// were written, so the third and the fourth say proven = 336. The power goes before the next sync,
+// and of the fourth some sectors are lost. At restart 472 is bad; the highest proven position in
+// sight is 336, below it; no good record follows that would know better. So the log ends in 7 at
+// 472, after sequence number 3. The new manifest says log_end(7, 472, resume 9) and timeline 2, and
+// the next record is number 4, in segment 9. Had the record at 200 been bad instead: 336 is good,
+// and says that all below 336 had been synced: CORRUPT, 7.log, offset 200.
 //
-// The first segment that the version names exists whenever a manifest names it (it was created and
-// its name synced before), so its absence is MISSING and not an empty log.
+// A clean end, with numbers. The same, but the server is stopped: all is synced, then a seal is
+// written at 608, which says proven = 608, last number 4, next segment 0. Any bad record of the
+// four is below 608 and damage. If the seal itself is bad, nothing but the seal is missing.
+//
+// Timelines. A log that ends in anything but a seal may have lost records that somebody has seen
+// (an archive, a replica), and their numbers are given out again: so a new timeline begins. A
+// database of version 1 gets its id and its first timeline by a manifest of its own, before
+// anything else is written. From then on a program of version 1 refuses it.
+//
+// A segment whose header is bad and that has no record was being created when the power went,
+// unless it is named; with a record it is damage.
 #include "engine/recovery.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 
 #include "base/alloc.h"
 #include "base/ensure.h"
 #include "engine/commit.h"
+#include "engine/filename.h"
 #include "engine/flush.h"
 #include "engine/log/segment.h"
 #include "engine/memtables.h"
 #include "engine/unlink.h"
 #include "engine/upkeep.h"
 
-enum { PATH_SIZE = 4096 };
-
-// no file of ours has such a number, and the counter must not wrap
-#define NUMBER_MAX (UINT64_MAX >> 1)
-
-enum file_kind { FILE_OTHER, FILE_TABLE, FILE_LOG, FILE_MANIFEST, FILE_TMP };
-
 struct found_file {
-    enum file_kind kind;
+    enum filename_kind kind;
     uint64_t number, size;
     char *name;
 };
@@ -57,7 +70,10 @@ struct found_file {
 struct log_segment {
     uint64_t number, size;
     uint64_t limit; // of what counts
+    uint64_t end;   // behind its last record
+    bool named;     // it has to be there, with a whole header
     bool unusable;  // bad header, no records: created, never written
+    bool used;      // holds batches
 };
 
 struct recovery {
@@ -67,39 +83,16 @@ struct recovery {
     bool fresh;                   // no database here
     struct log_segment *segments; // that count, by number
     size_t segment_count;
-    bool cut; // the log ends inside, at segments[segment_count - 1].limit
+    bool cut;   // the log ends inside, in segment cut_number at cut_offset
+    bool clean; // the log ends in a seal
+    uint64_t cut_number, cut_offset;
+    uint64_t next; // number of the segment that goes on, as far as it is named; else 0
     uint64_t last_seq;
+    uint64_t timeline;      // of the newest segment that was read
+    struct lineage lineage; // of this life
 };
 
 // --- What is there -------------------------------------------------------------------------------
-
-// NUMBER.suffix or prefixNUMBER, in canonical decimal.
-static bool parse_name(const char *name, const char *prefix, const char *suffix, uint64_t *number)
-{
-    char expected[300];
-    size_t skip = strlen(prefix);
-    unsigned long long n;
-    if (strncmp(name, prefix, skip) != 0 || sscanf(name + skip, "%20llu", &n) != 1)
-        return false;
-    snprintf(expected, sizeof expected, "%s%llu%s", prefix, n, suffix);
-    if (strcmp(expected, name) != 0 || n > NUMBER_MAX)
-        return false;
-    *number = n;
-    return true;
-}
-
-static enum file_kind kind_of(const char *name, uint64_t *number)
-{
-    size_t len = strlen(name);
-    *number = 0;
-    if (parse_name(name, "", ".sst", number))
-        return FILE_TABLE;
-    if (parse_name(name, "", ".log", number))
-        return FILE_LOG;
-    if (parse_name(name, "MANIFEST-", "", number))
-        return FILE_MANIFEST;
-    return len > 4 && strcmp(name + len - 4, ".tmp") == 0 ? FILE_TMP : FILE_OTHER;
-}
 
 static int compare_files(const void *left, const void *right)
 {
@@ -119,7 +112,7 @@ static int list_files(struct recovery *r, struct error *err)
     r->files = xcalloc(count + 1, sizeof *r->files);
     for (size_t i = 0; i < count; i++) {
         struct found_file *f = &r->files[r->file_count++];
-        f->kind = kind_of(entries[i].name, &f->number);
+        f->kind = filename_parse(entries[i].name, &f->number);
         f->size = entries[i].size;
         f->name = xstrdup(entries[i].name);
     }
@@ -129,7 +122,7 @@ static int list_files(struct recovery *r, struct error *err)
 }
 
 static const struct found_file *find_file(
-    const struct recovery *r, enum file_kind kind, uint64_t number)
+    const struct recovery *r, enum filename_kind kind, uint64_t number)
 {
     struct found_file wanted = {.kind = kind, .number = number};
     return r->file_count == 0
@@ -137,29 +130,25 @@ static const struct found_file *find_file(
                : bsearch(&wanted, r->files, r->file_count, sizeof wanted, compare_files);
 }
 
-static void segment_path(char out[PATH_SIZE], const struct engine *e, uint64_t number)
-{
-    snprintf(out, PATH_SIZE, "%s/%" PRIu64 ".log", e->dir, number);
-}
-
 // --- Judging: tables -----------------------------------------------------------------------------
 
 static int check_tables(const struct recovery *r, struct error *err)
 {
-    char path[PATH_SIZE];
+    char path[FILENAME_PATH_SIZE];
     for (unsigned l = 0; l < ENGINE_LEVELS; l++) {
         const struct level *level = &r->e->version->levels[l];
         for (uint32_t i = 0; i < level->count; i++) {
             const struct table *t = level->tables[i];
-            const struct found_file *f = find_file(r, FILE_TABLE, t->number);
-            table_path(path, sizeof path, r->e->dir, t->number);
+            const struct found_file *f = find_file(r, FILENAME_TABLE, t->meta.number);
+            filename_table(path, r->e->dir, t->meta.number);
             if (f == NULL)
                 return error_set(
                     err, MISSING, path, 0, 0, "the manifest names this table, but it is not there");
-            if (f->size != t->size)
-                return error_set(err, CORRUPT, path, f->size < t->size ? f->size : t->size, 0,
+            if (f->size != t->meta.size)
+                return error_set(err, CORRUPT, path,
+                    f->size < t->meta.size ? f->size : t->meta.size, 0,
                     "the table has %" PRIu64 " bytes, the manifest says %" PRIu64, f->size,
-                    t->size);
+                    t->meta.size);
         }
     }
     return OK;
@@ -176,12 +165,13 @@ static bool is_void(const struct version *v, uint64_t number)
     return false;
 }
 
-static uint64_t end_of(const struct version *v, uint64_t number)
+// What the version says of a segment's end; NULL: nothing.
+static const struct log_end *end_of(const struct version *v, uint64_t number)
 {
-    for (uint32_t i = 0; i < v->log_end_count; i++)
+    for (uint32_t i = v->log_end_count; i-- > 0;)
         if (v->log_ends[i].number == number)
-            return v->log_ends[i].offset;
-    return UINT64_MAX;
+            return &v->log_ends[i];
+    return NULL;
 }
 
 static void find_segments(struct recovery *r)
@@ -190,39 +180,42 @@ static void find_segments(struct recovery *r)
     r->segments = xcalloc(r->file_count + 1, sizeof *r->segments);
     for (size_t i = 0; i < r->file_count; i++) {
         const struct found_file *f = &r->files[i];
-        if (f->kind == FILE_LOG && f->number >= v->log_start && !is_void(v, f->number))
-            r->segments[r->segment_count++] = (struct log_segment){
-                .number = f->number, .size = f->size, .limit = end_of(v, f->number)};
+        if (f->kind != FILENAME_LOG || f->number < v->log_start || is_void(v, f->number))
+            continue;
+        const struct log_end *end = end_of(v, f->number);
+        r->segments[r->segment_count++] = (struct log_segment){.number = f->number,
+            .size = f->size,
+            .limit = end != NULL ? end->offset : UINT64_MAX,
+            .named = f->number == v->log_start};
     }
 }
 
 // A segment whose header does not hold: OK if it has no records either.
-static int judge_bad_header(const struct recovery *r, const char *path, uint64_t number, int status,
-    const struct error *err)
+static int judge_bad_header(
+    const struct recovery *r, const char *path, const struct log_segment *s, int status)
 {
-    struct segment_reader raw = {
-        .number = number, .limit = UINT64_MAX, .offset = SEGMENT_HEADER_SIZE};
-    struct segment_record record;
-    bool torn;
-    if (status != CORRUPT ||
-        env_read_file(r->e->env, path, SIZE_MAX - 1, &raw.data, &raw.len, NULL) != OK)
+    uint8_t *data;
+    size_t len;
+    if (status != CORRUPT || s->named ||
+        env_read_file(r->e->env, path, SIZE_MAX - 1, &data, &len, NULL) != OK)
         return status;
-    bool used = segment_next(&raw, path, &record, &torn, NULL) != END || segment_has_proof(&raw);
-    segment_close(&raw);
+    bool used = segment_was_used(slice_of(data, len), s->number);
+    free(data);
     return used ? status : OK;
 }
 
 static int open_segment(
     struct recovery *r, struct log_segment *s, struct segment_reader *reader, struct error *err)
 {
-    char path[PATH_SIZE];
-    segment_path(path, r->e, s->number);
+    char path[FILENAME_PATH_SIZE];
+    filename_log(path, r->e->dir, s->number);
     struct error cause = {0};
     int status = segment_open(reader, r->e->env, path, LOG_MAGIC, s->number, s->limit, &cause);
     if (status < 0) {
-        int verdict = judge_bad_header(r, path, s->number, status, &cause);
-        if (verdict == OK) {
-            *reader = (struct segment_reader){.number = s->number, .offset = SEGMENT_HEADER_SIZE};
+        if (judge_bad_header(r, path, s, status) == OK) {
+            *reader = (struct segment_reader){.number = s->number,
+                .offset = SEGMENT_HEADER_SIZE,
+                .header_size = SEGMENT_HEADER_SIZE};
             s->unusable = true;
             return OK;
         }
@@ -230,8 +223,13 @@ static int open_segment(
             *err = cause;
         return status;
     }
-    return status == NOT_FOUND ? error_set(err, MISSING, path, 0, 0, "the segment has just gone")
-                               : status;
+    if (status == NOT_FOUND)
+        return error_set(err, MISSING, path, 0, 0, "the segment has just gone");
+    if (s->named && reader->version == 0) {
+        segment_close(reader);
+        return error_set(err, CORRUPT, path, 0, 0, "the segment has lost its header");
+    }
+    return OK;
 }
 
 // Whether a segment from number i on proves that everything before it was synced.
@@ -259,100 +257,228 @@ static int cut_log(
     if (status != OK)
         return status;
     if (proof) {
-        char path[PATH_SIZE];
-        segment_path(path, r->e, r->segments[i].number);
+        char path[FILENAME_PATH_SIZE];
+        filename_log(path, r->e->dir, r->segments[i].number);
         return error_set(err, CORRUPT, path, offset, 0,
             "records after %" PRIu64
             " are missing or damaged, and were complete before later ones were written",
             r->last_seq);
     }
-    r->segments[i].limit = offset;
+    r->segments[i].limit = r->segments[i].end = offset;
     r->segment_count = i + 1;
     r->cut = true;
+    r->clean = false;
+    r->cut_number = r->segments[i].number;
+    r->cut_offset = offset;
     return OK;
 }
 
-// Entries of a batch, each checked. 0: it does not decode.
-static uint64_t batch_entries(struct slice payload)
+static int record_error(const struct recovery *r, size_t i, int status, uint64_t offset,
+    const char *what, struct error *err)
 {
-    const uint8_t *p = payload.data, *end = p + payload.len;
-    uint64_t count = 0;
-    while (p != NULL && p < end) {
-        struct entry entry;
-        p = batch_decode(p, end, &entry);
-        count++;
-    }
-    return p == NULL ? 0 : count;
+    char path[FILENAME_PATH_SIZE];
+    filename_log(path, r->e->dir, r->segments[i].number);
+    return error_set(
+        err, status, path, offset, 0, "%s after sequence number %" PRIu64, what, r->last_seq);
 }
 
-static int record_error(
-    const struct recovery *r, size_t i, uint64_t offset, struct error *err, const char *what)
+// Entries of a batch, each checked. What a later version may have meant by them is NEWER_FORMAT:
+// kinds and flags that are not known, and those that are reserved.
+static int count_entries(struct slice payload, uint64_t *count)
 {
-    char path[PATH_SIZE];
-    segment_path(path, r->e, r->segments[i].number);
-    return error_set(
-        err, CORRUPT, path, offset, 0, "%s after sequence number %" PRIu64, what, r->last_seq);
+    const uint8_t *p = payload.data, *end = p + payload.len;
+    int status = OK;
+    for (*count = 0; p < end && status == OK; ++*count) {
+        struct entry entry;
+        status = batch_decode(&p, end, &entry);
+        if (status == OK &&
+            (entry_kind(&entry) == RECORD_ADD || entry_kind(&entry) == RECORD_DROP_RANGE))
+            status = NEWER_FORMAT;
+    }
+    return status;
+}
+
+// The numbers jump at this offset of segment i. END: the log has been cut there.
+static int judge_jump(struct recovery *r, size_t i, const struct segment_reader *reader,
+    uint64_t offset, struct error *err)
+{
+    if (offset != reader->header_size)
+        return record_error(r, i, CORRUPT, offset, "a record out of order", err);
+    int status = cut_log(r, i, offset, i, err);
+    return status == OK ? END : status;
 }
 
 // END: the log has been cut here.
-static int judge_record(
-    struct recovery *r, size_t i, const struct segment_record *record, struct error *err)
+static int judge_record(struct recovery *r, size_t i, const struct segment_reader *reader,
+    const struct segment_record *record, struct error *err)
 {
-    uint64_t count = batch_entries(record->payload);
-    if (count == 0)
-        return record_error(r, i, record->offset, err, "a record that does not decode");
+    uint64_t count;
+    int status = count_entries(record->payload, &count);
+    if (status == NEWER_FORMAT)
+        return record_error(r, i, status, record->offset, "an entry of a later version", err);
+    if (status != OK)
+        return record_error(r, i, status, record->offset, "a record that does not decode", err);
     uint64_t first = record->seq, last = first + count - 1;
     if (last < first || first == 0)
-        return record_error(r, i, record->offset, err, "an impossible sequence number");
+        return record_error(r, i, CORRUPT, record->offset, "an impossible sequence number", err);
+    r->segments[i].used = true;
     if (last <= r->e->version->last_seq && r->last_seq == r->e->version->last_seq)
         return OK; // in tables already
     if (first == r->last_seq + 1) {
         r->last_seq = last;
         return OK;
     }
-    if (first < r->last_seq + 1 || record->offset != SEGMENT_HEADER_SIZE)
-        return record_error(r, i, record->offset, err, "a record out of order");
-    int status = cut_log(r, i, SEGMENT_HEADER_SIZE, i, err);
-    return status == OK ? END : status;
+    if (first < r->last_seq + 1)
+        return record_error(r, i, CORRUPT, record->offset, "a record out of order", err);
+    return judge_jump(r, i, reader, record->offset, err);
+}
+
+// END: the log has been cut here.
+static int judge_seal(
+    struct recovery *r, size_t i, const struct segment_reader *reader, struct error *err)
+{
+    uint64_t last = reader->seal.last_seq, in_tables = r->e->version->last_seq;
+    if (last == r->last_seq || (last < in_tables && r->last_seq == in_tables))
+        return OK;
+    if (last < r->last_seq)
+        return record_error(r, i, CORRUPT, reader->seal_offset, "a seal out of order", err);
+    return judge_jump(r, i, reader, reader->seal_offset, err);
+}
+
+// Of this database, and not of a time before the segment before.
+static int judge_lineage(
+    struct recovery *r, size_t i, const struct segment_reader *reader, struct error *err)
+{
+    const struct lineage *ours = &r->e->version->lineage, *its = &reader->lineage;
+    char path[FILENAME_PATH_SIZE];
+    filename_log(path, r->e->dir, r->segments[i].number);
+    if (its->timeline > 0 && (its->timeline > ours->timeline || !lineage_same_database(its, ours)))
+        return error_set(err, CORRUPT, path, 0, 0,
+            "the segment is of another database, or of a later time than the manifest");
+    if (its->timeline < r->timeline)
+        return error_set(err, CORRUPT, path, 0, 0,
+            "the segment is of timeline %" PRIu64 ", the one before it is of %" PRIu64,
+            its->timeline, r->timeline);
+    r->timeline = its->timeline;
+    return OK;
+}
+
+// Which segment goes on behind i. It must be there.
+static int judge_successor(
+    struct recovery *r, size_t i, const struct segment_reader *reader, struct error *err)
+{
+    const struct log_end *end = end_of(r->e->version, r->segments[i].number);
+    r->clean = reader->sealed && reader->seal.next == 0 && end == NULL;
+    r->next = end != NULL ? end->resume : reader->sealed ? reader->seal.next : 0;
+    if (r->next == 0 || find_file(r, FILENAME_LOG, r->next) != NULL)
+        return OK;
+    char path[FILENAME_PATH_SIZE];
+    filename_log(path, r->e->dir, r->next);
+    return error_set(err, MISSING, path, 0, 0,
+        "segment %" PRIu64 " of the log goes on there, but it is not there", r->segments[i].number);
+}
+
+// A segment that nothing names: left over from a start that failed, and nothing was ever written to
+// it, or the successor of a segment whose seal did not reach the disk.
+static int judge_stranger(struct recovery *r, size_t i, bool *counts, struct error *err)
+{
+    struct segment_reader reader;
+    int status = open_segment(r, &r->segments[i], &reader, err);
+    if (status != OK)
+        return status;
+    *counts = segment_is_touched(&reader);
+    segment_close(&reader);
+    if (*counts && (r->clean || r->next != 0))
+        return record_error(
+            r, i, CORRUPT, 0, "a segment that the one before it does not know of", err);
+    return OK;
 }
 
 static int judge_segment(struct recovery *r, size_t i, struct error *err)
 {
     struct segment_reader reader;
     struct segment_record record;
-    char path[PATH_SIZE];
-    segment_path(path, r->e, r->segments[i].number);
+    char path[FILENAME_PATH_SIZE];
+    filename_log(path, r->e->dir, r->segments[i].number);
     int status = open_segment(r, &r->segments[i], &reader, err);
     if (status != OK)
         return status;
     bool torn = false;
+    if (!r->segments[i].unusable && reader.version != 0)
+        status = judge_lineage(r, i, &reader, err);
     while (status == OK && (status = segment_next(&reader, path, &record, &torn, err)) == OK)
-        status = judge_record(r, i, &record, err);
-    if (status == END)
+        status = judge_record(r, i, &reader, &record, err);
+    if (status == END && !r->cut)
+        status = reader.sealed ? judge_seal(r, i, &reader, err) : OK;
+    if (status == END) // cut
         status = OK;
+    if (!r->cut)
+        r->segments[i].end = reader.offset;
     if (status == OK && !r->cut && (torn || r->segments[i].unusable))
         status = cut_log(r, i, reader.offset, i + 1, err);
+    if (status == OK && !r->cut)
+        status = judge_successor(r, i, &reader, err);
     segment_close(&reader);
+    return status;
+}
+
+// Every segment in turn, following what names it.
+static int judge_chain(struct recovery *r, struct error *err)
+{
+    int status = OK;
+    for (size_t i = 0; status == OK && i < r->segment_count; i++) {
+        bool counts = true;
+        if (r->segments[i].number == r->next)
+            r->segments[i].named = true;
+        if (!r->segments[i].named)
+            status = judge_stranger(r, i, &counts, err);
+        if (status == OK && counts)
+            status = judge_segment(r, i, err);
+    }
+    if (status == OK && !r->cut && r->next != 0) {
+        char path[FILENAME_PATH_SIZE];
+        filename_log(path, r->e->dir, r->next);
+        status =
+            error_set(err, CORRUPT, path, 0, 0, "the log goes on there, and then not behind it");
+    }
+    while (r->segment_count > 0 && !r->segments[r->segment_count - 1].used)
+        r->segment_count--; // nothing to replay there: it goes
+    return status;
+}
+
+// A directory without CURRENT: what a first start left unfinished has no data in it.
+static int judge_no_database(struct recovery *r, struct error *err)
+{
+    int status = OK;
+    for (size_t i = 0; status == OK && i < r->segment_count; i++) {
+        struct segment_reader reader;
+        status = open_segment(r, &r->segments[i], &reader, err);
+        if (status != OK)
+            return status;
+        if (segment_was_used(slice_of(reader.data, reader.len), reader.number)) {
+            char path[FILENAME_PATH_SIZE];
+            filename_current(path, r->e->dir);
+            status =
+                error_set(err, MISSING, path, 0, 0, "there is a log with data, but no CURRENT");
+        }
+        segment_close(&reader);
+    }
+    r->segment_count = 0;
     return status;
 }
 
 static int judge_log(struct recovery *r, struct error *err)
 {
-    char path[PATH_SIZE];
+    char path[FILENAME_PATH_SIZE];
     find_segments(r);
     r->last_seq = r->e->version->last_seq;
-    segment_path(path, r->e, r->e->version->log_start);
-    if (!r->fresh && find_file(r, FILE_LOG, r->e->version->log_start) == NULL)
+    if (r->fresh)
+        return judge_no_database(r, err);
+    filename_log(path, r->e->dir, r->e->version->log_start);
+    if (find_file(r, FILENAME_LOG, r->e->version->log_start) == NULL)
         return error_set(
             err, MISSING, path, 0, 0, "the manifest names this log segment, but it is not there");
-    int status = OK;
-    for (size_t i = 0; status == OK && i < r->segment_count; i++)
-        status = judge_segment(r, i, err);
-    if (status == OK && r->fresh && r->last_seq > 0) {
-        snprintf(path, sizeof path, "%s/CURRENT", r->e->dir);
-        status = error_set(err, MISSING, path, 0, 0, "there is a log with data, but no CURRENT");
-    }
-    return status;
+    return judge_chain(r, err);
 }
 
 static int judge(struct recovery *r, struct error *err)
@@ -366,7 +492,7 @@ static int judge(struct recovery *r, struct error *err)
     if (r->fresh)
         e->version = version_new();
     for (size_t i = 0; i < r->file_count; i++) {
-        if (r->fresh && r->files[i].kind == FILE_TABLE)
+        if (r->fresh && r->files[i].kind == FILENAME_TABLE)
             return error_set(err, MISSING, e->dir, 0, 0, "there are tables, but no CURRENT");
         if (r->files[i].number >= e->next_file)
             e->next_file = r->files[i].number + 1;
@@ -413,10 +539,12 @@ static int replay_record(
             return status;
     }
     for (uint64_t seq = record->seq; p < end; seq++) {
-        p = batch_decode(p, end, &entry);
-        ENSURE(p != NULL);
+        ENSURE(batch_decode(&p, end, &entry) == OK);
         entry.seq = seq;
-        commit_replay(e, &entry);
+        if (entry_may_be_skipped(&entry))
+            memtable_skip(e->memtables.active, seq);
+        else
+            commit_replay(e, &entry);
         e->last_seq = seq;
         e->stats.recovered_records++;
     }
@@ -428,9 +556,9 @@ static int replay_segment(struct recovery *r, struct log_segment *s, struct erro
     struct engine *e = r->e;
     struct segment_reader reader;
     struct segment_record record;
-    char path[PATH_SIZE];
+    char path[FILENAME_PATH_SIZE];
     bool torn;
-    segment_path(path, e, s->number);
+    filename_log(path, e->dir, s->number);
     int status = open_segment(r, s, &reader, err);
     if (status != OK)
         return status;
@@ -460,6 +588,7 @@ static int open_wal(struct recovery *r, struct error *err)
         .logger = e->logger,
         .dir = e->dir,
         .fsync = e->options.fsync,
+        .lineage = r->lineage,
         .segment_size = e->options.write_buffer_size,
         .new_number = new_segment_number,
         .on_progress = upkeep_on_log_progress,
@@ -468,22 +597,22 @@ static int open_wal(struct recovery *r, struct error *err)
     return wal_open(&options, e->last_seq, &e->wal, err);
 }
 
-// What the new manifest begins with: where the log starts now, and where it was cut.
+// What the new manifest begins with: the timeline, where the log starts now, and where it ended.
 static int settle_version(struct recovery *r, struct error *err)
 {
     struct engine *e = r->e;
     struct memtables *m = &e->memtables;
-    struct version_edit edit = {.last_seq = e->version->last_seq};
+    struct version_edit edit = {.lineage = r->lineage, .last_seq = e->version->last_seq};
     struct version *next;
     if (m->frozen_count == 0 && memtable_last_seq(m->active) == 0) {
         memtable_unref(m->active);
         m->active = memtable_new(e->options.counted_prefix, wal_segment_number(e->wal));
     }
     edit.log_start = memtable_first_segment(m->frozen_count > 0 ? m->frozen[0] : m->active);
-    if (r->cut) {
+    if (r->segment_count > 0) {
         const struct log_segment *last = &r->segments[r->segment_count - 1];
         version_edit_add_log_end(
-            &edit, (struct log_end){last->number, last->limit, wal_segment_number(e->wal)});
+            &edit, (struct log_end){last->number, last->end, wal_segment_number(e->wal)});
     }
     int status = version_apply(e->version, &edit, &next, err);
     version_edit_release(&edit);
@@ -497,10 +626,51 @@ static int settle_version(struct recovery *r, struct error *err)
     return status;
 }
 
+static void name_database(struct engine *e, struct lineage *out)
+{
+    for (unsigned at = 0; at < DATABASE_ID_SIZE; at += sizeof(uint64_t)) {
+        uint64_t word = e->env->ops->random(e->env);
+        memcpy(out->id + at, &word, sizeof word);
+    }
+    out->timeline = 1;
+}
+
+// A database of version 1 gets its id, in a manifest that says nothing else that is new. With the
+// switch it is one of version 2, which programs of version 1 refuse, and not before.
+static int upgrade(struct recovery *r, struct error *err)
+{
+    struct engine *e = r->e;
+    struct version_edit edit = {.lineage = r->lineage};
+    struct version *next;
+    struct manifest *m;
+    int status = version_apply(e->version, &edit, &next, err);
+    version_edit_release(&edit);
+    if (status != OK)
+        return status;
+    unlink_version(e, e->version);
+    e->version = next;
+    uint64_t number = engine_new_file_number(e);
+    status = manifest_create(e->env, e->exec, e->dir, next, number, e->next_file, &m, err);
+    if (status == OK)
+        manifest_close(m);
+    return status;
+}
+
+static int begin_timeline(struct recovery *r, struct error *err)
+{
+    r->lineage = r->e->version->lineage;
+    if (r->lineage.timeline == 0) {
+        name_database(r->e, &r->lineage);
+        return r->fresh ? OK : upgrade(r, err);
+    }
+    r->lineage.timeline += !r->clean;
+    return OK;
+}
+
 static int build(struct recovery *r, struct error *err)
 {
     struct engine *e = r->e;
-    int status = OK;
+    int status = begin_timeline(r, err);
     e->last_seq = e->version->last_seq;
     e->memtables.active = memtable_new(e->options.counted_prefix, e->version->log_start);
     for (size_t i = 0; status == OK && i < r->segment_count; i++)
@@ -522,7 +692,7 @@ static bool in_version(const struct version *v, uint64_t number)
 {
     for (unsigned l = 0; l < ENGINE_LEVELS; l++)
         for (uint32_t i = 0; i < v->levels[l].count; i++)
-            if (v->levels[l].tables[i]->number == number)
+            if (v->levels[l].tables[i]->meta.number == number)
                 return true;
     return false;
 }
@@ -538,13 +708,13 @@ static bool is_replayed(const struct recovery *r, uint64_t number)
 static bool is_orphan(const struct recovery *r, const struct found_file *f)
 {
     switch (f->kind) {
-    case FILE_TABLE:
+    case FILENAME_TABLE:
         return !in_version(r->e->version, f->number);
-    case FILE_LOG:
+    case FILENAME_LOG:
         return !is_replayed(r, f->number);
-    case FILE_MANIFEST:
+    case FILENAME_MANIFEST:
         return f->number != manifest_number(r->e->manifest);
-    case FILE_TMP:
+    case FILENAME_TMP:
         return true;
     default:
         return false;
@@ -553,11 +723,11 @@ static bool is_orphan(const struct recovery *r, const struct found_file *f)
 
 static void clean(const struct recovery *r)
 {
-    char path[PATH_SIZE];
+    char path[FILENAME_PATH_SIZE];
     for (size_t i = 0; i < r->file_count; i++) {
         if (!is_orphan(r, &r->files[i]))
             continue;
-        snprintf(path, sizeof path, "%s/%s", r->e->dir, r->files[i].name);
+        filename_of(path, r->e->dir, r->files[i].name);
         // what stays is found again at the next opening
         r->e->env->ops->unlink(r->e->env, path, NULL);
     }
@@ -575,8 +745,9 @@ int recovery_run(struct engine *e, struct error *err)
         clean(&r);
     if (status == OK && r.cut)
         log_line(e->logger, LOG_NOTICE,
-            "the log ended in an unfinished record; %" PRIu64 " is the last sequence number",
-            e->last_seq);
+            "the log ended in an unfinished record (%" PRIu64 ".log, offset %" PRIu64 "); %" PRIu64
+            " is the last sequence number",
+            r.cut_number, r.cut_offset, e->last_seq);
     for (size_t i = 0; i < r.file_count; i++)
         free(r.files[i].name);
     free(r.files);

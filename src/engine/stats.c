@@ -12,8 +12,8 @@ static void level_stats(const struct version *v, struct engine_stats *out)
         out->levels[l].entries = 0;
         for (uint32_t i = 0; i < level->count; i++) {
             const struct table *t = level->tables[i];
-            out->levels[l].entries += t->entries;
-            meta += sizeof *t + sizeof t + t->smallest.len + t->largest.len;
+            out->levels[l].entries += t->meta.entries;
+            meta += sizeof *t + sizeof t + t->meta.smallest.len + t->meta.largest.len;
         }
     }
     out->table_meta_bytes = meta;

@@ -7,13 +7,14 @@
 
 #include "base/alloc.h"
 #include "base/ensure.h"
+#include "engine/filename.h"
 #include "engine/table/table.h"
 #include "engine/upkeep.h"
 
 struct unlink_job {
     struct job job;
     struct engine *engine;
-    char path[TABLE_PATH_MAX];
+    char path[FILENAME_PATH_SIZE];
 };
 
 static void unlink_job_run(struct job *job)
@@ -36,7 +37,7 @@ void unlink_table(struct engine *e, uint64_t number)
     struct unlink_job *u = xcalloc(1, sizeof *u);
     u->engine = e;
     u->job = (struct job){.run = unlink_job_run, .done = unlink_job_done};
-    table_path(u->path, sizeof u->path, e->dir, number);
+    filename_table(u->path, e->dir, number);
     e->unlinks++;
     exec_submit(e->exec, LANE_FILES, &u->job);
 }
@@ -45,8 +46,8 @@ static void table_gone(void *arg, struct table *t)
 {
     struct engine *e = arg;
     fetcher_forget(e->fetcher, t);
-    if (t->obsolete)
-        unlink_table(e, t->number);
+    if (t->loop.obsolete)
+        unlink_table(e, t->meta.number);
 }
 
 void unlink_version(struct engine *e, struct version *v)

@@ -1,6 +1,6 @@
-// Any bytes as the contents of a data block: every walk ends in OK, END, NOT_FOUND or CORRUPT. The
-// checksum, which random bytes would never pass, is put right first, so that also the decoder
-// behind it is reached. The first bytes choose the compression byte and the key.
+// Any bytes as the contents of a data block: every walk ends in OK, END, NOT_FOUND, CORRUPT or
+// NEWER_FORMAT. The checksum, which random bytes would never pass, is put right first, so that also
+// the decoder behind it is reached. The first bytes choose the compression byte and the key.
 #include "base/alloc.h"
 #include "base/coding.h"
 #include "base/ensure.h"
@@ -14,7 +14,8 @@ enum { NUMBER = 7, OFFSET = 4096, CONTENTS_MAX = 1 << 16, STEPS_MAX = 1000 };
 
 static void expect(int status)
 {
-    ENSURE(status == OK || status == END || status == NOT_FOUND || status == CORRUPT);
+    ENSURE(status == OK || status == END || status == NOT_FOUND || status == CORRUPT ||
+           status == NEWER_FORMAT);
 }
 
 static void walk(struct slice contents, struct slice key)

@@ -8,28 +8,28 @@
 
 #include "base/alloc.h"
 #include "base/ensure.h"
+#include "engine/filename.h"
 #include "engine/table/table.h"
 
 enum {
     GRANDPARENT_FACTOR = 10, // a table overlaps at most so many times the file size below
-    PATH_SIZE = 4096,
 };
 
 // Adds what the grandparents that end before key weigh: the table under construction overlaps them.
 static void pass_grandparents(struct outputs *o, struct slice key)
 {
     while (o->grandparent < o->grandparent_count &&
-           slice_compare(o->grandparents[o->grandparent]->largest, key) < 0) {
+           slice_compare(o->grandparents[o->grandparent]->meta.largest, key) < 0) {
         if (o->builder != NULL)
-            o->grandparent_bytes += o->grandparents[o->grandparent]->size;
+            o->grandparent_bytes += o->grandparents[o->grandparent]->meta.size;
         o->grandparent++;
     }
 }
 
 static void unlink_table(const struct outputs *o, uint64_t number)
 {
-    char path[PATH_SIZE];
-    table_path(path, sizeof path, o->builder_options.dir, number);
+    char path[FILENAME_PATH_SIZE];
+    filename_table(path, o->builder_options.dir, number);
     o->builder_options.env->ops->unlink(o->builder_options.env, path, NULL);
 }
 
@@ -45,7 +45,7 @@ static int finish_table(struct outputs *o)
     }
     o->tables = xrealloc(o->tables, (o->table_count + 1) * sizeof *o->tables);
     o->tables[o->table_count++] = t;
-    o->bytes += t->size;
+    o->bytes += t->meta.size;
     return OK;
 }
 
@@ -97,7 +97,7 @@ void outputs_abandon(struct outputs *o)
         table_builder_abandon(o->builder);
     o->builder = NULL;
     for (uint32_t i = 0; i < o->table_count; i++)
-        unlink_table(o, o->tables[i]->number);
+        unlink_table(o, o->tables[i]->meta.number);
 }
 
 void outputs_release(struct outputs *o)

@@ -14,7 +14,7 @@ struct outputs {
     // a table is cut when it has grown to this, between two keys
     uint64_t file_size;
     // borrowed; cut also before overlapping too many bytes of them
-    struct table **grandparents;
+    struct table *const *grandparents;
     uint32_t grandparent_count;
 
     uint64_t numbers[OUTPUTS_NUMBERS];

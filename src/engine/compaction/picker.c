@@ -23,6 +23,7 @@
 
 #include "base/alloc.h"
 #include "base/ensure.h"
+#include "engine/format.h"
 
 enum {
     LEVEL_FACTOR = 10,
@@ -52,10 +53,10 @@ struct range {
 
 static void range_add(struct range *r, const struct table *t, bool first)
 {
-    if (first || slice_compare(t->smallest, r->smallest) < 0)
-        r->smallest = t->smallest;
-    if (first || slice_compare(t->largest, r->largest) > 0)
-        r->largest = t->largest;
+    if (first || slice_compare(t->meta.smallest, r->smallest) < 0)
+        r->smallest = t->meta.smallest;
+    if (first || slice_compare(t->meta.largest, r->largest) > 0)
+        r->largest = t->meta.largest;
 }
 
 static struct range range_of(const struct plan *p)
@@ -75,7 +76,7 @@ static struct range range_of(const struct plan *p)
 static uint32_t overlapping(const struct level *level, struct range r, uint32_t *first)
 {
     uint32_t i = *first = version_find(level, r.smallest);
-    while (i < level->count && slice_compare(level->tables[i]->smallest, r.largest) <= 0)
+    while (i < level->count && slice_compare(level->tables[i]->meta.smallest, r.largest) <= 0)
         i++;
     return i - *first;
 }
@@ -87,7 +88,7 @@ static uint64_t overlapping_bytes(const struct version *v, unsigned number, stru
     uint32_t first, count = overlapping(&v->levels[number], r, &first);
     uint64_t bytes = 0;
     for (uint32_t i = first; i < first + count; i++)
-        bytes += v->levels[number].tables[i]->size;
+        bytes += v->levels[number].tables[i]->meta.size;
     return bytes;
 }
 
@@ -114,7 +115,7 @@ static bool is_free(const struct plan *p)
 {
     for (int side = 0; side < 2; side++)
         for (uint32_t i = 0; i < p->input_count[side]; i++)
-            if (p->inputs[side][i]->being_compacted)
+            if (p->inputs[side][i]->loop.being_compacted)
                 return false;
     return true;
 }
@@ -124,8 +125,8 @@ static bool disjoint(const struct plan *p)
     for (uint32_t i = 0; i < p->input_count[0]; i++)
         for (uint32_t j = i + 1; j < p->input_count[0]; j++) {
             const struct table *a = p->inputs[0][i], *b = p->inputs[0][j];
-            if (slice_compare(a->smallest, b->largest) <= 0 &&
-                slice_compare(b->smallest, a->largest) <= 0)
+            if (slice_compare(a->meta.smallest, b->meta.largest) <= 0 &&
+                slice_compare(b->meta.smallest, a->meta.largest) <= 0)
                 return false;
         }
     return true;
@@ -182,7 +183,7 @@ static void note_doomed(struct level *l, const struct drop *d, struct plan *out)
 {
     for (uint32_t i = 0; i < l->count; i++) {
         struct table *t = l->tables[i];
-        if (t->being_compacted || !table_inside_drop(t, d))
+        if (t->loop.being_compacted || !table_meta_inside_drop(&t->meta, d))
             continue;
         for (uint32_t j = 0; j < out->input_count[0]; j++)
             if (out->inputs[0][j] == t)
@@ -237,10 +238,11 @@ static struct table *cheapest(const struct version *v, unsigned l)
     double best_cost = 0;
     for (uint32_t i = 0; i < v->levels[l].count; i++) {
         struct table *t = v->levels[l].tables[i];
-        if (t->being_compacted)
+        if (t->loop.being_compacted)
             continue;
-        uint64_t below = overlapping_bytes(v, l + 1, (struct range){t->smallest, t->largest});
-        double cost = (double)below / (double)t->size;
+        uint64_t below =
+            overlapping_bytes(v, l + 1, (struct range){t->meta.smallest, t->meta.largest});
+        double cost = (double)below / (double)t->meta.size;
         if (best == NULL || cost < best_cost) {
             best = t;
             best_cost = cost;
@@ -278,34 +280,36 @@ static int pick_by_size(const struct version *v, const struct picker_options *o,
 // About how many records have expired by now, taking expiries for evenly spread.
 static uint64_t expired(const struct table *t, int64_t now_ms)
 {
-    if (t->expiring == 0 || t->expire_min > now_ms)
+    if (t->meta.expiring == 0 || t->meta.expire_min > now_ms)
         return 0;
-    if (t->expire_max <= now_ms)
-        return t->expiring;
-    double share = (double)(now_ms - t->expire_min) / (double)(t->expire_max - t->expire_min);
-    return (uint64_t)((double)t->expiring * share);
+    if (t->meta.expire_max <= now_ms)
+        return t->meta.expiring;
+    double share =
+        (double)(now_ms - t->meta.expire_min) / (double)(t->meta.expire_max - t->meta.expire_min);
+    return (uint64_t)((double)t->meta.expiring * share);
 }
 
 static bool much_is_gone(const struct table *t, int64_t now_ms)
 {
     uint64_t gone = expired(t, now_ms);
-    if (gone > 0 && gone == t->entries)
+    if (gone > 0 && gone == t->meta.entries)
         return true;
-    return t->entries >= DIRTY_MIN &&
-           (gone >= t->entries / EXPIRED_SHARE || t->deletes >= t->entries / DELETED_SHARE);
+    return t->meta.entries >= DIRTY_MIN && (gone >= t->meta.entries / EXPIRED_SHARE ||
+                                               t->meta.deletes >= t->meta.entries / DELETED_SHARE);
 }
 
 // When much_is_gone will be true of a table because of its expiries, up to rounding; INT64_MAX if
 // never.
 static int64_t much_gone_at(const struct table *t)
 {
-    uint64_t needed = t->entries >= DIRTY_MIN ? t->entries / EXPIRED_SHARE : t->entries;
-    if (t->expiring == 0 || t->expiring < needed)
+    uint64_t needed =
+        t->meta.entries >= DIRTY_MIN ? t->meta.entries / EXPIRED_SHARE : t->meta.entries;
+    if (t->meta.expiring == 0 || t->meta.expiring < needed)
         return INT64_MAX;
-    double share = (double)(needed + 1) / (double)t->expiring;
-    double ms = (double)(t->expire_max - t->expire_min) * (share < 1 ? share : 1);
-    return ms < (double)(INT64_MAX / 2 - t->expire_min) ? t->expire_min + (int64_t)ms + 1
-                                                        : INT64_MAX;
+    double share = (double)(needed + 1) / (double)t->meta.expiring;
+    double ms = (double)(t->meta.expire_max - t->meta.expire_min) * (share < 1 ? share : 1);
+    return ms < (double)(INT64_MAX / 2 - t->meta.expire_min) ? t->meta.expire_min + (int64_t)ms + 1
+                                                             : INT64_MAX;
 }
 
 int64_t picker_next_expiry(const struct version *v, int64_t now_ms)
@@ -327,21 +331,23 @@ static bool much_is_dropped(
     uint64_t worth = 0;
     for (uint32_t i = 0; i < v->drops.count; i++) {
         const struct drop *d = &v->drops.items[i];
-        if (d->seq > o->oldest_snapshot || !table_needs_drop(t, d))
+        if (d->seq > o->oldest_snapshot || !table_meta_needs_drop(&t->meta, d))
             continue;
-        if (slice_starts_with(t->smallest, d->prefix) || slice_starts_with(t->largest, d->prefix))
+        if (slice_starts_with(t->meta.smallest, d->prefix) ||
+            slice_starts_with(t->meta.largest, d->prefix))
             return true;
         worth += DROP_WORTH;
     }
-    return worth >= t->size;
+    return worth >= t->meta.size;
 }
 
 static bool doubts_are_worth_it(const struct version *v, const struct table *t, unsigned l)
 {
     uint64_t cost =
-        t->size + (l == 0 ? v->levels[0].bytes + v->levels[1].bytes
-                          : overlapping_bytes(v, l + 1, (struct range){t->smallest, t->largest}));
-    return t->in_doubt > 0 && (cost <= DROP_WORTH || t->in_doubt >= cost / DOUBT_WORTH);
+        t->meta.size +
+        (l == 0 ? v->levels[0].bytes + v->levels[1].bytes
+                : overlapping_bytes(v, l + 1, (struct range){t->meta.smallest, t->meta.largest}));
+    return t->meta.in_doubt > 0 && (cost <= DROP_WORTH || t->meta.in_doubt >= cost / DOUBT_WORTH);
 }
 
 static bool is_dirty(
@@ -356,8 +362,8 @@ static bool is_dirty(
 static int plan_cleaning(const struct version *v, const struct picker_options *o, struct table *t,
     unsigned l, struct plan *out)
 {
-    if (l > 0 && !version_overlaps_below(v, l, t->smallest, t->largest)) {
-        if (o->oldest_snapshot < t->seq_max)
+    if (l > 0 && !version_overlaps_below(v, l, t->meta.smallest, t->meta.largest)) {
+        if (o->oldest_snapshot < t->meta.seq_max)
             return NOT_FOUND;
         return plan_table(v, l, l, t, grandparent_max(o), out);
     }
@@ -369,7 +375,8 @@ static int pick_dirty(const struct version *v, const struct picker_options *o, s
     for (unsigned l = 0; l < ENGINE_LEVELS; l++) {
         for (uint32_t i = 0; i < v->levels[l].count; i++) {
             struct table *t = v->levels[l].tables[i];
-            if (!t->being_compacted && is_dirty(v, o, t, l) && plan_cleaning(v, o, t, l, out) == OK)
+            if (!t->loop.being_compacted && is_dirty(v, o, t, l) &&
+                plan_cleaning(v, o, t, l, out) == OK)
                 return OK;
         }
     }
@@ -388,6 +395,21 @@ int picker_pick(const struct version *v, const struct picker_options *options, s
 
 // --- Everything once -----------------------------------------------------------------------------
 
+static bool is_old(const struct table *t)
+{
+    return t->meta.format < FORMAT_VERSION;
+}
+
+// A step of a level that is not the deepest. What an older version wrote is not moved but rewritten.
+static int plan_descent(const struct version *v, unsigned l, struct table *t, struct plan *out)
+{
+    int status = plan_table(v, l, l + 1, t, UINT64_MAX, out);
+    for (uint32_t i = 0; status == OK && out->kind == PLAN_MOVE && i < out->input_count[0]; i++)
+        if (is_old(out->inputs[0][i]))
+            out->kind = PLAN_MERGE;
+    return status;
+}
+
 int picker_pick_all(
     const struct version *v, uint64_t since_number, uint64_t since_seq, struct plan *out)
 {
@@ -396,12 +418,13 @@ int picker_pick_all(
         deepest--;
     for (unsigned l = 0; l < deepest; l++)
         for (uint32_t i = 0; i < v->levels[l].count; i++)
-            if (v->levels[l].tables[i]->seq_min <= since_seq &&
-                plan_table(v, l, l + 1, v->levels[l].tables[i], UINT64_MAX, out) == OK)
+            if (v->levels[l].tables[i]->meta.seq_min <= since_seq &&
+                plan_descent(v, l, v->levels[l].tables[i], out) == OK)
                 return OK;
     for (uint32_t i = 0; i < v->levels[deepest].count; i++) {
         struct table *t = v->levels[deepest].tables[i];
-        if (t->number < since_number && plan_table(v, deepest, deepest, t, UINT64_MAX, out) == OK)
+        if ((t->meta.number < since_number || is_old(t)) &&
+            plan_table(v, deepest, deepest, t, UINT64_MAX, out) == OK)
             return OK;
     }
     return NOT_FOUND;

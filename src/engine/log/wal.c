@@ -17,6 +17,12 @@
 //   - A file's synced position is what it held when a sync began that has ended well. A record's
 //     `proven` is the current file's, once every older file is synced to its end; else 0.
 //
+// Seals. A segment that is left gets a seal, which names the one that goes on, as the last record
+// of its last group: no write or sync of its own. The successor was made, and its name synced,
+// before, so whoever finds the seal and not the successor knows of a loss. A clean end is a seal as
+// well: wal_close syncs all that was written, so that the seal can say that everything before it
+// was, and then writes and syncs the seal. Room for a seal is kept by every reservation.
+//
 // What can fail: a write or a sync. Then the log has failed for good: what was collected is thrown
 // away, durable_seq stops, the owner is told and takes back what it had applied. Nothing is tried
 // again, since after a failed fsync nobody knows what the kernel has dropped. Running out of space
@@ -47,7 +53,7 @@ int wal_open(
     struct wal *w = xcalloc(1, sizeof *w);
     w->options = *options;
     w->dir = xstrdup(options->dir);
-    w->durable_seq = last_seq;
+    w->last_seq = w->durable_seq = last_seq;
     list_init(&w->files);
     init_jobs(w);
     struct wal_file *first =
@@ -70,8 +76,8 @@ int wal_open(
 int wal_adopt(struct wal *w, uint64_t number, uint64_t bytes, struct error *err)
 {
     ENSURE(number < w->current->number);
-    char path[WAL_PATH_SIZE];
-    wal_file_path(w, number, "", path);
+    char path[FILENAME_PATH_SIZE];
+    filename_log(path, w->dir, number);
     struct file *file;
     int status = env_open(w->options.env, path, FILE_UPDATE, &file, err);
     if (status != OK)
@@ -105,7 +111,25 @@ static void sync_the_rest(struct wal *w)
         struct error err = {0};
         if (w->options.env->ops->sync(w->options.env, f->file, &err) != OK)
             wal_fail(w, &err);
+        else
+            f->synced = f->written;
     }
+}
+
+// Everything before is synced, so that the seal proves it.
+static void seal_the_end(struct wal *w)
+{
+    if (w->failed.status != OK)
+        return;
+    struct error err = {0};
+    wal_update_proven(w);
+    wal_append_seal(w, 0);
+    struct wal_group *g = &w->collecting.items[0];
+    int status = wal_write_group(w, g, &err);
+    if (status == OK)
+        status = w->options.env->ops->sync(w->options.env, g->file->file, &err);
+    if (status != OK)
+        wal_fail(w, &err);
 }
 
 static void drop_ready(struct wal *w)
@@ -113,13 +137,14 @@ static void drop_ready(struct wal *w)
     struct wal_file *f = w->space.ready;
     if (f == NULL)
         return;
-    char path[WAL_PATH_SIZE];
-    wal_file_path(w, f->number, "", path);
+    char path[FILENAME_PATH_SIZE];
+    filename_log(path, w->dir, f->number);
     wal_file_free(f);
     w->options.env->ops->unlink(w->options.env, path, NULL);
 }
 
-int wal_close(struct wal *w, struct error *err)
+// Ends everything that is under way, and writes what was collected.
+static void wind_down(struct wal *w)
 {
     w->closing = true;
     exec_timer_stop(w->options.exec, &w->sync_timer);
@@ -127,8 +152,10 @@ int wal_close(struct wal *w, struct error *err)
     wal_hand_over(w);
     while (!idle(w)) // the write job hands over what was collected behind it
         ENSURE(exec_drive(w->options.exec));
-    sync_the_rest(w);
-    int status = wal_status(w, err);
+}
+
+static void free_all(struct wal *w)
+{
     drop_ready(w);
     while (!list_empty(&w->files)) {
         struct wal_file *f = LIST_ENTRY(w->files.next, struct wal_file, link);
@@ -140,7 +167,22 @@ int wal_close(struct wal *w, struct error *err)
     wal_job_release(&w->sync_job);
     free(w->dir);
     free(w);
+}
+
+int wal_close(struct wal *w, struct error *err)
+{
+    wind_down(w);
+    sync_the_rest(w);
+    seal_the_end(w);
+    int status = wal_status(w, err);
+    free_all(w);
     return status;
+}
+
+void wal_abandon(struct wal *w)
+{
+    wind_down(w);
+    free_all(w);
 }
 
 void wal_fail(struct wal *w, const struct error *cause)
@@ -195,6 +237,7 @@ static struct wal_group *group_for_append(struct wal *w)
         return &g->items[g->count - 1];
     struct wal_group *added = wal_groups_add(g);
     added->file = w->current;
+    added->file->users++;
     added->offset = w->current->appended;
     return added;
 }
@@ -207,10 +250,22 @@ void wal_append(struct wal *w, uint64_t first_seq, uint64_t last_seq, struct sli
     size_t before = g->bytes.len;
     segment_frame(&g->bytes, first_seq, now_ms, (uint32_t)w->proven, payload);
     if (payload.len > LARGE_PAYLOAD)
-        g->unsealed = true;
+        g->unsummed = true;
     else
-        segment_seal(g->bytes.data + before, g->file->number, g->offset + before);
-    g->last_seq = last_seq;
+        segment_sum(g->bytes.data + before, g->file->number, g->offset + before);
+    g->last_seq = w->last_seq = last_seq;
+    w->collecting_bytes += g->bytes.len - before;
+    w->current->appended = g->offset + g->bytes.len;
+    ENSURE(w->current->appended <= w->current->size);
+}
+
+void wal_append_seal(struct wal *w, uint64_t next)
+{
+    struct wal_group *g = group_for_append(w);
+    size_t before = g->bytes.len;
+    segment_append_seal(&g->bytes, g->file->number, g->offset + before, env_now_ms(w->options.env),
+        (uint32_t)w->proven, (struct segment_seal){w->last_seq, next});
+    g->last_seq = w->last_seq;
     w->collecting_bytes += g->bytes.len - before;
     w->current->appended = g->offset + g->bytes.len;
     ENSURE(w->current->appended <= w->current->size);
@@ -223,7 +278,7 @@ static bool lane_is_needed(const struct wal *w)
     if (w->sync_job.busy && env_now_us(w->options.env) - w->sync_job.submitted_us > LATE_SYNC_US)
         return true;
     for (unsigned i = 0; i < w->collecting.count; i++)
-        if (w->collecting.items[i].unsealed)
+        if (w->collecting.items[i].unsummed)
             return true;
     return false;
 }
@@ -292,6 +347,8 @@ int wal_rotate(struct wal *w, uint64_t *number)
         return WAIT;
     }
     w->space.ready = NULL;
+    if (w->failed.status == OK)
+        wal_append_seal(w, next->number);
     list_push_back(&w->files, &next->link);
     w->current = next;
     w->space.extend_wanted = 0;

@@ -12,8 +12,8 @@
 //
 // Segments are created ahead of need by a job of the files lane: file, allocated blocks, header,
 // directory entry synced. A segment is left for the next when the engine says so (wal_rotate, with
-// a new memtable); the older segment is synced before the first sync of the newer is reported, so
-// that a proven position speaks for all older segments too.
+// a new memtable): it is sealed with the number of the next, and is synced before the first sync of
+// the next is reported, so that a proven position speaks for all older segments too.
 #ifndef VARVE_ENGINE_LOG_WAL_H
 #define VARVE_ENGINE_LOG_WAL_H
 
@@ -22,6 +22,7 @@
 #include "engine/env.h"
 #include "engine/exec.h"
 #include "engine/options.h"
+#include "engine/record/lineage.h"
 
 struct wal;
 
@@ -31,6 +32,7 @@ struct wal_options {
     struct logger *logger;
     const char *dir;
     enum fsync_policy fsync;
+    struct lineage lineage;            // of the segments that are begun
     uint64_t segment_size;             // bytes allocated ahead
     uint64_t (*new_number)(void *arg); // a fresh file number
     // durable seq, status or room changed, from a job's completion
@@ -51,9 +53,12 @@ int wal_open(
 // in its time. Blocking: it is synced, so that what recovery found is as durable as what is written
 // now. Before the first append.
 int wal_adopt(struct wal *w, uint64_t number, uint64_t bytes, struct error *err);
-// Blocking (drives exec): writes and syncs what is left, and frees. on_progress does not fire any
+// Blocking (drives exec): writes and syncs what is left, seals the log, and frees. on_progress does not fire any
 // more. Returns the failure of the log, if there was one.
 int wal_close(struct wal *w, struct error *err);
+
+// After a start that failed, before any append: as wal_close, but the log gets no seal.
+void wal_abandon(struct wal *w);
 
 // Whether a batch of this many payload bytes can be taken: OK; NO_SPACE: the segment cannot grow,
 // which is tried again each second; READ_ONLY; or WAIT: the collecting group is at its bound, or

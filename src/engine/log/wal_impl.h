@@ -4,10 +4,9 @@
 
 #include "base/buf.h"
 #include "base/list.h"
+#include "engine/filename.h"
 #include "engine/log/segment.h"
 #include "engine/log/wal.h"
-
-enum { WAL_PATH_SIZE = 4096 };
 
 // One segment. The loop's; jobs read `file` and `number` only.
 struct wal_file {
@@ -19,7 +18,7 @@ struct wal_file {
     uint64_t appended; // where the next record goes
     uint64_t written;
     uint64_t synced;
-    unsigned users; // jobs that work on it
+    unsigned users; // groups that go there, jobs that work on it
     bool released;  // to be unlinked
     struct job unlink_job;
 };
@@ -27,10 +26,10 @@ struct wal_file {
 // Batches that go to one place in one write.
 struct wal_group {
     struct buf bytes;
-    struct wal_file *file;
+    struct wal_file *file; // which it uses: a seal may wait when all before it has been flushed
     uint64_t offset;
     uint64_t last_seq;
-    bool unsealed; // holds large records without their checksums
+    bool unsummed; // holds large records without their checksums
 };
 
 struct wal_groups {
@@ -86,6 +85,7 @@ struct wal {
     struct exec_timer sync_timer;
     bool sync_timer_runs;
     unsigned unlinking;
+    uint64_t last_seq; // of the newest batch that was appended
     uint64_t durable_seq;
     uint64_t last_write_us; // how long the last write took
     bool closing;
@@ -98,6 +98,8 @@ void wal_fail(struct wal *w, const struct error *cause);
 void wal_progress(struct wal *w); // tells the owner
 void wal_hand_over(struct wal *w);
 void wal_update_proven(struct wal *w);
+// Ends the current segment: this was all, `next` goes on. Into the group, as a batch.
+void wal_append_seal(struct wal *w, uint64_t next);
 void wal_count_sync(struct wal *w, uint64_t us);
 
 // wal_job.c
@@ -114,13 +116,11 @@ void wal_sync_timer_fired(struct exec_timer *timer);
 void wal_job_release(struct wal_job *job);
 
 // wal_segment.c
-void wal_file_path(
-    const struct wal *w, uint64_t number, const char *suffix, char out[WAL_PATH_SIZE]);
 int wal_file_create(struct wal *w, struct wal_file *f, struct error *err); // blocking
 struct wal_file *wal_file_new(struct wal *w, uint64_t number, uint64_t size);
 void wal_file_free(struct wal_file *f); // and closes
 void wal_create_ahead(struct wal *w);
-int wal_make_room(struct wal *w, uint64_t end); // OK, WAIT or NO_SPACE
+int wal_make_room(struct wal *w, uint64_t end); // OK, WAIT or NO_SPACE; keeps room for a seal
 void wal_file_unuse(struct wal_file *f);        // a job is done with it
 void wal_space_init(struct wal *w);
 void wal_space_stop(struct wal *w); // the timers

@@ -8,8 +8,8 @@
 // promise. A sync of a newer file comes after those of all older ones, so that "this file is
 // synced" implies "and all before it".
 //
-// Sealing: the checksum of a large record is computed here, by the length in its header, where the
-// header's checksum is still zero.
+// The checksum of a large record is computed here, by the length in its header, where the header's
+// checksum is still zero.
 #include "base/alloc.h"
 #include "base/coding.h"
 #include "base/ensure.h"
@@ -32,6 +32,7 @@ void wal_groups_clear(struct wal_groups *g)
 {
     for (unsigned i = 0; i < g->count; i++) {
         struct buf bytes = g->items[i].bytes;
+        wal_file_unuse(g->items[i].file);
         buf_clear(&bytes);
         buf_shrink(&bytes, GROUP_BYTES_KEPT);
         g->items[i] = (struct wal_group){.bytes = bytes};
@@ -53,20 +54,20 @@ void wal_job_release(struct wal_job *job)
     free(job->targets);
 }
 
-static void seal_group(struct wal_group *g)
+static void sum_group(struct wal_group *g)
 {
     for (size_t at = 0; at < g->bytes.len;) {
         uint8_t *record = g->bytes.data + at;
         if (get_le64(record) == 0)
-            segment_seal(record, g->file->number, g->offset + at);
+            segment_sum(record, g->file->number, g->offset + at);
         at += segment_record_size(get_le32(record + 8));
     }
 }
 
 int wal_write_group(struct wal *w, struct wal_group *g, struct error *err)
 {
-    if (g->unsealed)
-        seal_group(g);
+    if (g->unsummed)
+        sum_group(g);
     struct slice piece = buf_slice(&g->bytes);
     return w->options.env->ops->write(w->options.env, g->file->file, g->offset, &piece, 1, err);
 }
@@ -148,7 +149,6 @@ static void write_done(struct job *base)
             wal_after_write(w, g);
         if (job->status == OK && w->failed.status == OK)
             w->durable_seq = g->last_seq;
-        wal_file_unuse(g->file);
     }
     wal_groups_clear(&job->groups);
     w->last_write_us = job->write_us;
@@ -168,8 +168,6 @@ void wal_submit_write(struct wal *w, bool sync)
     job->groups = w->collecting;
     w->collecting = spare;
     w->collecting_bytes = 0;
-    for (unsigned i = 0; i < job->groups.count; i++)
-        job->groups.items[i].file->users++;
     if (sync) // every byte appended so far is in these groups or written before
         for (struct list *l = w->files.next; l != &w->files; l = l->next) {
             struct wal_file *f = LIST_ENTRY(l, struct wal_file, link);

@@ -15,18 +15,10 @@
 // done.
 #include "engine/log/wal_impl.h"
 
-#include <stdio.h>
-
 #include "base/alloc.h"
 #include "base/ensure.h"
 
 enum { RETRY_MS = 1000 };
-
-void wal_file_path(
-    const struct wal *w, uint64_t number, const char *suffix, char out[WAL_PATH_SIZE])
-{
-    snprintf(out, WAL_PATH_SIZE, "%s/%llu.log%s", w->dir, (unsigned long long)number, suffix);
-}
 
 struct wal_file *wal_file_new(struct wal *w, uint64_t number, uint64_t size)
 {
@@ -34,7 +26,9 @@ struct wal_file *wal_file_new(struct wal *w, uint64_t number, uint64_t size)
     list_init(&f->link);
     f->wal = w;
     f->number = number;
-    f->size = size;
+    // Also a segment that gets no record can be sealed.
+    uint64_t least = SEGMENT_HEADER_SIZE + SEGMENT_SEAL_RECORD_SIZE;
+    f->size = size < least ? least : size;
     f->appended = f->written = f->synced = SEGMENT_HEADER_SIZE;
     return f;
 }
@@ -51,7 +45,7 @@ static int fill_new_file(
 {
     const struct env_ops *ops = w->options.env->ops;
     uint8_t header[SEGMENT_HEADER_SIZE];
-    segment_header_encode(header, LOG_MAGIC, f->number);
+    segment_header_encode(header, LOG_MAGIC, f->number, &w->options.lineage);
     struct slice piece = slice_of(header, sizeof header);
     int status = ops->allocate(w->options.env, f->file, f->size, err);
     if (status == OK)
@@ -68,9 +62,9 @@ static int fill_new_file(
 int wal_file_create(struct wal *w, struct wal_file *f, struct error *err)
 {
     struct env *env = w->options.env;
-    char path[WAL_PATH_SIZE], temporary[WAL_PATH_SIZE];
-    wal_file_path(w, f->number, "", path);
-    wal_file_path(w, f->number, ".tmp", temporary);
+    char path[FILENAME_PATH_SIZE], temporary[FILENAME_PATH_SIZE];
+    filename_log(path, w->dir, f->number);
+    filename_tmp(temporary, path);
     int status = env_open(env, temporary, FILE_OVERWRITE, &f->file, err);
     if (status != OK)
         return status;
@@ -183,6 +177,7 @@ int wal_make_room(struct wal *w, uint64_t end)
 {
     struct wal_space *space = &w->space;
     uint64_t size = w->current->size, step = w->options.segment_size;
+    end += SEGMENT_SEAL_RECORD_SIZE;
     if (space->extend_wanted != 0)
         return end <= size ? OK : NO_SPACE;
     if (end + step / 8 > size) {
@@ -196,8 +191,8 @@ static void run_unlink(struct job *job)
 {
     struct wal_file *f = LIST_ENTRY(job, struct wal_file, unlink_job);
     struct wal *w = f->wal;
-    char path[WAL_PATH_SIZE];
-    wal_file_path(w, f->number, "", path);
+    char path[FILENAME_PATH_SIZE];
+    filename_log(path, w->dir, f->number);
     if (f->file != NULL)
         env_close(w->options.env, f->file);
     f->file = NULL;

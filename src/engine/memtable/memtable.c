@@ -191,6 +191,12 @@ void memtable_apply(struct memtable *m, const struct entry *e, uint64_t hash, ui
     m->last_seq = e->seq;
 }
 
+void memtable_skip(struct memtable *m, uint64_t seq)
+{
+    ENSURE(!m->frozen);
+    m->last_seq = seq;
+}
+
 int memtable_get(
     const struct memtable *m, struct slice key, uint64_t hash, uint64_t max_seq, struct entry *out)
 {

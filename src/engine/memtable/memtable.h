@@ -37,6 +37,8 @@ void memtable_unref(struct memtable *m);
 // is appended to it.
 void memtable_apply(struct memtable *m, const struct entry *e, uint64_t hash, uint64_t keep_seq,
     struct counts *total, struct buf *undo);
+// Replay: an entry that leaves no record had this seq; as last_seq counts it.
+void memtable_skip(struct memtable *m, uint64_t seq);
 // Takes back everything in `undo`, newest first: after a failed log write. The memtable then shows
 // what it showed before; it is frozen, since nothing is written after such a failure.
 void memtable_undo(struct memtable *m, struct buf *undo);

@@ -109,12 +109,12 @@ void batch_drop(struct batch *b, struct slice prefix)
     b->has_drops = true;
 }
 
-static const uint8_t *decode(const uint8_t *p, const uint8_t *end, struct entry *out);
+static int decode(const uint8_t **p, const uint8_t *end, struct entry *out);
 
 static void fill(const struct batch *b, uint32_t i, struct entry *out)
 {
-    const uint8_t *end = decode(b->bytes.data + b->offsets[i], b->bytes.data + b->bytes.len, out);
-    ENSURE(end != NULL);
+    const uint8_t *p = b->bytes.data + b->offsets[i];
+    ENSURE(decode(&p, b->bytes.data + b->bytes.len, out) == OK);
     out->seq = i;
 }
 
@@ -208,39 +208,93 @@ int batch_get(struct batch *b, struct slice key, struct entry *out)
     return NOT_FOUND;
 }
 
-static const uint8_t *decode(const uint8_t *p, const uint8_t *end, struct entry *out)
+// The flags that a kind may have, RECORD_MORE apart; -1: a kind of a later version.
+static int flags_of(int kind)
 {
-    if (p >= end)
-        return NULL;
-    *out = (struct entry){.tag = *p++};
-    uint8_t flags = out->tag & (uint8_t)~RECORD_KIND_MASK;
-    int kind = entry_kind(out);
-    if (kind < RECORD_PUT || kind > RECORD_DROP ||
-        (flags & ~(RECORD_EXPIRES | RECORD_FRESH | RECORD_IN_DOUBT)) != 0)
-        return NULL;
-    if ((flags & RECORD_FRESH) != 0 && (flags & RECORD_IN_DOUBT) != 0)
-        return NULL;
-    if ((kind != RECORD_PUT && (flags & RECORD_EXPIRES) != 0) ||
-        (kind == RECORD_DROP && flags != 0))
-        return NULL;
-    p = bytes_get(p, end, &out->key);
-    if (p == NULL)
-        return NULL;
-    if (flags & RECORD_EXPIRES) {
-        if (end - p < EXPIRY_SIZE)
-            return NULL;
-        out->expire_ms = (int64_t)get_le64(p);
-        if (out->expire_ms <= 0)
-            return NULL;
-        p += EXPIRY_SIZE;
+    switch (kind) {
+    case RECORD_PUT:
+        return RECORD_EXPIRES | RECORD_FRESH | RECORD_IN_DOUBT;
+    case RECORD_DELETE:
+        return RECORD_FRESH | RECORD_IN_DOUBT;
+    case RECORD_DROP:
+    case RECORD_DROP_RANGE:
+    case RECORD_ADD:
+        return 0;
+    default: // what may be skipped says with its flags what it likes
+        return kind >= RECORD_SKIPPABLE ? RECORD_EXPIRES | RECORD_FRESH | RECORD_IN_DOUBT : -1;
     }
-    return kind == RECORD_PUT ? bytes_get(p, end, &out->value) : p;
 }
 
-const uint8_t *batch_decode(const uint8_t *p, const uint8_t *end, struct entry *out)
+static int check_tag(uint8_t tag, uint64_t more)
 {
-    p = decode(p, end, out);
-    return p != NULL && out->key.len <= ENGINE_KEY_MAX ? p : NULL;
+    int kind = tag & RECORD_KIND_MASK, beneath = tag & (RECORD_FRESH | RECORD_IN_DOUBT);
+    int flags = tag & ~(RECORD_KIND_MASK | RECORD_MORE), allowed = flags_of(kind);
+    if (kind == 0)
+        return CORRUPT;
+    if (allowed < 0)
+        return NEWER_FORMAT;
+    if (kind >= RECORD_SKIPPABLE)
+        return OK;
+    if ((flags & ~allowed) != 0 || beneath == (RECORD_FRESH | RECORD_IN_DOUBT))
+        return CORRUPT;
+    return more == 0 ? OK : NEWER_FORMAT;
+}
+
+static const uint8_t *take_expiry(const uint8_t *p, const uint8_t *end, int64_t *out)
+{
+    if (end - p < EXPIRY_SIZE)
+        return NULL;
+    *out = (int64_t)get_le64(p);
+    return *out > 0 ? p + EXPIRY_SIZE : NULL;
+}
+
+// What follows the tag. NULL: it does not decode.
+static const uint8_t *take_body(const uint8_t *p, const uint8_t *end, struct entry *out)
+{
+    int kind = entry_kind(out);
+    uint64_t delta;
+    if (kind >= RECORD_SKIPPABLE)
+        return bytes_get(p, end, &out->value);
+    p = bytes_get(p, end, &out->key);
+    if (p != NULL && (out->tag & RECORD_EXPIRES) != 0)
+        p = take_expiry(p, end, &out->expire_ms);
+    if (p == NULL || kind == RECORD_DELETE || kind == RECORD_DROP)
+        return p;
+    if (kind == RECORD_ADD)
+        return varint_get(p, end, &delta);
+    p = bytes_get(p, end, &out->value);
+    bool in_order = kind != RECORD_DROP_RANGE || slice_compare(out->key, out->value) < 0;
+    return in_order ? p : NULL;
+}
+
+static int decode(const uint8_t **p, const uint8_t *end, struct entry *out)
+{
+    uint64_t more = 0;
+    const uint8_t *at = *p;
+    if (at >= end)
+        return CORRUPT;
+    *out = (struct entry){.tag = *at++};
+    if ((out->tag & RECORD_MORE) != 0)
+        at = varint_get(at, end, &more);
+    if (at == NULL)
+        return CORRUPT;
+    int status = check_tag(out->tag, more);
+    if (status != OK)
+        return status;
+    at = take_body(at, end, out);
+    if (at == NULL)
+        return CORRUPT;
+    *p = at;
+    return OK;
+}
+
+int batch_decode(const uint8_t **p, const uint8_t *end, struct entry *out)
+{
+    int status = decode(p, end, out);
+    if (status == OK && (out->key.len > ENGINE_KEY_MAX || (entry_kind(out) == RECORD_DROP_RANGE &&
+                                                              out->value.len > ENGINE_KEY_MAX)))
+        return CORRUPT;
+    return status;
 }
 
 // The cursor: a copy of the bytes, and the newest entry of each key in key order.
@@ -331,7 +385,8 @@ struct cursor *batch_cursor(struct batch *b)
     uint32_t all = 0;
     for (uint32_t i = 0; i < b->count; i++) {
         struct entry *e = &c->entries[all];
-        ENSURE(decode(c->bytes + b->offsets[i], c->bytes + b->bytes.len, e) != NULL);
+        const uint8_t *p = c->bytes + b->offsets[i];
+        ENSURE(decode(&p, c->bytes + b->bytes.len, e) == OK);
         e->seq = i;
         all += entry_kind(e) != RECORD_DROP;
     }

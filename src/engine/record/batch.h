@@ -42,8 +42,10 @@ void batch_flag(struct batch *b, uint32_t i, uint8_t flags);
 // staged writes. seq is the entry's number.
 struct cursor *batch_cursor(struct batch *b);
 
-// Decodes one entry of a BATCH from any bytes: the position behind it, or NULL if it is not well
-// formed. seq is set to 0.
-const uint8_t *batch_decode(const uint8_t *p, const uint8_t *end, struct entry *out);
+// Decodes one entry of a BATCH from any bytes. OK, and *p has moved behind it; CORRUPT: it is not
+// well formed; NEWER_FORMAT: its kind or its flags are of a later version, and may not be skipped.
+// seq is set to 0. Of DROP_RANGE `key` is from and `value` is to; of what may be skipped (NOTE too)
+// `value` is all there is; of ADD the delta is only checked.
+int batch_decode(const uint8_t **p, const uint8_t *end, struct entry *out);
 
 #endif

@@ -23,6 +23,12 @@ static inline int entry_kind(const struct entry *e)
     return e->tag & RECORD_KIND_MASK;
 }
 
+// Whether who does not know the kind may do as if the entry were not there.
+static inline bool entry_may_be_skipped(const struct entry *e)
+{
+    return entry_kind(e) >= RECORD_SKIPPABLE;
+}
+
 // -1, 0, 1 in the order above.
 static inline int entry_order(
     struct slice a_key, uint64_t a_seq, struct slice b_key, uint64_t b_seq)

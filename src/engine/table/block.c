@@ -70,7 +70,7 @@ void block_builder_add(struct block_builder *b, const struct entry *e)
     uint8_t *p = b->bytes.data + b->bytes.len;
     p = varint_put(p, shared);
     p = varint_put(p, unshared.len);
-    *p++ = e->tag;
+    *p++ = (uint8_t)(e->tag & ~RECORD_MORE); // we know of no more flags
     p = varint_put(p, e->seq);
     if (e->tag & RECORD_EXPIRES) {
         put_le64(p, (uint64_t)e->expire_ms);

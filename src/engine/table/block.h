@@ -38,16 +38,18 @@ size_t block_encode(struct buf *out, struct slice contents, struct block_compres
 int block_decode(uint8_t *stored, size_t stored_len, uint64_t table_number, uint64_t offset,
     size_t max_len, const char *path, uint8_t **contents, size_t *len, struct error *err);
 
+// Contents have passed their checksum, but that does not make them well formed, or ours: everything
+// that reads them may also answer CORRUPT, or NEWER_FORMAT for an entry that only a later version
+// understands.
+//
 // Newest entry of key with seq <= max_seq in the contents of a block: OK, NOT_FOUND (the block goes
-// on behind the key), END (it ends before that could be said), or CORRUPT. *out borrows from
-// contents and key. No allocation: what point reads use.
+// on behind the key), or END (it ends before that could be said). *out borrows from contents and
+// key. No allocation: what point reads use.
 int block_get(struct slice contents, struct slice key, uint64_t max_seq, struct entry *out);
-// In an index block: the value of the first entry with a key >= key. OK, END or CORRUPT. No
-// allocation.
+// In an index block: the value of the first entry with a key >= key. OK or END. No allocation.
 int block_find(struct slice contents, struct slice key, struct slice *value);
 
-// A position in a block. The contents have passed their checksum, but are still only trusted after
-// every bound was checked.
+// A position in a block.
 struct block_view {
     const uint8_t *data;
     uint32_t restarts_at; // offset of the restart array
@@ -63,11 +65,10 @@ struct block_cursor {
     struct entry entry;
 };
 
-int block_cursor_init(
-    // OK or CORRUPT; may be called again on another block
-    struct block_cursor *c, struct slice contents);
+// May be called again on another block.
+int block_cursor_init(struct block_cursor *c, struct slice contents);
 void block_cursor_release(struct block_cursor *c);
-// OK, END or CORRUPT. The key does not borrow from the cursor. next and prev need a valid position.
+// OK or END. The key does not borrow from the cursor. next and prev need a valid position.
 int block_cursor_seek(struct block_cursor *c, struct slice key, uint64_t seq);
 // asks memory for what a seek touches first
 void block_cursor_prefetch(const struct block_cursor *c);

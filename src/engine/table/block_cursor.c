@@ -18,8 +18,9 @@
 //
 // Trust. The checksum says that these are the bytes that were written, not that they make sense
 // (and tests feed any bytes): every length is checked against what is left, every restart against
-// the entries' area, and each step moves forward, so any input ends in a result, END or CORRUPT. A
-// block whose entries are out of order may give a wrong result, never a wild read.
+// the entries' area, and each step moves forward, so any input ends in a result, END, CORRUPT, or
+// NEWER_FORMAT for an entry of a kind or with flags that only a later version knows. A block whose
+// entries are out of order may give a wrong result, never a wild read.
 //
 // Keys that are stored whole are shown where they lie; others are put together in the cursor's buf,
 // which is reused.
@@ -70,40 +71,73 @@ static const uint8_t *long_varint_get(const uint8_t *p, const uint8_t *end, uint
     return p + __builtin_ctzll(stops) / 8 + 1;
 }
 
-// offset < restarts_at
-static inline bool parse(const struct block_view *v, uint32_t offset, struct parsed *out)
+// Of an entry that is no plain PUT or DELETE: OK if it means nothing more, with its further flags
+// behind *p.
+__attribute__((noinline)) static int parse_unusual(
+    const uint8_t **p, const uint8_t *end, uint8_t *tag)
+{
+    uint64_t more = 0;
+    if (*tag & RECORD_MORE) {
+        *p = varint_get(*p, end, &more);
+        if (*p == NULL)
+            return CORRUPT;
+        *tag &= (uint8_t)~RECORD_MORE;
+    }
+    switch (*tag & RECORD_KIND_MASK) {
+    case RECORD_PUT:
+    case RECORD_DELETE:
+        return more == 0 ? OK : NEWER_FORMAT;
+    case 0:
+    case RECORD_DROP:
+    case RECORD_DROP_RANGE:
+        return CORRUPT;
+    default:
+        return NEWER_FORMAT;
+    }
+}
+
+static inline bool is_usual(uint8_t tag)
+{
+    int kind = tag & (RECORD_KIND_MASK | RECORD_MORE);
+    return kind == RECORD_PUT || kind == RECORD_DELETE;
+}
+
+// offset < restarts_at. OK, CORRUPT or NEWER_FORMAT.
+static inline int parse(const struct block_view *v, uint32_t offset, struct parsed *out)
 {
     const uint8_t *p = v->data + offset, *end = v->data + v->restarts_at;
     uint64_t shared, unshared, value_len = 0;
     p = varint_get(p, end, &shared);
     if (p == NULL || shared > UINT32_MAX)
-        return false;
+        return CORRUPT;
     p = varint_get(p, end, &unshared);
     if (p == NULL || p == end)
-        return false;
+        return CORRUPT;
     out->tag = *p++;
+    if (!is_usual(out->tag)) {
+        int status = parse_unusual(&p, end, &out->tag);
+        if (status != OK)
+            return status;
+    }
     p = long_varint_get(p, end, &out->seq);
     if (p == NULL)
-        return false;
+        return CORRUPT;
     out->expire_ms = 0;
     if (out->tag & RECORD_EXPIRES) {
         if (end - p < 8)
-            return false;
+            return CORRUPT;
         out->expire_ms = (int64_t)get_le64(p);
         p += 8;
     }
-    int kind = out->tag & RECORD_KIND_MASK;
-    if (kind == RECORD_PUT)
+    if ((out->tag & RECORD_KIND_MASK) == RECORD_PUT)
         p = varint_get(p, end, &value_len);
-    else if (kind != RECORD_DELETE)
-        return false;
     if (p == NULL || unshared > (uint64_t)(end - p) || value_len > (uint64_t)(end - p) - unshared)
-        return false;
+        return CORRUPT;
     out->shared = (uint32_t)shared;
     out->suffix = slice_of(p, (size_t)unshared);
     out->value = slice_of(p + unshared, (size_t)value_len);
     out->next = (uint32_t)(p + unshared + value_len - v->data);
-    return true;
+    return OK;
 }
 
 static uint32_t restart_at(const struct block_view *v, uint32_t i)
@@ -136,11 +170,14 @@ static void prefetch_interval(const struct block_view *v, uint32_t i)
 }
 
 // Parses the entry at restart number i, which stores its key whole.
-static bool parse_restart(
+static int parse_restart(
     const struct block_view *v, uint32_t i, uint32_t *offset, struct parsed *out)
 {
     *offset = restart_at(v, i);
-    return *offset < v->restarts_at && parse(v, *offset, out) && out->shared == 0;
+    if (*offset >= v->restarts_at)
+        return CORRUPT;
+    int status = parse(v, *offset, out);
+    return status == OK && out->shared != 0 ? CORRUPT : status;
 }
 
 // The last restart before (key, seq), or the first of all, parsed.
@@ -157,8 +194,9 @@ static int bisect(
         }
         struct parsed m;
         uint32_t at;
-        if (!parse_restart(v, mid, &at, &m))
-            return CORRUPT;
+        int status = parse_restart(v, mid, &at, &m);
+        if (status != OK)
+            return status;
         if (entry_order(m.suffix, m.seq, key, seq) <= 0) {
             low = parsed = mid;
             *offset = at;
@@ -168,12 +206,10 @@ static int bisect(
         }
     }
     prefetch_interval(v, low);
-    if (parsed != low && !parse_restart(v, low, offset, e))
-        return CORRUPT;
-    return OK;
+    return parsed != low ? parse_restart(v, low, offset, e) : OK;
 }
 
-// The first entry at or behind (key, seq): OK, with *same if it has that key; END or CORRUPT. Its
+// The first entry at or behind (key, seq): OK, with *same if it has that key; END or a failure. Its
 // shared bytes are those of `key`.
 static int find(const struct block_view *v, struct slice key, uint64_t seq, uint32_t *offset,
     struct parsed *e, bool *same)
@@ -198,8 +234,9 @@ static int find(const struct block_view *v, struct slice key, uint64_t seq, uint
         if (e->next >= v->restarts_at)
             return END;
         *offset = e->next;
-        if (!parse(v, *offset, e))
-            return CORRUPT;
+        status = parse(v, *offset, e);
+        if (status != OK)
+            return status;
     }
 }
 
@@ -290,9 +327,8 @@ static int to_restart(struct block_cursor *c, uint32_t i)
 {
     struct parsed e;
     uint32_t offset;
-    if (!parse_restart(&c->view, i, &offset, &e))
-        return CORRUPT;
-    return show(c, offset, &e, e.suffix);
+    int status = parse_restart(&c->view, i, &offset, &e);
+    return status == OK ? show(c, offset, &e, e.suffix) : status;
 }
 
 int block_cursor_first(struct block_cursor *c)
@@ -305,9 +341,8 @@ int block_cursor_next(struct block_cursor *c)
     struct parsed e;
     if (c->next >= c->view.restarts_at)
         return END;
-    if (!parse(&c->view, c->next, &e))
-        return CORRUPT;
-    return show(c, c->next, &e, c->entry.key);
+    int status = parse(&c->view, c->next, &e);
+    return status == OK ? show(c, c->next, &e, c->entry.key) : status;
 }
 
 // Goes to restart i and on to the entry that ends at `end`.

@@ -76,7 +76,7 @@ static struct fetch_item *append(
     }
     struct fetch_item *item = &f->items[f->count++];
     *item = (struct fetch_item){
-        .fetch = f, .state = state, .table = t, .number = t->number, .handle = h};
+        .fetch = f, .state = state, .table = t, .number = t->meta.number, .handle = h};
     return item;
 }
 
@@ -106,7 +106,7 @@ bool fetch_full(const struct fetch *f)
 static void note(struct fetch *f, struct table *t, struct handle h)
 {
     struct fetch_item *last = f->count > f->round_start ? &f->items[f->count - 1] : NULL;
-    bool same = last != NULL && last->state == ITEM_NOTED && last->number == t->number &&
+    bool same = last != NULL && last->state == ITEM_NOTED && last->number == t->meta.number &&
                 last->handle.offset == h.offset;
     if (same || fetch_full(f))
         return;
@@ -121,7 +121,7 @@ static int failure_of(
 {
     for (uint32_t i = 0; i < f->round_start; i++) {
         const struct fetch_item *item = &f->items[i];
-        if (item->state == ITEM_FAILED && item->number == t->number &&
+        if (item->state == ITEM_FAILED && item->number == t->meta.number &&
             item->handle.offset == h.offset) {
             if (err != NULL)
                 *err = *item->error;
@@ -188,7 +188,7 @@ static int fetch_get(struct block_source *source, struct table *t, struct handle
         b->visited = true;
         cache_pin(f->fetcher->cache, b);
     } else {
-        b = cache_get(f->fetcher->cache, t->number, h.offset);
+        b = cache_get(f->fetcher->cache, t->meta.number, h.offset);
         if (b == NULL)
             return miss(f, t, h, out, err);
         fetcher_set_slot(b, slot);
@@ -207,7 +207,7 @@ static void fetch_put(struct block_source *source, struct block_ref *ref)
 static void fetch_want(struct block_source *source, struct table *t, struct handle h)
 {
     struct fetch *f = (struct fetch *)(void *)source;
-    struct cached_block *b = cache_get(f->fetcher->cache, t->number, h.offset);
+    struct cached_block *b = cache_get(f->fetcher->cache, t->meta.number, h.offset);
     if (b != NULL)
         cache_unpin(f->fetcher->cache, b);
     else
@@ -216,7 +216,7 @@ static void fetch_want(struct block_source *source, struct table *t, struct hand
 
 static void fetch_hint(struct block_source *source, struct table *t, struct handle h, bool near)
 {
-    cache_hint(((struct fetch *)(void *)source)->fetcher->cache, t->number, h.offset, near);
+    cache_hint(((struct fetch *)(void *)source)->fetcher->cache, t->meta.number, h.offset, near);
 }
 
 // --- A waiter ------------------------------------------------------------------------------------
@@ -287,7 +287,7 @@ static void end_round(struct fetch *f)
     f->count = f->round_start = kept;
 }
 
-void fetch_start(struct fetch *f, void (*ready_cb)(struct fetch *f))
+void fetch_start(struct fetch *f, fetch_ready_cb ready_cb)
 {
     ENSURE(f->pending == 0 && f->ready_cb == NULL);
     // The new before the old is dropped: a block that is noted twice, or touched again, stays.

@@ -34,7 +34,10 @@ void fetcher_adopt(struct fetcher *f, struct table *t);
 void fetcher_want_filter(struct fetcher *f, struct table *t);
 // The table is gone: its file is closed and its blocks leave the cache.
 void fetcher_forget(struct fetcher *f, struct table *t);
-unsigned fetcher_open_files(const struct fetcher *f);
+
+struct fetch;
+// All that the fetch waited for is there, or has failed. Fires once, never inside fetch_start.
+typedef void (*fetch_ready_cb)(struct fetch *f);
 
 // The misses and pins of one waiter (a txn or an iterator).
 struct fetch {
@@ -49,7 +52,7 @@ struct fetch {
     uint32_t failed;  // items whose read failed: who touches the block again gets the error
     uint64_t pinned_bytes;
     struct list ready_link;
-    void (*ready_cb)(struct fetch *f);
+    fetch_ready_cb ready_cb;
 };
 
 void fetch_init(struct fetch *f, struct fetcher *fetcher);
@@ -62,8 +65,8 @@ void fetch_rewind(struct fetch *f);
 bool fetch_has_misses(const struct fetch *f);
 // No more can be noted in this round: looking for further misses is in vain.
 bool fetch_full(const struct fetch *f);
-// ready_cb fires once, never inside. Until then nothing is asked of the source.
-void fetch_start(struct fetch *f, void (*ready_cb)(struct fetch *f));
+// Until ready_cb fires nothing is asked of the source.
+void fetch_start(struct fetch *f, fetch_ready_cb ready_cb);
 // Reads what was noted, as far as there is room, waiting for nothing and holding nothing.
 void fetch_prefetch(struct fetch *f);
 

@@ -17,6 +17,7 @@
 
 #include "base/alloc.h"
 #include "base/ensure.h"
+#include "engine/filename.h"
 #include "engine/stats.h"
 #include "engine/table/filter.h"
 
@@ -35,8 +36,8 @@ struct read {
     struct list waiters; // fetch_item.waiters
     uint64_t number;
     struct handle handle;
-    uint64_t limit; // of the uncompressed length
-    bool is_filter;
+    uint64_t limit;         // of the uncompressed length
+    uint64_t filter_format; // of a filter: its table's format version; else 0
     bool forgotten;
     struct open_file *open;
     // For and from the job.
@@ -70,24 +71,26 @@ void fetcher_turn_begin(struct fetcher *f)
     f->probes_left = PROBES_A_TURN;
 }
 
-unsigned fetcher_open_files(const struct fetcher *f)
-{
-    return f->files.open;
-}
-
 // Data blocks are bounded by the largest value; an index or a filter is not compressed, and lies in
 // the file.
 static uint64_t limit_of(const struct fetcher *f, struct table *t, struct handle h)
 {
-    return fetcher_slot(t, h) != NULL ? t->size : f->max_block;
+    return fetcher_slot(t, h) != NULL ? t->meta.size : f->max_block;
 }
 
-static int decode(uint8_t *stored, uint64_t number, struct handle h, uint64_t limit, bool is_filter,
-    const char *path, uint8_t **contents, size_t *len, struct error *err)
+// The table's format version if the block is its filter, else 0.
+static uint64_t filter_format_of(struct table *t, struct handle h)
+{
+    struct cached_block **slot = fetcher_slot(t, h);
+    return slot == &t->loop.filter_block ? t->meta.format : 0;
+}
+
+static int decode(uint8_t *stored, uint64_t number, struct handle h, uint64_t limit,
+    uint64_t filter_format, const char *path, uint8_t **contents, size_t *len, struct error *err)
 {
     int status = block_decode(stored, (size_t)h.len + BLOCK_TRAILER_SIZE, number, h.offset,
         (size_t)limit, path, contents, len, err);
-    if (status == OK && is_filter && !filter_valid(slice_of(*contents, *len))) {
+    if (status == OK && filter_format != 0 && !filter_load(*contents, len, filter_format)) {
         free(*contents);
         status = error_set(err, CORRUPT, path, h.offset, 0, "this is not a filter");
     }
@@ -110,14 +113,14 @@ int fetcher_probe(struct fetcher *f, struct table *t, struct handle h, struct ca
         free(stored);
         return WAIT;
     }
-    char path[TABLE_PATH_MAX];
-    table_path(path, sizeof path, f->dir, t->number);
+    char path[FILENAME_PATH_SIZE];
+    filename_table(path, f->dir, t->meta.number);
     struct cached_block **slot = fetcher_slot(t, h);
-    int status = decode(stored, t->number, h, limit, slot != NULL && slot == &t->filter_block, path,
-        &contents, &len, err);
+    int status = decode(
+        stored, t->meta.number, h, limit, filter_format_of(t, h), path, &contents, &len, err);
     if (status != OK)
         return status;
-    *out = cache_insert(f->cache, t->number, h.offset, contents, len);
+    *out = cache_insert(f->cache, t->meta.number, h.offset, contents, len);
     fetcher_set_slot(*out, slot);
     return OK;
 }
@@ -163,8 +166,8 @@ static void remove_read(struct fetcher *f, struct read *r)
 static int read_block(struct read *r, struct error *err)
 {
     struct fetcher *f = r->fetcher; // of which only what never changes is looked at
-    char path[TABLE_PATH_MAX];
-    table_path(path, sizeof path, f->dir, r->number);
+    char path[FILENAME_PATH_SIZE];
+    filename_table(path, f->dir, r->number);
     int status = OK;
     if (r->file == NULL) {
         status = env_open(f->env, path, FILE_READ, &r->opened, err);
@@ -182,10 +185,10 @@ static int read_block(struct read *r, struct error *err)
         return status;
     }
     return decode(
-        stored, r->number, r->handle, r->limit, r->is_filter, path, &r->contents, &r->len, err);
+        stored, r->number, r->handle, r->limit, r->filter_format, path, &r->contents, &r->len, err);
 }
 
-static void read_run(struct job *job)
+static void read_job_run(struct job *job)
 {
     struct read *r = (struct read *)(void *)job;
     struct error err = {0};
@@ -221,14 +224,14 @@ static void call_ready(struct fetcher *f)
 {
     while (!list_empty(&f->ready)) {
         struct fetch *waiter = LIST_ENTRY(f->ready.next, struct fetch, ready_link);
-        void (*ready_cb)(struct fetch *) = waiter->ready_cb;
+        fetch_ready_cb ready_cb = waiter->ready_cb;
         list_remove(&waiter->ready_link);
         waiter->ready_cb = NULL;
         ready_cb(waiter);
     }
 }
 
-static void ready_fire(struct exec_timer *timer)
+static void ready_timer_fired(struct exec_timer *timer)
 {
     call_ready((struct fetcher *)(void *)((char *)timer - offsetof(struct fetcher, ready_timer)));
 }
@@ -236,7 +239,7 @@ static void ready_fire(struct exec_timer *timer)
 void fetcher_ready_later(struct fetcher *f, struct fetch *waiter)
 {
     list_push_back(&f->ready, &waiter->ready_link);
-    f->ready_timer.fire = ready_fire;
+    f->ready_timer.fire = ready_timer_fired;
     exec_timer_start(f->exec, &f->ready_timer, 0);
 }
 
@@ -247,7 +250,7 @@ static void free_read(struct read *r)
     free(r);
 }
 
-static void read_done(struct job *job)
+static void read_job_done(struct job *job)
 {
     struct read *r = (struct read *)(void *)job;
     struct fetcher *f = r->fetcher;
@@ -284,16 +287,16 @@ void fetcher_submit(struct fetcher *f)
 static struct read *queue_read(struct fetcher *f, const struct fetch_item *item)
 {
     struct table *t = item->table;
-    struct read **place = place_of(f, t->number, item->handle.offset);
+    struct read **place = place_of(f, t->meta.number, item->handle.offset);
     if (*place != NULL)
         return *place;
     struct read *r = xcalloc(1, sizeof *r);
-    *r = (struct read){.job = {.run = read_run, .done = read_done},
+    *r = (struct read){.job = {.run = read_job_run, .done = read_job_done},
         .fetcher = f,
-        .number = t->number,
+        .number = t->meta.number,
         .handle = item->handle,
         .limit = limit_of(f, t, item->handle),
-        .is_filter = fetcher_slot(t, item->handle) == &t->filter_block,
+        .filter_format = filter_format_of(t, item->handle),
         .open = open_file_use(&f->files, t)};
     list_init(&r->waiters);
     *place = r;
@@ -315,30 +318,31 @@ void fetcher_read_ahead(struct fetcher *f, const struct fetch_item *item)
         queue_read(f, item);
 }
 
-static void adopt(struct fetcher *f, struct table *t, struct handle h, struct built *built)
+static void adopt(struct fetcher *f, struct table *t, struct handle h, struct built_block *built)
 {
     if (built->data == NULL)
         return;
-    struct cached_block *b = cache_insert(f->cache, t->number, h.offset, built->data, built->len);
-    *built = (struct built){0};
+    struct cached_block *b =
+        cache_insert(f->cache, t->meta.number, h.offset, built->data, built->len);
+    *built = (struct built_block){0};
     fetcher_set_slot(b, fetcher_slot(t, h));
     cache_unpin(f->cache, b);
 }
 
 void fetcher_adopt(struct fetcher *f, struct table *t)
 {
-    adopt(f, t, t->index, &t->built_index);
-    adopt(f, t, t->filter, &t->built_filter);
+    adopt(f, t, t->meta.index, &t->loop.built_index);
+    adopt(f, t, t->meta.filter, &t->loop.built_filter);
 }
 
 void fetcher_want_filter(struct fetcher *f, struct table *t)
 {
-    struct fetch_item item = {.table = t, .number = t->number, .handle = t->filter};
-    if (t->filter.len == 0 || t->filter_block != NULL)
+    struct fetch_item item = {.table = t, .number = t->meta.number, .handle = t->meta.filter};
+    if (t->meta.filter.len == 0 || t->loop.filter_block != NULL)
         return;
-    struct cached_block *b = cache_get(f->cache, t->number, t->filter.offset);
+    struct cached_block *b = cache_get(f->cache, t->meta.number, t->meta.filter.offset);
     if (b != NULL) {
-        fetcher_set_slot(b, &t->filter_block);
+        fetcher_set_slot(b, &t->loop.filter_block);
         cache_unpin(f->cache, b);
         return;
     }
@@ -350,10 +354,10 @@ void fetcher_forget(struct fetcher *f, struct table *t)
 {
     for (uint32_t i = 0; i <= f->reads_mask && f->read_count > 0; i++) {
         for (struct read *r = f->reads[i]; r != NULL; r = r->next_hash)
-            r->forgotten = r->forgotten || r->number == t->number;
+            r->forgotten = r->forgotten || r->number == t->meta.number;
     }
     open_files_forget(&f->files, t);
-    cache_erase_table(f->cache, t->number);
+    cache_erase_table(f->cache, t->meta.number);
 }
 
 void fetcher_free(struct fetcher *f)

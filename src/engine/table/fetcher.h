@@ -55,9 +55,10 @@ void fetch_item_hold(struct fetch_item *item, struct cached_block *b);
 // Of an index or a filter: where its table points to it; NULL for other blocks.
 static inline struct cached_block **fetcher_slot(struct table *t, struct handle h)
 {
-    if (h.offset == t->index.offset)
-        return &t->index_block;
-    return t->filter.len > 0 && h.offset == t->filter.offset ? &t->filter_block : NULL;
+    if (h.offset == t->meta.index.offset)
+        return &t->loop.index_block;
+    return t->meta.filter.len > 0 && h.offset == t->meta.filter.offset ? &t->loop.filter_block
+                                                                       : NULL;
 }
 static inline void fetcher_set_slot(struct cached_block *b, struct cached_block **slot)
 {

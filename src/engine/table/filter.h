@@ -6,14 +6,16 @@
 
 #include "base/buf.h"
 
-// Appends the filter of `count` hashes (hash64 of user keys) to out.
+// Appends the filter of `count` hashes (hash64 of user keys) to out, as it lies on disk.
 void filter_build(struct buf *out, const uint64_t *hashes, size_t count, unsigned bits_per_key);
-// Whether bytes are a filter: everything filter_may_contain relies on.
-bool filter_valid(struct slice filter);
+// Turns a filter block from disk, of a table of that format version, into what the functions below
+// ask: in place, *len gets smaller. Takes any bytes; false: this is no filter. One of a type that we
+// do not know says "maybe" to all.
+bool filter_load(uint8_t *contents, size_t *len, uint64_t format);
 // Asks for the line that filter_may_contain will read: whoever asks several filters waits for
-// memory once. The filter is valid.
-void filter_prefetch(struct slice filter, uint64_t hash);
-// false: certainly not there. The filter is valid.
-bool filter_may_contain(struct slice filter, uint64_t hash);
+// memory once.
+void filter_prefetch(struct slice loaded, uint64_t hash);
+// false: certainly not there.
+bool filter_may_contain(struct slice loaded, uint64_t hash);
 
 #endif

@@ -25,13 +25,13 @@ void open_files_init(struct open_files *files, struct env *env, struct exec *exe
     list_init(&files->by_use);
 }
 
-static void close_run(struct job *job)
+static void close_job_run(struct job *job)
 {
     struct close_job *c = (struct close_job *)(void *)job;
     env_close(c->files->env, c->file);
 }
 
-static void close_done(struct job *job)
+static void close_job_done(struct job *job)
 {
     struct close_job *c = (struct close_job *)(void *)job;
     c->files->closing--;
@@ -42,7 +42,7 @@ static void close_file(struct open_files *files, struct file *file)
 {
     struct close_job *c = xmalloc(sizeof *c);
     *c = (struct close_job){
-        .job = {.run = close_run, .done = close_done}, .files = files, .file = file};
+        .job = {.run = close_job_run, .done = close_job_done}, .files = files, .file = file};
     files->closing++;
     exec_submit(files->exec, LANE_FILES, &c->job);
 }
@@ -50,7 +50,7 @@ static void close_file(struct open_files *files, struct file *file)
 static void drop(struct open_file *of)
 {
     if (of->table != NULL)
-        of->table->file = NULL;
+        of->table->loop.file = NULL;
     if (of->file != NULL) {
         of->files->open--;
         list_remove(&of->link);
@@ -83,13 +83,13 @@ void open_files_release(struct open_files *files)
 
 struct open_file *open_file_use(struct open_files *files, struct table *t)
 {
-    struct open_file *of = t->file;
+    struct open_file *of = t->loop.file;
     if (of == NULL) {
         of = xcalloc(1, sizeof *of);
         of->files = files;
         of->table = t;
         list_init(&of->link);
-        t->file = of;
+        t->loop.file = of;
     }
     of->users++;
     return of;
@@ -120,7 +120,7 @@ void open_file_opened(struct open_file *of, struct file *file)
 
 struct file *open_file_peek(struct table *t)
 {
-    struct open_file *of = t->file;
+    struct open_file *of = t->loop.file;
     if (of == NULL || of->file == NULL)
         return NULL;
     list_remove(&of->link);
@@ -130,10 +130,10 @@ struct file *open_file_peek(struct table *t)
 
 void open_files_forget(struct open_files *files, struct table *t)
 {
-    struct open_file *of = t->file;
+    struct open_file *of = t->loop.file;
     if (of == NULL)
         return;
-    t->file = NULL;
+    t->loop.file = NULL;
     of->table = NULL;
     if (of->users == 0)
         drop(of);

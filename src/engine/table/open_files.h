@@ -8,7 +8,7 @@
 #include "base/list.h"
 #include "engine/env.h"
 #include "engine/exec.h"
-#include "engine/version/version.h"
+#include "engine/table/table.h"
 
 struct open_files {
     struct env *env;

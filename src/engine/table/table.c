@@ -1,4 +1,4 @@
-// table: point reads, and the description of a table from its own file.
+// table: point reads, and the life of a table in memory.
 //
 // A point read asks the filter, then the index, then one data block. On the loop any of them may
 // have to be fetched; filter and index are asked for together, because whoever lacks one mostly
@@ -15,34 +15,59 @@
 
 #include "base/alloc.h"
 #include "base/coding.h"
+#include "base/ensure.h"
 #include "base/hash.h"
 #include "engine/stats.h"
+#include "engine/table/cache.h"
 #include "engine/table/filter.h"
 
-enum { PROPERTIES_MAX = 1 << 20 };
+#define BAD_INDEX "the index is not well formed"
 
-void table_path(char *out, size_t size, const char *dir, uint64_t number)
+struct table *table_new(void)
 {
-    snprintf(out, size, "%s/%" PRIu64 ".sst", dir, number);
+    struct table *t = xcalloc(1, sizeof *t);
+    t->refs = 1;
+    t->meta.format = FORMAT_VERSION;
+    return t;
+}
+
+struct table *table_ref(struct table *t)
+{
+    t->refs++;
+    return t;
+}
+
+void table_unref(struct table *t)
+{
+    ENSURE(t->refs > 0);
+    if (--t->refs > 0)
+        return;
+    table_meta_release(&t->meta);
+    free(t->loop.built_index.data);
+    free(t->loop.built_filter.data);
+    free(t);
+}
+
+static int blame(
+    struct error *err, const struct table *t, uint64_t offset, int status, const char *what)
+{
+    char name[32];
+    snprintf(name, sizeof name, "%" PRIu64 ".sst", t->meta.number);
+    return error_set(err, status, name, offset, 0, "%s", what);
 }
 
 int table_corrupt(struct error *err, const struct table *t, uint64_t offset, const char *what)
 {
-    char name[32];
-    snprintf(name, sizeof name, "%" PRIu64 ".sst", t->number);
-    return error_set(err, CORRUPT, name, offset, 0, "%s", what);
+    return blame(err, t, offset, CORRUPT, what);
 }
 
-void handle_encode(struct buf *out, struct handle h)
+int table_judge_block(
+    struct error *err, const struct table *t, uint64_t offset, int status, const char *what)
 {
-    buf_append_varint(out, h.offset);
-    buf_append_varint(out, h.len);
-}
-
-static bool handle_fits(struct handle h, uint64_t size)
-{
-    return size >= BLOCK_TRAILER_SIZE && h.len <= size - BLOCK_TRAILER_SIZE &&
-           h.offset <= size - BLOCK_TRAILER_SIZE - h.len;
+    if (status == NEWER_FORMAT)
+        what = "a block has an entry of a kind that only a later version knows";
+    return status == CORRUPT || status == NEWER_FORMAT ? blame(err, t, offset, status, what)
+                                                       : status;
 }
 
 bool table_handle_decode(const struct table *t, struct slice bytes, struct handle *out)
@@ -51,25 +76,25 @@ bool table_handle_decode(const struct table *t, struct slice bytes, struct handl
     const uint8_t *p = varint_get(bytes.data, end, &out->offset);
     if (p != NULL)
         p = varint_get(p, end, &out->len);
-    return p == end && handle_fits(*out, t->size);
+    return p == end && table_meta_holds(&t->meta, *out);
 }
 
 // --- Point reads ---------------------------------------------------------------------------------
 
 void table_prefetch(const struct table *t, uint64_t hash)
 {
-    if (t->filter.len > 0 && t->filter_block != NULL)
-        filter_prefetch(t->filter_block->contents, hash);
+    if (t->meta.filter.len > 0 && t->loop.filter_block != NULL)
+        filter_prefetch(t->loop.filter_block->contents, hash);
 }
 
 int table_may_contain(const struct table *t, uint64_t hash)
 {
-    if (t->filter.len == 0)
+    if (t->meta.filter.len == 0)
         return 1;
-    if (t->filter_block == NULL)
+    if (t->loop.filter_block == NULL)
         return -1;
-    t->filter_block->visited = true;
-    return filter_may_contain(t->filter_block->contents, hash);
+    t->loop.filter_block->visited = true;
+    return filter_may_contain(t->loop.filter_block->contents, hash);
 }
 
 // As table_may_contain, through the source: 0, 1, WAIT or a failure in *status.
@@ -77,14 +102,10 @@ static int ask_filter(
     struct block_source *source, struct table *t, uint64_t hash, int *status, struct error *err)
 {
     struct block_ref ref;
-    *status = source->get(source, t, t->filter, &ref, err);
+    *status = source->get(source, t, t->meta.filter, &ref, err);
     if (*status != OK)
         return -1;
-    int answer = 0;
-    if (filter_valid(ref.contents))
-        answer = filter_may_contain(ref.contents, hash);
-    else
-        *status = table_corrupt(err, t, t->filter.offset, "this is not a filter");
+    int answer = filter_may_contain(ref.contents, hash);
     source->put(source, &ref);
     return answer;
 }
@@ -92,7 +113,7 @@ static int ask_filter(
 static int get_index(
     struct block_source *source, struct table *t, struct block_ref *ref, struct error *err)
 {
-    return source->get(source, t, t->index, ref, err);
+    return source->get(source, t, t->meta.index, ref, err);
 }
 
 // The data block that would hold key: OK, NOT_FOUND, WAIT or a failure.
@@ -103,16 +124,17 @@ static int find_block(struct block_source *source, struct table *t, struct slice
     struct slice value;
     int status = OK;
     // nothing is evicted while we look into it: no pin
-    bool at_hand = !source->tracks && t->index_block != NULL;
+    bool at_hand = !source->tracks && t->loop.index_block != NULL;
     if (at_hand) {
-        t->index_block->visited = true;
-        index.contents = t->index_block->contents;
+        t->loop.index_block->visited = true;
+        index.contents = t->loop.index_block->contents;
     } else if ((status = get_index(source, t, &index, err)) != OK) {
         return status;
     }
     status = block_find(index.contents, key, &value);
-    if (status == CORRUPT || (status == OK && !table_handle_decode(t, value, out)))
-        status = table_corrupt(err, t, t->index.offset, "the index is not well formed");
+    if (status == OK && !table_handle_decode(t, value, out))
+        status = CORRUPT;
+    status = table_judge_block(err, t, t->meta.index.offset, status, BAD_INDEX);
     if (!at_hand)
         source->put(source, &index);
     return status == END ? NOT_FOUND : status;
@@ -125,11 +147,10 @@ static int get_in_block(struct block_source *source, struct table *t, struct han
     if (status != OK)
         return status;
     status = block_get(pin->contents, key, max_seq, out);
-    if (status == CORRUPT)
-        status = table_corrupt(err, t, h.offset, "a data block is not well formed");
-    if (status != OK)
-        source->put(source, pin);
-    return status;
+    if (status == OK)
+        return OK;
+    source->put(source, pin);
+    return table_judge_block(err, t, h.offset, status, "a data block is not well formed");
 }
 
 // The first block that may hold key has ended before (key, max_seq): looks in those that go on with
@@ -158,9 +179,9 @@ static int get_in_following(struct block_source *source, struct table *t, struct
             goto out;
         }
     }
-    status = status == CORRUPT
-                 ? table_corrupt(err, t, t->index.offset, "the index is not well formed")
-                 : NOT_FOUND;
+    status = status == OK || status == END
+                 ? NOT_FOUND
+                 : table_judge_block(err, t, t->meta.index.offset, status, BAD_INDEX);
 out:
     block_cursor_release(&c);
     source->put(source, &index);
@@ -171,7 +192,8 @@ int table_get(struct block_source *source, struct table *t, struct slice key, ui
     uint64_t max_seq, struct entry *out, struct block_ref *pin, struct engine_stats *stats,
     struct error *err)
 {
-    int status = OK, maybe = source->tracks && t->filter.len > 0 ? -1 : table_may_contain(t, hash);
+    int status = OK,
+        maybe = source->tracks && t->meta.filter.len > 0 ? -1 : table_may_contain(t, hash);
     if (maybe < 0)
         maybe = ask_filter(source, t, hash, &status, err);
     struct handle h;
@@ -179,7 +201,7 @@ int table_get(struct block_source *source, struct table *t, struct slice key, ui
         find_block(source, t, key, &h, NULL); // notes the miss of the index, too
     if (status != OK)
         return status;
-    bool filtered = t->filter.len > 0;
+    bool filtered = t->meta.filter.len > 0;
     if (stats != NULL && filtered) {
         stats->filter_checks++;
         stats->filter_negatives += maybe == 0;
@@ -193,140 +215,5 @@ int table_get(struct block_source *source, struct table *t, struct slice key, ui
         status = get_in_following(source, t, key, max_seq, out, pin, err);
     if (status == NOT_FOUND && stats != NULL && filtered)
         stats->filter_false_positives++;
-    return status;
-}
-
-// --- The file describes itself -------------------------------------------------------------------
-
-static bool number_from(struct slice bytes, uint64_t *out)
-{
-    return varint_get(bytes.data, bytes.data + bytes.len, out) == bytes.data + bytes.len;
-}
-
-static bool set_property(struct table *t, uint64_t property, struct slice bytes)
-{
-    uint64_t v;
-    switch (property) {
-    case PROPERTY_ENTRIES:
-        return number_from(bytes, &t->entries);
-    case PROPERTY_DELETES:
-        return number_from(bytes, &t->deletes);
-    case PROPERTY_IN_DOUBT:
-        return number_from(bytes, &t->in_doubt);
-    case PROPERTY_SEQ_MIN:
-        return number_from(bytes, &t->seq_min);
-    case PROPERTY_SEQ_MAX:
-        return number_from(bytes, &t->seq_max);
-    case PROPERTY_SMALLEST:
-        table_set_range(t, bytes, t->largest);
-        return true;
-    case PROPERTY_LARGEST:
-        table_set_range(t, t->smallest, bytes);
-        return true;
-    case PROPERTY_EXPIRE_MIN:
-        if (!number_from(bytes, &v))
-            return false;
-        t->expire_min = (int64_t)v;
-        return true;
-    case PROPERTY_EXPIRE_MAX:
-        if (!number_from(bytes, &v))
-            return false;
-        t->expire_max = (int64_t)v;
-        return true;
-    case PROPERTY_FILTER:
-        return table_handle_decode(t, bytes, &t->filter);
-    case PROPERTY_RAW_BYTES:
-        return number_from(bytes, &t->raw_bytes);
-    case PROPERTY_EXPIRING:
-        return number_from(bytes, &t->expiring);
-    default:
-        return true;
-    }
-}
-
-static bool set_properties(struct table *t, struct slice contents)
-{
-    const uint8_t *p = contents.data, *end = p + contents.len;
-    while (p < end) {
-        uint64_t property;
-        struct slice bytes;
-        p = varint_get(p, end, &property);
-        if (p == NULL || (p = bytes_get(p, end, &bytes)) == NULL ||
-            !set_property(t, property, bytes))
-            return false;
-    }
-    return t->entries > 0 && t->seq_min <= t->seq_max &&
-           slice_compare(t->smallest, t->largest) <= 0;
-}
-
-static int read_footer(struct env *env, struct file *f, const char *path, struct table *t,
-    struct handle *properties, struct error *err)
-{
-    uint8_t footer[TABLE_FOOTER_SIZE];
-    if (t->size < sizeof footer)
-        return error_set(
-            err, CORRUPT, path, 0, 0, "a table of %llu bytes", (unsigned long long)t->size);
-    uint64_t at = t->size - sizeof footer;
-    int status = env_read_exactly(env, f, path, at, footer, sizeof footer, err);
-    if (status != OK)
-        return status;
-    if (get_le64(footer) != TABLE_MAGIC || get_le64(footer + 56) != checksum64(footer, 56, 0))
-        return error_set(err, CORRUPT, path, at, 0, "this is not the footer of a table");
-    if (get_le32(footer + 8) > FORMAT_VERSION)
-        return error_set(err, NEWER_FORMAT, path, at, 0, "version %u, we read up to %u",
-            get_le32(footer + 8), FORMAT_VERSION);
-    t->index = (struct handle){get_le64(footer + 16), get_le64(footer + 24)};
-    *properties = (struct handle){get_le64(footer + 32), get_le64(footer + 40)};
-    if (get_le64(footer + 48) != t->number || !handle_fits(t->index, at) ||
-        !handle_fits(*properties, at) || properties->len > PROPERTIES_MAX)
-        return error_set(
-            err, CORRUPT, path, at, 0, "the footer is of another table, or points outside");
-    return OK;
-}
-
-static int read_meta(
-    struct env *env, struct file *f, const char *path, struct table *t, struct error *err)
-{
-    struct handle properties = {0};
-    int status = env->ops->size(env, f, &t->size, err);
-    if (status == OK)
-        status = read_footer(env, f, path, t, &properties, err);
-    if (status != OK)
-        return status;
-    size_t stored_len = (size_t)properties.len + BLOCK_TRAILER_SIZE, len;
-    uint8_t *stored = xmalloc(stored_len), *contents;
-    status = env_read_exactly(env, f, path, properties.offset, stored, stored_len, err);
-    if (status != OK) {
-        free(stored);
-        return status;
-    }
-    status = block_decode(stored, stored_len, t->number, properties.offset, PROPERTIES_MAX, path,
-        &contents, &len, err);
-    if (status != OK)
-        return status;
-    if (!set_properties(t, slice_of(contents, len)))
-        status = error_set(
-            err, CORRUPT, path, properties.offset, 0, "the properties are not well formed");
-    free(contents);
-    return status;
-}
-
-int table_read_meta(
-    struct env *env, const char *dir, uint64_t number, struct table **out, struct error *err)
-{
-    char path[TABLE_PATH_MAX];
-    table_path(path, sizeof path, dir, number);
-    struct file *f;
-    int status = env_open(env, path, FILE_READ, &f, err);
-    if (status != OK)
-        return status;
-    struct table *t = table_meta_new();
-    t->number = number;
-    status = read_meta(env, f, path, t, err);
-    env_close(env, f);
-    if (status == OK)
-        *out = t;
-    else
-        table_unref(t);
     return status;
 }

@@ -3,8 +3,38 @@
 #ifndef VARVE_ENGINE_TABLE_TABLE_H
 #define VARVE_ENGINE_TABLE_TABLE_H
 
+#include "engine/env.h"
 #include "engine/table/block.h"
-#include "engine/version/version.h"
+#include "engine/table/table_meta.h"
+
+// A block as its builder left it, on the heap. data NULL: none, or taken over by the cache.
+struct built_block {
+    uint8_t *data;
+    size_t len;
+};
+
+// What changes while a table lives: the loop's alone.
+struct table_loop {
+    struct open_file *file;                          // open_files.c; NULL: not open
+    struct cached_block *index_block, *filter_block; // slots of cached_block
+    // Into the cache when the table is published, so that nobody has to wait for them.
+    struct built_block built_index, built_filter;
+    bool being_compacted;
+    bool obsolete; // its file is unlinked when the last reference goes
+};
+
+// One job makes it, the loop publishes it; from then on jobs read meta and nothing else.
+struct table {
+    struct table_meta meta;
+    struct table_loop loop;
+    uint32_t refs; // the loop's
+};
+
+struct table *table_new(void); // one reference; nothing described but the format we write
+struct table *table_ref(struct table *t);
+// Frees with the last reference. While a table may be open or cached the last one is a version's
+// (version_unref tells its gone_cb first): cursors and jobs hold none, but keep a version.
+void table_unref(struct table *t);
 
 // Where a table cursor gets its blocks: from the cache, answering WAIT on a miss that it notes
 // (loop: fetch.h), or by blocking reads with read-ahead (jobs: table_scan.c).
@@ -14,7 +44,8 @@ struct block_ref {
 };
 
 struct block_source {
-    // OK, WAIT, or a failure, which *err explains (err may be NULL).
+    // The contents, checked; of a filter, as filter_load() left them. OK, WAIT, or a failure, which
+    // *err explains (err may be NULL).
     int (*get)(struct block_source *s, struct table *t, struct handle h, struct block_ref *out,
         struct error *err);
     void (*put)(struct block_source *s, struct block_ref *ref);
@@ -58,16 +89,11 @@ int table_may_contain(const struct table *t, uint64_t hash);
 
 // An entry's value of the index: false if it is no handle of a block inside the table.
 bool table_handle_decode(const struct table *t, struct slice bytes, struct handle *out);
-void handle_encode(struct buf *out, struct handle h);
 // CORRUPT: what passed its checksum makes no sense.
 int table_corrupt(struct error *err, const struct table *t, uint64_t offset, const char *what);
-
-// Reads footer and properties from the file and fills a new table's fields: for tools and checks;
-// the manifest holds the same. Blocking.
-int table_read_meta(
-    struct env *env, const char *dir, uint64_t number, struct table **out, struct error *err);
-
-enum { TABLE_PATH_MAX = 4096 + 32 };
-void table_path(char *out, size_t size, const char *dir, uint64_t number);
+// What reading in a block ended in, with an error that names the table: CORRUPT (`what`) or
+// NEWER_FORMAT. Any other status is passed on as it is.
+int table_judge_block(
+    struct error *err, const struct table *t, uint64_t offset, int status, const char *what);
 
 #endif

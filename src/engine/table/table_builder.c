@@ -18,6 +18,7 @@
 #include "base/coding.h"
 #include "base/ensure.h"
 #include "base/hash.h"
+#include "engine/filename.h"
 #include "engine/table/filter.h"
 #include "engine/table/table.h"
 
@@ -25,10 +26,11 @@ enum { WRITE_SIZE = 512 * 1024 };
 
 struct table_builder {
     struct table_builder_options options;
-    char path[TABLE_PATH_MAX];
+    char path[FILENAME_PATH_SIZE];
     struct file *file;
-    struct buf out;   // blocks that are not in the file yet
-    uint64_t written; // bytes that are
+    struct buf out;                   // blocks that are not in the file yet
+    uint64_t written;                 // bytes that are
+    struct checksum_stream *checksum; // of them
     struct block_builder data, index;
     struct block_compressor *compressor;
     struct buf last_key;
@@ -44,15 +46,18 @@ int table_builder_open(
 {
     struct table_builder *b = xcalloc(1, sizeof *b);
     b->options = *options;
-    table_path(b->path, sizeof b->path, options->dir, options->number);
+    filename_table(b->path, options->dir, options->number);
     int status = env_open(options->env, b->path, FILE_CREATE, &b->file, err);
     if (status != OK) {
         free(b);
         return status;
     }
     b->compressor = block_compressor_new(options->compression, options->compression_level);
-    b->table = table_meta_new();
-    b->table->number = options->number;
+    b->table = table_new();
+    b->table->meta.number = options->number;
+    b->table->meta.level = options->level;
+    b->table->meta.lineage = options->lineage;
+    b->checksum = checksum_stream_new();
     *out = b;
     return OK;
 }
@@ -68,6 +73,7 @@ static int write_out(struct table_builder *b, struct error *err)
     int status = b->options.env->ops->write(b->options.env, b->file, b->written, &piece, 1, err);
     if (status != OK)
         return status;
+    checksum_stream_add(b->checksum, piece.data, piece.len);
     b->written += piece.len;
     buf_clear(&b->out);
     return OK;
@@ -116,30 +122,30 @@ static void add_hash(struct table_builder *b, struct slice key)
     b->hashes[b->hash_count++] = hash64(key);
 }
 
-static void describe(struct table *t, const struct entry *e)
+static void describe(struct table_meta *m, const struct entry *e)
 {
-    if (t->entries == 0)
-        t->seq_min = e->seq;
-    t->entries++;
-    t->raw_bytes += e->key.len + e->value.len;
-    t->deletes += entry_kind(e) == RECORD_DELETE;
-    t->in_doubt += (e->tag & RECORD_IN_DOUBT) != 0;
-    t->seq_min = e->seq < t->seq_min ? e->seq : t->seq_min;
-    t->seq_max = e->seq > t->seq_max ? e->seq : t->seq_max;
+    if (m->entries == 0)
+        m->seq_min = e->seq;
+    m->entries++;
+    m->raw_bytes += e->key.len + e->value.len;
+    m->deletes += entry_kind(e) == RECORD_DELETE;
+    m->in_doubt += (e->tag & RECORD_IN_DOUBT) != 0;
+    m->seq_min = e->seq < m->seq_min ? e->seq : m->seq_min;
+    m->seq_max = e->seq > m->seq_max ? e->seq : m->seq_max;
     if (e->tag & RECORD_EXPIRES) {
-        t->expire_min =
-            t->expiring == 0 || e->expire_ms < t->expire_min ? e->expire_ms : t->expire_min;
-        t->expire_max = e->expire_ms > t->expire_max ? e->expire_ms : t->expire_max;
-        t->expiring++;
+        m->expire_min =
+            m->expiring == 0 || e->expire_ms < m->expire_min ? e->expire_ms : m->expire_min;
+        m->expire_max = e->expire_ms > m->expire_max ? e->expire_ms : m->expire_max;
+        m->expiring++;
     }
 }
 
 int table_builder_add(struct table_builder *b, const struct entry *e, struct error *err)
 {
-    bool first = b->table->entries == 0;
+    bool first = b->table->meta.entries == 0;
     bool new_key = first || !slice_equal(buf_slice(&b->last_key), e->key);
     if (first)
-        table_set_range(b->table, e->key, e->key);
+        table_meta_set_range(&b->table->meta, e->key, e->key);
     size_t size = block_builder_size(&b->data);
     if (b->data.count > 0 &&
         size + e->key.len + e->value.len > b->options.block_size + b->options.block_size / 8) {
@@ -156,7 +162,7 @@ int table_builder_add(struct table_builder *b, const struct entry *e, struct err
         buf_clear(&b->last_key);
         buf_append_slice(&b->last_key, e->key);
     }
-    describe(b->table, e);
+    describe(&b->table->meta, e);
     return OK;
 }
 
@@ -165,55 +171,13 @@ uint64_t table_builder_bytes(const struct table_builder *b)
     return position(b) + block_builder_size(&b->data);
 }
 
-uint64_t table_builder_entries(const struct table_builder *b)
-{
-    return b->table->entries;
-}
-
-static void put_number(struct buf *out, enum table_property property, uint64_t value)
-{
-    buf_append_varint(out, property);
-    buf_append_varint(out, varint_len(value));
-    buf_append_varint(out, value);
-}
-
-static void put_bytes(struct buf *out, enum table_property property, struct slice bytes)
-{
-    buf_append_varint(out, property);
-    buf_append_bytes(out, bytes);
-}
-
-static void encode_properties(struct buf *out, const struct table *t, unsigned level)
-{
-    put_number(out, PROPERTY_ENTRIES, t->entries);
-    put_number(out, PROPERTY_DELETES, t->deletes);
-    put_number(out, PROPERTY_IN_DOUBT, t->in_doubt);
-    put_number(out, PROPERTY_SEQ_MIN, t->seq_min);
-    put_number(out, PROPERTY_SEQ_MAX, t->seq_max);
-    put_bytes(out, PROPERTY_SMALLEST, t->smallest);
-    put_bytes(out, PROPERTY_LARGEST, t->largest);
-    if (t->expiring > 0) {
-        put_number(out, PROPERTY_EXPIRE_MIN, (uint64_t)t->expire_min);
-        put_number(out, PROPERTY_EXPIRE_MAX, (uint64_t)t->expire_max);
-        put_number(out, PROPERTY_EXPIRING, t->expiring);
-    }
-    if (t->filter.len > 0) {
-        struct buf handle = {0};
-        handle_encode(&handle, t->filter);
-        put_bytes(out, PROPERTY_FILTER, buf_slice(&handle));
-        buf_release(&handle);
-    }
-    put_number(out, PROPERTY_LEVEL, level);
-    put_number(out, PROPERTY_RAW_BYTES, t->raw_bytes);
-}
-
 static void add_footer(struct table_builder *b, struct handle properties)
 {
     uint8_t footer[TABLE_FOOTER_SIZE] = {0};
     put_le64(footer, TABLE_MAGIC);
     put_le32(footer + 8, FORMAT_VERSION);
-    put_le64(footer + 16, b->table->index.offset);
-    put_le64(footer + 24, b->table->index.len);
+    put_le64(footer + 16, b->table->meta.index.offset);
+    put_le64(footer + 24, b->table->meta.index.len);
     put_le64(footer + 32, properties.offset);
     put_le64(footer + 40, properties.len);
     put_le64(footer + 48, b->options.number);
@@ -221,7 +185,7 @@ static void add_footer(struct table_builder *b, struct handle properties)
     buf_append(&b->out, footer, sizeof footer);
 }
 
-static void keep_built(struct built *built, struct slice contents)
+static void keep_built(struct built_block *built, struct slice contents)
 {
     built->data = xmalloc(contents.len);
     built->len = contents.len;
@@ -234,14 +198,16 @@ static void add_tail(struct table_builder *b)
     struct buf bytes = {0};
     if (b->hash_count > 0) {
         filter_build(&bytes, b->hashes, b->hash_count, b->options.bloom_bits_per_key);
-        b->table->filter = add_block(b, buf_slice(&bytes), NULL);
-        keep_built(&b->table->built_filter, buf_slice(&bytes));
+        b->table->meta.filter = add_block(b, buf_slice(&bytes), NULL);
+        keep_built(&b->table->loop.built_filter, buf_slice(&bytes));
+        ENSURE(filter_load(
+            b->table->loop.built_filter.data, &b->table->loop.built_filter.len, FORMAT_VERSION));
         buf_clear(&bytes);
     }
     struct slice index = block_builder_finish(&b->index);
-    b->table->index = add_block(b, index, NULL);
-    keep_built(&b->table->built_index, index);
-    encode_properties(&bytes, b->table, b->options.level);
+    b->table->meta.index = add_block(b, index, NULL);
+    keep_built(&b->table->loop.built_index, index);
+    table_meta_encode(&b->table->meta, TABLE_META_IN_FILE, &bytes);
     add_footer(b, add_block(b, buf_slice(&bytes), NULL));
     buf_release(&bytes);
 }
@@ -253,6 +219,7 @@ static void free_builder(struct table_builder *b)
     block_builder_release(&b->data);
     block_builder_release(&b->index);
     block_compressor_free(b->compressor);
+    checksum_stream_free(b->checksum);
     buf_release(&b->out);
     buf_release(&b->last_key);
     free(b->hashes);
@@ -272,20 +239,21 @@ void table_builder_abandon(struct table_builder *b)
 
 int table_builder_finish(struct table_builder *b, struct table **out, struct error *err)
 {
-    ENSURE(b->table->entries > 0);
+    ENSURE(b->table->meta.entries > 0);
     struct slice last_key = buf_slice(&b->last_key);
     int status = cut_block(b, err);
     if (status != OK)
         goto failed;
     add_index_entry(b, last_key);
-    table_set_range(b->table, b->table->smallest, last_key);
+    table_meta_set_range(&b->table->meta, b->table->meta.smallest, last_key);
     add_tail(b);
     status = write_out(b, err);
     if (status == OK)
         status = b->options.env->ops->sync(b->options.env, b->file, err);
     if (status != OK)
         goto failed;
-    b->table->size = b->written;
+    b->table->meta.size = b->written;
+    b->table->meta.checksum = checksum_stream_value(b->checksum);
     *out = b->table;
     b->table = NULL;
     free_builder(b);

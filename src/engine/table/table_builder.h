@@ -5,7 +5,7 @@
 
 #include "engine/env.h"
 #include "engine/table/block.h"
-#include "engine/version/version.h"
+#include "engine/table/table.h"
 
 struct table_builder;
 
@@ -14,6 +14,7 @@ struct table_builder_options {
     const char *dir;
     uint64_t number;
     unsigned level;
+    struct lineage lineage; // of the database
     uint32_t block_size;
     unsigned bloom_bits_per_key;
     enum compression compression;
@@ -24,9 +25,8 @@ int table_builder_open(
     const struct table_builder_options *options, struct table_builder **out, struct error *err);
 int table_builder_add(struct table_builder *b, const struct entry *e, struct error *err);
 uint64_t table_builder_bytes(const struct table_builder *b); // so far
-uint64_t table_builder_entries(const struct table_builder *b);
-// Writes the rest and syncs the file (the directory is the caller's). The table's fields are
-// filled, its file is closed. Frees the builder.
+// Writes the rest and syncs the file (the directory is the caller's). All of the table's meta is
+// filled but clean_seq, its file is closed. Frees the builder.
 int table_builder_finish(struct table_builder *b, struct table **out, struct error *err);
 // Gives up: closes and unlinks the file, frees the builder.
 void table_builder_abandon(struct table_builder *b);

@@ -86,12 +86,12 @@ static int open_table(struct table_cursor *c)
     if (c->table != t)
         close_table(c);
     c->table = t;
-    int status = c->source->get(c->source, t, t->index, &c->index_ref, c->err);
+    int status = c->source->get(c->source, t, t->meta.index, &c->index_ref, c->err);
     if (status != OK)
         return status;
     if (block_cursor_init(&c->index, c->index_ref.contents) != OK) {
         c->source->put(c->source, &c->index_ref);
-        return table_corrupt(c->err, t, t->index.offset, "the index is not well formed");
+        return table_corrupt(c->err, t, t->meta.index.offset, "the index is not well formed");
     }
     c->has_index = true;
     return OK;
@@ -99,16 +99,14 @@ static int open_table(struct table_cursor *c)
 
 static int in_index(struct table_cursor *c, int status)
 {
-    return status == CORRUPT ? table_corrupt(c->err, c->table, c->table->index.offset,
-                                   "the index is not well formed")
-                             : status;
+    return table_judge_block(
+        c->err, c->table, c->table->meta.index.offset, status, "the index is not well formed");
 }
 
 static int in_data(struct table_cursor *c, int status)
 {
-    return status == CORRUPT
-               ? table_corrupt(c->err, c->table, c->data_offset, "a data block is not well formed")
-               : status;
+    return table_judge_block(
+        c->err, c->table, c->data_offset, status, "a data block is not well formed");
 }
 
 // The blocks behind (or before) the one that is missing will be wanted, too.
@@ -315,7 +313,7 @@ static int begin_seek(struct table_cursor *c, struct slice key, uint64_t seq)
     uint32_t low = 0, high = c->count; // the first table whose largest key is >= key
     while (low < high) {
         uint32_t mid = low + (high - low) / 2;
-        if (slice_compare(c->tables[mid]->largest, key) < 0)
+        if (slice_compare(c->tables[mid]->meta.largest, key) < 0)
             low = mid + 1;
         else
             high = mid;
@@ -382,7 +380,7 @@ static int cursor_seek_before(struct cursor *base, struct slice key)
         uint32_t low = 0, high = c->count; // the first table whose smallest key is >= key
         while (low < high) {
             uint32_t mid = low + (high - low) / 2;
-            if (slice_compare(c->tables[mid]->smallest, key) < 0)
+            if (slice_compare(c->tables[mid]->meta.smallest, key) < 0)
                 low = mid + 1;
             else
                 high = mid;

@@ -10,13 +10,15 @@
 
 #include "base/alloc.h"
 #include "engine/env.h"
+#include "engine/filename.h"
+#include "engine/table/filter.h"
 #include "engine/table/table.h"
 
 struct scanned {
     struct scanned *next;
     const struct table *table;
     struct file *file;
-    char path[TABLE_PATH_MAX];
+    char path[FILENAME_PATH_SIZE];
     uint8_t *window; // of `readahead` bytes; NULL until the first data block
     uint64_t window_at;
     size_t window_len;
@@ -48,7 +50,7 @@ static int open_scanned(
         }
     }
     struct scanned *t = xcalloc(1, sizeof *t);
-    table_path(t->path, sizeof t->path, s->dir, table->number);
+    filename_table(t->path, s->dir, table->meta.number);
     int status = env_open(s->env, t->path, FILE_READ, &t->file, err);
     if (status == NOT_FOUND)
         status = error_set(err, MISSING, t->path, 0, 0, "a table of the database");
@@ -79,7 +81,7 @@ static int read_windowed(struct table_scan *s, struct scanned *t, uint64_t offse
     if (offset < t->window_at || offset + len > t->window_at + t->window_len) {
         if (t->window == NULL)
             t->window = xmalloc(s->readahead);
-        uint64_t left = t->table->size - offset;
+        uint64_t left = t->table->meta.size - offset;
         size_t want = left < s->readahead ? (size_t)left : s->readahead;
         t->window_len = 0;
         int status = read_stored(s, t, offset, t->window, want, err);
@@ -104,18 +106,24 @@ static int scan_get(struct block_source *source, struct table *table, struct han
         return status;
     size_t stored_len = (size_t)h.len + BLOCK_TRAILER_SIZE, len;
     uint8_t *stored = xmalloc(stored_len), *contents;
-    bool data = h.offset != table->index.offset && h.offset != table->filter.offset;
+    bool filter = table->meta.filter.len > 0 && h.offset == table->meta.filter.offset;
+    bool data = h.offset != table->meta.index.offset && !filter;
     status = data ? read_windowed(s, t, h.offset, stored, stored_len, err)
                   : read_stored(s, t, h.offset, stored, stored_len, err);
     if (status != OK) {
         free(stored);
         return status;
     }
-    status = block_decode(
-        stored, stored_len, table->number, h.offset, s->max_block, t->path, &contents, &len, err);
-    if (status == OK)
-        *out = (struct block_ref){slice_of(contents, len), contents};
-    return status;
+    status = block_decode(stored, stored_len, table->meta.number, h.offset, s->max_block, t->path,
+        &contents, &len, err);
+    if (status != OK)
+        return status;
+    if (filter && !filter_load(contents, &len, table->meta.format)) {
+        free(contents);
+        return table_corrupt(err, table, h.offset, "this is not a filter");
+    }
+    *out = (struct block_ref){slice_of(contents, len), contents};
+    return OK;
 }
 
 static void scan_put(struct block_source *source, struct block_ref *ref)

@@ -1,6 +1,6 @@
 // The manifest is a segment of edits (format.h), and CURRENT names the one in force. Every append
 // is synced before it is reported, so the record before is always proven; a bad last record is an
-// edit that nobody was told of, and is left out.
+// edit that nobody was told of, and is left out. At a clean end a seal proves the last record too.
 //
 // A new manifest is written beside the old one, whole and synced, before a rename switches CURRENT:
 // at any instant CURRENT names a complete one. The old file is unlinked afterwards; if that is lost
@@ -13,16 +13,13 @@
 // After any other failure `failed` is set and every later append gets it.
 #include "engine/version/manifest.h"
 
-#include <inttypes.h>
-#include <stdio.h>
-
 #include "base/alloc.h"
 #include "base/ensure.h"
+#include "base/list.h"
+#include "engine/filename.h"
 #include "engine/log/segment.h"
 
 enum {
-    PATH_SIZE = 4096,
-    CURRENT_MAX = 64,         // bytes of CURRENT
     RESERVE_STEP = 64 * 1024, // bytes reserved ahead
     LARGE_MIN = 256 * 1024,   // bytes below which a manifest is never large
     LARGE_FACTOR = 4,         // times the size it began with
@@ -42,42 +39,29 @@ struct manifest {
     bool busy;
     struct buf edit, whole; // payloads; whole is empty unless a new manifest is to be begun
     uint64_t new_number;
+    struct lineage new_lineage;
     struct error err;
     int status;
     void (*done_cb)(void *arg, int status, const struct error *err);
     void *done_arg;
 };
 
-static void manifest_path(char out[PATH_SIZE], const char *dir, uint64_t number)
-{
-    snprintf(out, PATH_SIZE, "%s/MANIFEST-%" PRIu64, dir, number);
-}
-
 // --- Reading -------------------------------------------------------------------------------------
 
 static int read_current(struct env *env, const char *dir, uint64_t *number, struct error *err)
 {
-    char path[PATH_SIZE], expected[CURRENT_MAX];
-    snprintf(path, sizeof path, "%s/CURRENT", dir);
+    char path[FILENAME_PATH_SIZE];
+    filename_current(path, dir);
     uint8_t *text;
     size_t len;
-    int status = env_read_file(env, path, CURRENT_MAX, &text, &len, err);
+    int status = env_read_file(env, path, FILENAME_CURRENT_MAX, &text, &len, err);
     if (status == TOO_LARGE)
         return error_set(err, CORRUPT, path, 0, 0, "does not name a manifest");
     if (status != OK)
         return status;
-    text[len] = '\0'; // env_read_file leaves room
-    unsigned long long n = 0;
-    if (sscanf((char *)text, "MANIFEST-%20llu", &n) == 1)
-        snprintf(expected, sizeof expected, "MANIFEST-%llu\n", n);
-    else
-        expected[0] = '\0';
-    bool good = n > 0 && strlen(expected) == len && memcmp(expected, text, len) == 0;
+    bool good = filename_current_decode(slice_of(text, len), number);
     free(text);
-    if (!good)
-        return error_set(err, CORRUPT, path, 0, 0, "does not name a manifest");
-    *number = n;
-    return OK;
+    return good ? OK : error_set(err, CORRUPT, path, 0, 0, "does not name a manifest");
 }
 
 // Wraps what an edit is found guilty of into an error with its place.
@@ -109,6 +93,18 @@ static int load_edit(const struct segment_record *record, const char *path,
     return status;
 }
 
+// A manifest that gives its database a lineage is that database's.
+static int check_lineage(const struct segment_reader *reader, const char *path,
+    const struct version *v, struct error *err)
+{
+    if (v->lineage.timeline == 0 && reader->version == 1)
+        return OK;
+    if (v->lineage.timeline == 0 || reader->lineage.timeline > v->lineage.timeline ||
+        !lineage_same_database(&reader->lineage, &v->lineage))
+        return error_set(err, CORRUPT, path, 0, 0, "the header and the edits differ in database");
+    return OK;
+}
+
 static int load_edits(struct segment_reader *reader, const char *path, struct version **version,
     uint64_t *next_file, struct error *err)
 {
@@ -133,8 +129,8 @@ int manifest_load(struct env *env, const char *dir, struct version **version, ui
     int status = read_current(env, dir, number, err);
     if (status != OK)
         return status;
-    char path[PATH_SIZE];
-    manifest_path(path, dir, *number);
+    char path[FILENAME_PATH_SIZE];
+    filename_manifest(path, dir, *number);
     struct segment_reader reader;
     status = segment_open(&reader, env, path, MANIFEST_MAGIC, *number, UINT64_MAX, err);
     if (status == NOT_FOUND)
@@ -144,6 +140,8 @@ int manifest_load(struct env *env, const char *dir, struct version **version, ui
     struct version *v = version_new();
     uint64_t next = *number + 1;
     status = load_edits(&reader, path, &v, &next, err);
+    if (status == OK)
+        status = check_lineage(&reader, path, v, err);
     segment_close(&reader);
     if (status != OK) {
         version_unref(v, NULL, NULL);
@@ -166,18 +164,19 @@ static void encode_whole(struct buf *out, const struct version *v, uint64_t next
 }
 
 // A complete new file with one record, synced, but not yet named by CURRENT.
-static int write_file(struct env *env, const char *dir, uint64_t number, struct slice payload,
-    struct file **out, uint64_t *size, uint64_t *reserved, struct error *err)
+static int write_file(struct env *env, const char *dir, uint64_t number,
+    const struct lineage *lineage, struct slice payload, struct file **out, uint64_t *size,
+    uint64_t *reserved, struct error *err)
 {
-    char path[PATH_SIZE];
-    manifest_path(path, dir, number);
+    char path[FILENAME_PATH_SIZE];
+    filename_manifest(path, dir, number);
     struct file *file;
     int status = env_open(env, path, FILE_OVERWRITE, &file, err);
     if (status != OK)
         return status;
     struct buf bytes = {0};
     uint8_t header[SEGMENT_HEADER_SIZE];
-    segment_header_encode(header, MANIFEST_MAGIC, number);
+    segment_header_encode(header, MANIFEST_MAGIC, number, lineage);
     buf_append(&bytes, header, sizeof header);
     segment_append(&bytes, number, SEGMENT_HEADER_SIZE, 0, env_now_ms(env), 0, payload);
     struct slice piece = buf_slice(&bytes);
@@ -204,9 +203,8 @@ static int write_current(struct env *env, const char *path, uint64_t number, str
     int status = env_open(env, path, FILE_OVERWRITE, &file, err);
     if (status != OK)
         return status;
-    char text[CURRENT_MAX];
-    int len = snprintf(text, sizeof text, "MANIFEST-%" PRIu64 "\n", number);
-    struct slice piece = slice_of(text, (size_t)len);
+    char text[FILENAME_CURRENT_MAX];
+    struct slice piece = slice_of(text, filename_current_encode(text, number));
     status = env->ops->write(env, file, 0, &piece, 1, err);
     if (status == OK)
         status = env->ops->sync(env, file, err);
@@ -219,9 +217,9 @@ static int write_current(struct env *env, const char *path, uint64_t number, str
 static int switch_current(
     struct env *env, const char *dir, uint64_t number, bool *switched, struct error *err)
 {
-    char current[PATH_SIZE], tmp[PATH_SIZE];
-    snprintf(current, sizeof current, "%s/CURRENT", dir);
-    snprintf(tmp, sizeof tmp, "%s/CURRENT.tmp", dir);
+    char current[FILENAME_PATH_SIZE], tmp[FILENAME_PATH_SIZE];
+    filename_current(current, dir);
+    filename_tmp(tmp, current);
     *switched = false;
     int status = write_current(env, tmp, number, err);
     // The manifest's own directory entry has to be durable before CURRENT names it.
@@ -243,8 +241,9 @@ int manifest_create(struct env *env, struct exec *exec, const char *dir,
     struct manifest *m = xcalloc(1, sizeof *m);
     struct buf payload = {0};
     encode_whole(&payload, version, next_file);
-    int status =
-        write_file(env, dir, number, buf_slice(&payload), &m->file, &m->size, &m->reserved, err);
+    ENSURE(version->lineage.timeline > 0);
+    int status = write_file(env, dir, number, &version->lineage, buf_slice(&payload), &m->file,
+        &m->size, &m->reserved, err);
     buf_release(&payload);
     bool switched;
     if (status == OK)
@@ -264,9 +263,24 @@ int manifest_create(struct env *env, struct exec *exec, const char *dir,
     return OK;
 }
 
+// If this fails, the last edit stays unproven, and that is all.
+static void seal_the_end(struct manifest *m)
+{
+    struct buf bytes = {0};
+    segment_append_seal(&bytes, m->number, m->size, env_now_ms(m->env), (uint32_t)m->size,
+        (struct segment_seal){0});
+    struct slice piece = buf_slice(&bytes);
+    if (m->size + bytes.len <= m->reserved &&
+        m->env->ops->write(m->env, m->file, m->size, &piece, 1, NULL) == OK)
+        m->env->ops->sync(m->env, m->file, NULL);
+    buf_release(&bytes);
+}
+
 void manifest_close(struct manifest *m)
 {
     ENSURE(!m->busy);
+    if (m->failed.status == OK)
+        seal_the_end(m);
     env_close(m->env, m->file);
     buf_release(&m->edit);
     buf_release(&m->whole);
@@ -281,23 +295,23 @@ static int begin_new(struct manifest *m, bool *switched)
 {
     struct file *file;
     uint64_t size, reserved;
-    char path[PATH_SIZE];
+    char path[FILENAME_PATH_SIZE];
     *switched = false;
-    int status = write_file(
-        m->env, m->dir, m->new_number, buf_slice(&m->whole), &file, &size, &reserved, &m->err);
+    int status = write_file(m->env, m->dir, m->new_number, &m->new_lineage, buf_slice(&m->whole),
+        &file, &size, &reserved, &m->err);
     if (status != OK)
         return status;
     status = switch_current(m->env, m->dir, m->new_number, switched, &m->err);
     if (status != OK) {
         env_close(m->env, file);
         if (!*switched) {
-            manifest_path(path, m->dir, m->new_number);
+            filename_manifest(path, m->dir, m->new_number);
             m->env->ops->unlink(m->env, path, NULL);
         }
         return status;
     }
     env_close(m->env, m->file);
-    manifest_path(path, m->dir, m->number);
+    filename_manifest(path, m->dir, m->number);
     m->env->ops->unlink(m->env, path, NULL);
     m->file = file;
     m->number = m->new_number;
@@ -379,6 +393,7 @@ void manifest_append(struct manifest *m, const struct version_edit *edit,
     if (new_number != 0)
         encode_whole(&m->whole, version_after, next_file);
     m->new_number = new_number;
+    m->new_lineage = version_after->lineage;
     m->err = (struct error){0};
     m->busy = true;
     m->done_cb = done_cb;

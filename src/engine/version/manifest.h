@@ -16,11 +16,12 @@ struct manifest;
 int manifest_load(struct env *env, const char *dir, struct version **version, uint64_t *next_file,
     uint64_t *number, struct error *err);
 // Writes a new manifest that begins with this version, syncs it, and switches CURRENT (rename,
-// directory sync). Blocking.
+// directory sync). Blocking. The version has a lineage, and every manifest carries its version's.
 int manifest_create(struct env *env, struct exec *exec, const char *dir,
     const struct version *version, uint64_t number, uint64_t next_file, struct manifest **out,
     struct error *err);
-void manifest_close(struct manifest *m); // nothing is under way
+// Nothing is under way. Blocking: a seal proves the last edit.
+void manifest_close(struct manifest *m);
 
 // Makes an edit durable; done_cb fires when it is. Nothing else may be under way. version_after is
 // what results from it. If new_number is not 0 a new manifest of that number is begun with

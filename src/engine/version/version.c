@@ -16,62 +16,6 @@
 #include "base/alloc.h"
 #include "base/ensure.h"
 
-struct table *table_meta_new(void)
-{
-    struct table *t = xcalloc(1, sizeof *t);
-    t->refs = 1;
-    return t;
-}
-
-struct table *table_ref(struct table *t)
-{
-    t->refs++;
-    return t;
-}
-
-static void free_range(struct table *t)
-{
-    free((void *)(uintptr_t)t->smallest.data);
-    free((void *)(uintptr_t)t->largest.data);
-}
-
-void table_unref(struct table *t)
-{
-    ENSURE(t->refs > 0);
-    if (--t->refs > 0)
-        return;
-    free_range(t);
-    free(t->built_index.data);
-    free(t->built_filter.data);
-    free(t);
-}
-
-void table_set_range(struct table *t, struct slice smallest, struct slice largest)
-{
-    char *low = xstrndup(smallest.data, smallest.len), *high = xstrndup(largest.data, largest.len);
-    free_range(t);
-    t->smallest = slice_of(low, smallest.len);
-    t->largest = slice_of(high, largest.len);
-}
-
-static bool table_overlaps(const struct table *t, struct slice smallest, struct slice largest)
-{
-    return slice_compare(t->largest, smallest) >= 0 && slice_compare(t->smallest, largest) <= 0;
-}
-
-bool table_needs_drop(const struct table *t, const struct drop *d)
-{
-    if (t->seq_min >= d->seq || t->clean_seq >= d->seq || slice_compare(t->largest, d->prefix) < 0)
-        return false;
-    return slice_compare(t->smallest, d->prefix) <= 0 || slice_starts_with(t->smallest, d->prefix);
-}
-
-bool table_inside_drop(const struct table *t, const struct drop *d)
-{
-    return t->seq_max < d->seq && slice_starts_with(t->smallest, d->prefix) &&
-           slice_starts_with(t->largest, d->prefix);
-}
-
 struct version *version_new(void)
 {
     struct version *v = xcalloc(1, sizeof *v);
@@ -85,7 +29,7 @@ struct version *version_ref(struct version *v)
     return v;
 }
 
-void version_unref(struct version *v, void (*table_gone)(void *arg, struct table *t), void *arg)
+void version_unref(struct version *v, version_table_gone_cb gone_cb, void *arg)
 {
     ENSURE(v->refs > 0);
     if (--v->refs > 0)
@@ -93,8 +37,8 @@ void version_unref(struct version *v, void (*table_gone)(void *arg, struct table
     for (unsigned l = 0; l < ENGINE_LEVELS; l++) {
         for (uint32_t i = 0; i < v->levels[l].count; i++) {
             struct table *t = v->levels[l].tables[i];
-            if (t->refs == 1 && table_gone != NULL)
-                table_gone(arg, t);
+            if (t->refs == 1 && gone_cb != NULL)
+                gone_cb(arg, t);
             table_unref(t);
         }
         free(v->levels[l].tables);
@@ -121,15 +65,15 @@ static bool is_removed(const struct version_edit *edit, unsigned level, uint64_t
 static int compare_newest_first(const void *left, const void *right)
 {
     const struct table *a = *(struct table *const *)left, *b = *(struct table *const *)right;
-    if (a->seq_max != b->seq_max)
-        return a->seq_max < b->seq_max ? 1 : -1;
-    return (a->number < b->number) - (a->number > b->number);
+    if (a->meta.seq_max != b->meta.seq_max)
+        return a->meta.seq_max < b->meta.seq_max ? 1 : -1;
+    return (a->meta.number < b->meta.number) - (a->meta.number > b->meta.number);
 }
 
 static int compare_smallest(const void *left, const void *right)
 {
     const struct table *a = *(struct table *const *)left, *b = *(struct table *const *)right;
-    return slice_compare(a->smallest, b->smallest);
+    return slice_compare(a->meta.smallest, b->meta.smallest);
 }
 
 static uint32_t added_to_level(const struct version_edit *edit, unsigned level)
@@ -144,9 +88,10 @@ static int check_level(const struct level *l, unsigned number, struct error *err
 {
     for (uint32_t i = 1; i < l->count; i++) {
         const struct table *before = l->tables[i - 1], *t = l->tables[i];
-        if (number > 0 && slice_compare(before->largest, t->smallest) >= 0)
+        if (number > 0 && slice_compare(before->meta.largest, t->meta.smallest) >= 0)
             return error_set(err, CORRUPT, NULL, 0, 0, "tables %llu and %llu of level %u overlap",
-                (unsigned long long)before->number, (unsigned long long)t->number, number);
+                (unsigned long long)before->meta.number, (unsigned long long)t->meta.number,
+                number);
     }
     return OK;
 }
@@ -157,13 +102,13 @@ static int apply_level(const struct level *from, const struct version_edit *edit
     uint32_t added = added_to_level(edit, number);
     to->tables = xmalloc((from->count + added + 1) * sizeof(struct table *));
     for (uint32_t i = 0; i < from->count; i++)
-        if (!is_removed(edit, number, from->tables[i]->number, seen))
+        if (!is_removed(edit, number, from->tables[i]->meta.number, seen))
             to->tables[to->count++] = table_ref(from->tables[i]);
     for (uint32_t i = 0; i < edit->added_count; i++)
         if (edit->added[i].level == number)
             to->tables[to->count++] = table_ref(edit->added[i].table);
     for (uint32_t i = 0; i < to->count; i++)
-        to->bytes += to->tables[i]->size;
+        to->bytes += to->tables[i]->meta.size;
     if (added == 0)
         return OK;
     qsort(to->tables, to->count, sizeof *to->tables,
@@ -185,7 +130,7 @@ static int check_numbers(const struct version *v, struct error *err)
     uint64_t *numbers = xmalloc((count + 1) * sizeof *numbers);
     for (unsigned l = 0; l < ENGINE_LEVELS; l++)
         for (uint32_t i = 0; i < v->levels[l].count; i++)
-            numbers[n++] = v->levels[l].tables[i]->number;
+            numbers[n++] = v->levels[l].tables[i]->meta.number;
     qsort(numbers, n, sizeof *numbers, compare_numbers);
     int status = OK;
     for (uint32_t i = 1; i < n && status == OK; i++)
@@ -211,12 +156,21 @@ static int apply_tables(const struct version *base, const struct version_edit *e
     return status == OK && edit->added_count > 0 ? check_numbers(v, err) : status;
 }
 
+static bool is_replaced(const struct version_edit *edit, uint64_t number)
+{
+    for (uint32_t i = 0; i < edit->log_end_count; i++)
+        if (edit->log_ends[i].number == number)
+            return true;
+    return false;
+}
+
 static void apply_log_ends(
     const struct version *base, const struct version_edit *edit, struct version *v)
 {
     v->log_ends = xmalloc((base->log_end_count + edit->log_end_count + 1) * sizeof *v->log_ends);
     for (uint32_t i = 0; i < base->log_end_count; i++)
-        if (base->log_ends[i].number >= v->log_start)
+        if (base->log_ends[i].number >= v->log_start &&
+            !is_replaced(edit, base->log_ends[i].number))
             v->log_ends[v->log_end_count++] = base->log_ends[i];
     for (uint32_t i = 0; i < edit->log_end_count; i++)
         if (edit->log_ends[i].number >= v->log_start)
@@ -230,10 +184,10 @@ static bool drop_is_needed(const struct version *v, const struct drop *d)
         uint32_t i = l == 0 ? 0 : version_find(level, d->prefix);
         for (; i < level->count; i++) {
             const struct table *t = level->tables[i];
-            if (table_needs_drop(t, d))
+            if (table_meta_needs_drop(&t->meta, d))
                 return true;
-            if (l > 0 && slice_compare(t->smallest, d->prefix) > 0 &&
-                !slice_starts_with(t->smallest, d->prefix))
+            if (l > 0 && slice_compare(t->meta.smallest, d->prefix) > 0 &&
+                !slice_starts_with(t->meta.smallest, d->prefix))
                 break;
         }
     }
@@ -272,14 +226,29 @@ static void apply_counts(
     counts_add_all(&v->counts, &edit->counts);
 }
 
+static int apply_lineage(const struct version *base, const struct version_edit *edit,
+    struct version *v, struct error *err)
+{
+    const struct lineage *now = &base->lineage, *then = &edit->lineage;
+    v->lineage = then->timeline != 0 ? *then : *now;
+    if (now->timeline == 0 || then->timeline == 0)
+        return OK;
+    if (!lineage_same_database(now, then))
+        return error_set(err, CORRUPT, NULL, 0, 0, "an edit is of another database");
+    return then->timeline >= now->timeline
+               ? OK
+               : error_set(err, CORRUPT, NULL, 0, 0, "an edit goes back from timeline %llu to %llu",
+                     (unsigned long long)now->timeline, (unsigned long long)then->timeline);
+}
+
 int version_apply(
     const struct version *base, struct version_edit *edit, struct version **out, struct error *err)
 {
     struct version *v = version_new();
     v->last_seq = edit->last_seq != 0 ? edit->last_seq : base->last_seq;
     v->log_start = edit->log_start != 0 ? edit->log_start : base->log_start;
-    int status = OK;
-    if (v->last_seq < base->last_seq || v->log_start < base->log_start)
+    int status = apply_lineage(base, edit, v, err);
+    if (status == OK && (v->last_seq < base->last_seq || v->log_start < base->log_start))
         status = error_set(err, CORRUPT, NULL, 0, 0,
             "an edit goes back from sequence number %llu to %llu",
             (unsigned long long)base->last_seq, (unsigned long long)v->last_seq);
@@ -301,7 +270,8 @@ int version_apply(
 
 void version_snapshot_edit(const struct version *v, struct version_edit *out)
 {
-    *out = (struct version_edit){.last_seq = v->last_seq, .log_start = v->log_start};
+    *out = (struct version_edit){
+        .lineage = v->lineage, .last_seq = v->last_seq, .log_start = v->log_start};
     for (uint32_t i = 0; i < v->log_end_count; i++)
         version_edit_add_log_end(out, v->log_ends[i]);
     for (unsigned l = 0; l < ENGINE_LEVELS; l++)
@@ -319,7 +289,7 @@ uint32_t version_find(const struct level *level, struct slice key)
     uint32_t low = 0, high = level->count;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
-        if (slice_compare(level->tables[middle]->largest, key) < 0)
+        if (slice_compare(level->tables[middle]->meta.largest, key) < 0)
             low = middle + 1;
         else
             high = middle;
@@ -333,7 +303,7 @@ static bool level_overlaps(
     uint32_t i = number == 0 ? 0 : version_find(level, smallest);
     uint32_t end = number == 0 || i == level->count ? level->count : i + 1;
     for (; i < end; i++)
-        if (table_overlaps(level->tables[i], smallest, largest))
+        if (table_meta_overlaps(&level->tables[i]->meta, smallest, largest))
             return true;
     return false;
 }

@@ -3,7 +3,7 @@
 // (the counter is the loop's alone). A new version is an old one plus an edit.
 //
 // A table's life: version_edit_add -> every version it is in holds a reference -> an edit removes
-// it (obsolete) -> the last version that holds it goes -> table_gone: its blocks leave the cache,
+// it (obsolete) -> the last version that holds it goes -> gone_cb: its blocks leave the cache,
 // its file is closed, and unlinked by the files lane if it is obsolete.
 #ifndef VARVE_ENGINE_VERSION_VERSION_H
 #define VARVE_ENGINE_VERSION_VERSION_H
@@ -12,45 +12,8 @@
 #include "engine/options.h"
 #include "engine/record/counts.h"
 #include "engine/record/drops.h"
-#include "engine/table/cache.h"
-
-struct handle {
-    uint64_t offset;
-    uint64_t len; // stored, without trailer
-};
-
-struct table {
-    uint32_t refs;
-    uint64_t number;
-    uint64_t size;
-    struct handle index, filter; // filter.len 0: none
-    uint64_t entries, deletes, in_doubt, expiring;
-    uint64_t seq_min, seq_max;
-    int64_t expire_min, expire_max; // 0: nothing expires
-    uint64_t raw_bytes;
-    uint64_t clean_seq;             // no entry in it lies below a drop with seq <= clean_seq
-    struct slice smallest, largest; // user keys, owned; see table_set_range
-
-    // The loop's, mutable: what is open and cached of it.
-    struct open_file *file;                          // open_files.c; NULL: not open
-    struct cached_block *index_block, *filter_block; // slots of cached_block
-    struct built {
-        uint8_t *data; // heap; NULL: none, or taken over by the cache
-        size_t len;
-    } built_index,
-        // as the builder left them: into the cache when the table is published, so that nobody has
-        // to wait for them
-        built_filter;
-    bool being_compacted;
-    bool obsolete; // unlink the file when the last reference goes
-};
-
-struct table *table_meta_new(void); // zeroed, one reference
-struct table *table_ref(struct table *t);
-// Frees with the last reference. While a table may be open or cached the last one is a version's
-// (version_unref tells table_gone first): cursors and jobs hold none, but keep a version.
-void table_unref(struct table *t);
-void table_set_range(struct table *t, struct slice smallest, struct slice largest); // copies
+#include "engine/record/lineage.h"
+#include "engine/table/table.h"
 
 struct level {
     // level 0: newest first (by seq_max, then number); others: by smallest key, disjoint
@@ -59,8 +22,8 @@ struct level {
     uint64_t bytes;
 };
 
-// Where recovery cut the log: segment `number` ends at offset, and the segments between it and
-// `resume` do not count.
+// Where a recovery found the log's end: segment `number` ends at offset, the segments between it
+// and `resume` do not count, and `resume`, which is there, goes on.
 struct log_end {
     uint64_t number, offset, resume;
 };
@@ -68,6 +31,7 @@ struct log_end {
 struct version {
     uint32_t refs;
     struct level levels[ENGINE_LEVELS];
+    struct lineage lineage;   // the database's; its timeline in force
     uint64_t last_seq;        // everything up to it is in these tables
     uint64_t log_start;       // first segment that recovery reads
     struct log_end *log_ends; // in order; those with a number from log_start on
@@ -79,7 +43,8 @@ struct version {
 // What changes from one version to the next; also what the manifest records. The builder of an edit
 // owns it.
 struct version_edit {
-    uint64_t next_file; // 0: not set, and so for the others
+    struct lineage lineage; // timeline 0: not set
+    uint64_t next_file;     // 0: not set, and so for the others
     uint64_t last_seq;
     uint64_t log_start;
     struct log_end *log_ends;
@@ -109,13 +74,14 @@ int version_edit_decode(struct version_edit *e, struct slice payload, struct err
 
 struct version *version_new(void); // empty, one reference
 struct version *version_ref(struct version *v);
-// Frees with the last reference; table_gone(arg, table) is called for each table whose last
-// reference that was, before it is freed.
-void version_unref(struct version *v, void (*table_gone)(void *arg, struct table *t), void *arg);
+// A table is about to be freed, because the last version that held it has gone. Loop.
+typedef void (*version_table_gone_cb)(void *arg, struct table *t);
+// Frees with the last reference. gone_cb (may be NULL) is called for each table that goes with it.
+void version_unref(struct version *v, version_table_gone_cb gone_cb, void *arg);
 // A new version, or CORRUPT if the edit does not fit (overlapping tables in a level, removing what
-// is not there). New drops forget the counts below them, then the edit's counts are added. Drops
-// that no table needs any more (none overlaps that has older entries and was written without
-// knowing the drop) are left out and added to edit->drops_done.
+// is not there, another database's). New drops forget the counts below them, then the edit's counts
+// are added. Drops that no table needs any more (none overlaps that has older entries and was
+// written without knowing the drop) are left out and added to edit->drops_done.
 int version_apply(
     const struct version *base, struct version_edit *edit, struct version **out, struct error *err);
 // The edit that makes this version out of nothing: the first of a new manifest.
@@ -130,8 +96,4 @@ bool version_overlaps_below(
 bool version_key_below(const struct version *v, unsigned level, struct slice key);
 // Whether any drop newer than seq covers key.
 bool version_dropped(const struct version *v, struct slice key, uint64_t seq);
-// Whether the table may hold entries below the drop, and whether it holds nothing else.
-bool table_needs_drop(const struct table *t, const struct drop *d);
-bool table_inside_drop(const struct table *t, const struct drop *d);
-
 #endif

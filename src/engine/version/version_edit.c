@@ -63,16 +63,24 @@ static void put_number(struct buf *out, unsigned tag, uint64_t value)
     buf_append_varint(out, value);
 }
 
-static void put_table(struct buf *field, unsigned level, const struct table *t)
+static void put_lineage(struct buf *out, const struct lineage *l, struct buf *field)
 {
-    const uint64_t numbers[] = {level, t->number, t->size, t->index.offset, t->index.len,
-        t->filter.offset, t->filter.len, t->entries, t->deletes, t->in_doubt, t->seq_min,
-        t->seq_max, (uint64_t)t->expire_min, (uint64_t)t->expire_max, t->expiring, t->raw_bytes,
-        t->clean_seq};
-    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
-        buf_append_varint(field, numbers[i]);
-    buf_append_bytes(field, t->smallest);
-    buf_append_bytes(field, t->largest);
+    if (l->timeline == 0)
+        return;
+    buf_clear(field);
+    buf_append(field, l->id, DATABASE_ID_SIZE);
+    buf_append_varint(field, l->timeline);
+    put_field(out, EDIT_DATABASE, field);
+}
+
+static void put_table(
+    struct buf *out, unsigned level, const struct table_meta *m, struct buf *field)
+{
+    struct table_meta described = *m; // borrows
+    described.level = level;
+    buf_clear(field);
+    table_meta_encode(&described, TABLE_META_IN_MANIFEST, field);
+    put_field(out, EDIT_TABLE, field);
 }
 
 static uint64_t zigzag(int64_t v)
@@ -113,6 +121,7 @@ static void put_drops(
 void version_edit_encode(const struct version_edit *e, struct buf *out)
 {
     struct buf field = {0};
+    put_lineage(out, &e->lineage, &field);
     put_number(out, EDIT_NEXT_FILE, e->next_file);
     put_number(out, EDIT_LAST_SEQ, e->last_seq);
     put_number(out, EDIT_LOG_START, e->log_start);
@@ -129,11 +138,8 @@ void version_edit_encode(const struct version_edit *e, struct buf *out)
         buf_append_varint(&field, e->removed[i].number);
         put_field(out, EDIT_DROP_TABLE, &field);
     }
-    for (uint32_t i = 0; i < e->added_count; i++) {
-        buf_clear(&field);
-        put_table(&field, e->added[i].level, e->added[i].table);
-        put_field(out, EDIT_ADD_TABLE, &field);
-    }
+    for (uint32_t i = 0; i < e->added_count; i++)
+        put_table(out, e->added[i].level, &e->added[i].table->meta, &field);
     put_drops(out, EDIT_DROP, &e->drops, &field);
     put_drops(out, EDIT_DROP_DONE, &e->drops_done, &field);
     put_counts(out, &e->counts, &field);
@@ -178,46 +184,45 @@ static struct handle take_handle(struct reader *r)
     return (struct handle){offset, take_varint(r)};
 }
 
-static bool handle_fits(struct handle h, uint64_t size)
+static int decode_table(struct version_edit *e, struct slice field, struct error *err)
 {
-    return h.len <= size && h.offset <= size - h.len &&
-           BLOCK_TRAILER_SIZE <= size - h.len - h.offset;
-}
-
-static bool table_makes_sense(const struct table *t, struct slice smallest, struct slice largest)
-{
-    return t->number != 0 && t->size >= TABLE_FOOTER_SIZE && handle_fits(t->index, t->size) &&
-           (t->filter.len == 0 || handle_fits(t->filter, t->size)) && t->seq_min <= t->seq_max &&
-           t->expire_min >= 0 && t->expire_min <= t->expire_max && largest.len <= ENGINE_KEY_MAX &&
-           smallest.len <= ENGINE_KEY_MAX && slice_compare(smallest, largest) <= 0;
-}
-
-static void decode_table(struct version_edit *e, struct reader *r)
-{
-    struct table *t = table_meta_new();
-    unsigned level = take_level(r);
-    t->number = take_varint(r);
-    t->size = take_varint(r);
-    t->index = take_handle(r);
-    t->filter = take_handle(r);
-    t->entries = take_varint(r);
-    t->deletes = take_varint(r);
-    t->in_doubt = take_varint(r);
-    t->seq_min = take_varint(r);
-    t->seq_max = take_varint(r);
-    t->expire_min = (int64_t)take_varint(r);
-    t->expire_max = (int64_t)take_varint(r);
-    t->expiring = take_varint(r);
-    t->raw_bytes = take_varint(r);
-    t->clean_seq = take_varint(r);
-    struct slice smallest = take_bytes(r), largest = take_bytes(r);
-    if (r->p != NULL && !table_makes_sense(t, smallest, largest))
-        r->p = NULL;
-    if (r->p != NULL) {
-        table_set_range(t, smallest, largest);
-        version_edit_add(e, level, t);
-    }
+    struct table *t = table_new();
+    int status = table_meta_decode(&t->meta, field, err);
+    if (status == OK)
+        version_edit_add(e, (unsigned)t->meta.level, t);
     table_unref(t);
+    return status;
+}
+
+// The same as version 1 has it.
+static int decode_table_v1(struct version_edit *e, struct reader *r, struct error *err)
+{
+    struct table_meta m = {.format = 1, .level = take_varint(r)};
+    m.number = take_varint(r);
+    m.size = take_varint(r);
+    m.index = take_handle(r);
+    m.filter = take_handle(r);
+    m.entries = take_varint(r);
+    m.deletes = take_varint(r);
+    m.in_doubt = take_varint(r);
+    m.seq_min = take_varint(r);
+    m.seq_max = take_varint(r);
+    m.expire_min = (int64_t)take_varint(r);
+    m.expire_max = (int64_t)take_varint(r);
+    m.expiring = take_varint(r);
+    m.raw_bytes = take_varint(r);
+    m.clean_seq = take_varint(r);
+    struct slice smallest = m.smallest = take_bytes(r), largest = m.largest = take_bytes(r);
+    int status = r->p != NULL ? table_meta_check(&m, err) : OK;
+    if (r->p == NULL || status != OK)
+        return status;
+    m.smallest = m.largest = (struct slice){0};
+    struct table *t = table_new();
+    t->meta = m;
+    table_meta_set_range(&t->meta, smallest, largest);
+    version_edit_add(e, (unsigned)m.level, t);
+    table_unref(t);
+    return OK;
 }
 
 static void decode_drop(struct drop_set *drops, struct reader *r)
@@ -254,9 +259,23 @@ static void decode_log_end(struct version_edit *e, struct reader *r)
         version_edit_add_log_end(e, end);
 }
 
+static void decode_lineage(struct version_edit *e, struct reader *r)
+{
+    if (r->end - r->p < DATABASE_ID_SIZE) {
+        r->p = NULL;
+        return;
+    }
+    memcpy(e->lineage.id, r->p, DATABASE_ID_SIZE);
+    r->p += DATABASE_ID_SIZE;
+    e->lineage.timeline = take_varint(r);
+    if (e->lineage.timeline == 0)
+        r->p = NULL;
+}
+
 static int decode_field(struct version_edit *e, uint64_t tag, struct slice field, struct error *err)
 {
     struct reader r = {field.data, field.data + field.len};
+    int status = OK;
     switch (tag) {
     case EDIT_NEXT_FILE:
         e->next_file = take_varint(&r);
@@ -271,8 +290,10 @@ static int decode_field(struct version_edit *e, uint64_t tag, struct slice field
         decode_log_end(e, &r);
         break;
     case EDIT_ADD_TABLE:
-        decode_table(e, &r);
+        status = decode_table_v1(e, &r, err);
         break;
+    case EDIT_TABLE:
+        return decode_table(e, field, err);
     case EDIT_DROP_TABLE:
         decode_removed(e, &r);
         break;
@@ -285,12 +306,17 @@ static int decode_field(struct version_edit *e, uint64_t tag, struct slice field
     case EDIT_DROP_DONE:
         decode_drop(&e->drops_done, &r);
         break;
+    case EDIT_DATABASE:
+        decode_lineage(e, &r);
+        break;
     default:
         if (tag < EDIT_OPTIONAL)
             return error_set(err, NEWER_FORMAT, NULL, 0, 0, "an edit has the unknown field %llu",
                 (unsigned long long)tag);
         return OK;
     }
+    if (status != OK)
+        return status;
     return r.p == r.end ? OK
                         : error_set(err, CORRUPT, NULL, 0, 0, "an edit's field %u does not decode",
                               (unsigned)tag);

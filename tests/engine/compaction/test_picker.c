@@ -3,6 +3,7 @@
 // plans must come to an end in a state where nothing is over its limit.
 #include "base/alloc.h"
 #include "engine/compaction/picker.h"
+#include "engine/format.h"
 #include "tests/engine/table/fake_table.h"
 
 enum { STEPS_MAX = 3000 };
@@ -31,10 +32,10 @@ static void bounds(const struct plan *p, struct slice *low, struct slice *high)
     for (int side = 0; side < 2; side++) {
         for (uint32_t i = 0; i < p->input_count[side]; i++) {
             struct table *t = p->inputs[side][i];
-            if (first || slice_compare(t->smallest, *low) < 0)
-                *low = t->smallest;
-            if (first || slice_compare(t->largest, *high) > 0)
-                *high = t->largest;
+            if (first || slice_compare(t->meta.smallest, *low) < 0)
+                *low = t->meta.smallest;
+            if (first || slice_compare(t->meta.largest, *high) > 0)
+                *high = t->meta.largest;
             first = false;
         }
     }
@@ -42,7 +43,7 @@ static void bounds(const struct plan *p, struct slice *low, struct slice *high)
 
 static bool overlaps(const struct table *t, struct slice low, struct slice high)
 {
-    return slice_compare(t->smallest, high) <= 0 && slice_compare(t->largest, low) >= 0;
+    return slice_compare(t->meta.smallest, high) <= 0 && slice_compare(t->meta.largest, low) >= 0;
 }
 
 static void check_plan(const struct version *v, const struct plan *p)
@@ -75,20 +76,22 @@ static struct table *merged(const struct version *v, const struct plan *p, uint6
 {
     struct slice low = {0}, high = {0};
     bounds(p, &low, &high);
-    struct table *out = table_meta_new();
-    out->number = number;
-    out->seq_min = SEQ_MAX;
-    out->clean_seq = v->last_seq;
-    table_set_range(out, low, high);
+    struct table *out = table_new();
+    out->meta.number = number;
+    out->meta.seq_min = SEQ_MAX;
+    out->meta.clean_seq = v->last_seq;
+    table_meta_set_range(&out->meta, low, high);
     for (int side = 0; side < 2; side++) {
         for (uint32_t i = 0; i < p->input_count[side]; i++) {
             const struct table *t = p->inputs[side][i];
-            out->size += t->size;
-            out->entries += t->entries;
-            out->deletes += p->bottom ? 0 : t->deletes;
-            out->in_doubt += p->bottom ? 0 : t->in_doubt;
-            out->seq_min = t->seq_min < out->seq_min ? t->seq_min : out->seq_min;
-            out->seq_max = t->seq_max > out->seq_max ? t->seq_max : out->seq_max;
+            out->meta.size += t->meta.size;
+            out->meta.entries += t->meta.entries;
+            out->meta.deletes += p->bottom ? 0 : t->meta.deletes;
+            out->meta.in_doubt += p->bottom ? 0 : t->meta.in_doubt;
+            out->meta.seq_min =
+                t->meta.seq_min < out->meta.seq_min ? t->meta.seq_min : out->meta.seq_min;
+            out->meta.seq_max =
+                t->meta.seq_max > out->meta.seq_max ? t->meta.seq_max : out->meta.seq_max;
         }
     }
     return out;
@@ -100,7 +103,7 @@ static struct version *carry_out(struct version *v, const struct plan *p, uint64
     for (int side = 0; side < 2; side++)
         for (uint32_t i = 0; i < p->input_count[side]; i++)
             version_edit_remove(
-                &e, side == 0 ? p->level : p->output_level, p->inputs[side][i]->number);
+                &e, side == 0 ? p->level : p->output_level, p->inputs[side][i]->meta.number);
     if (p->kind == PLAN_MERGE)
         edit_add_fake(&e, p->output_level, merged(v, p, number));
     if (p->kind == PLAN_MOVE)
@@ -121,8 +124,8 @@ static struct version *random_version(struct random *r)
         struct table *t = fake_table(number, ordered ? low : high, ordered ? high : low,
             5000 + 10 * number, 5009 + 10 * number);
         number++;
-        t->in_doubt = random_below(r, 100);
-        t->deletes = random_below(r, 100);
+        t->meta.in_doubt = random_below(r, 100);
+        t->meta.deletes = random_below(r, 100);
         edit_add_fake(&e, 0, t);
     }
     for (unsigned l = 1; l < 5; l++) {
@@ -132,12 +135,12 @@ static struct version *random_version(struct random *r)
             snprintf(low, sizeof low, "b%03u", at);
             snprintf(high, sizeof high, "b%03u", at + (unsigned)random_below(r, 20));
             struct table *t = fake_table(number++, low, high, 1, 4000 / l);
-            t->in_doubt = random_below(r, 3) * 20;
-            t->deletes = random_below(r, 70);
+            t->meta.in_doubt = random_below(r, 3) * 20;
+            t->meta.deletes = random_below(r, 70);
             if (random_below(r, 4) == 0) {
-                t->expiring = random_below(r, 100);
-                t->expire_min = 1 + (int64_t)random_below(r, 1200);
-                t->expire_max = t->expire_min + (int64_t)random_below(r, 1000);
+                t->meta.expiring = random_below(r, 100);
+                t->meta.expire_min = 1 + (int64_t)random_below(r, 1200);
+                t->meta.expire_max = t->meta.expire_min + (int64_t)random_below(r, 1000);
             }
             edit_add_fake(&e, l, t);
         }
@@ -193,9 +196,40 @@ Test(picker, everything_once_ends_in_one_level_rewritten)
         for (unsigned l = 0; l < ENGINE_LEVELS; l++) {
             used += v->levels[l].count > 0;
             for (uint32_t i = 0; i < v->levels[l].count; i++)
-                cr_assert_geq(v->levels[l].tables[i]->number, 1000);
+                cr_assert_geq(v->levels[l].tables[i]->meta.number, 1000);
         }
         cr_assert_leq(used, 1);
+        version_unref(v, NULL, NULL);
+    }
+}
+
+Test(picker, everything_once_leaves_no_table_of_an_older_format)
+{
+    for (uint64_t seed = 1; seed <= 100; seed++) {
+        struct random r = {seed};
+        struct version *v = random_version(&r);
+        struct plan p;
+        unsigned steps = 0, old = 0, rewritten = 0;
+        for (unsigned l = 0; l < ENGINE_LEVELS; l++) {
+            for (uint32_t i = 0; i < v->levels[l].count; i++) {
+                v->levels[l].tables[i]->meta.format = 1 + random_below(&r, FORMAT_VERSION);
+                old += v->levels[l].tables[i]->meta.format < FORMAT_VERSION;
+            }
+        }
+        while (picker_pick_all(v, 0, v->last_seq, &p) == OK) { // of the new ones none is due
+            for (uint32_t i = 0; i < p.input_count[0] && p.kind == PLAN_MOVE; i++)
+                cr_assert_eq(p.inputs[0][i]->meta.format, FORMAT_VERSION);
+            for (int side = 0; side < 2; side++)
+                for (uint32_t i = 0; i < p.input_count[side]; i++)
+                    rewritten += p.inputs[side][i]->meta.format < FORMAT_VERSION;
+            v = carry_out(v, &p, 1000 + steps);
+            plan_release(&p);
+            cr_assert_lt(++steps, STEPS_MAX, "seed %lu does not end", seed);
+        }
+        cr_assert_eq(rewritten, old, "each once");
+        for (unsigned l = 0; l < ENGINE_LEVELS; l++)
+            for (uint32_t i = 0; i < v->levels[l].count; i++)
+                cr_assert_eq(v->levels[l].tables[i]->meta.format, FORMAT_VERSION);
         version_unref(v, NULL, NULL);
     }
 }
@@ -216,7 +250,7 @@ Test(picker, tables_inside_a_drop_are_deleted_unless_a_snapshot_needs_them)
     cr_assert_eq(picker_pick(v, &o, &p), OK);
     cr_assert_eq(p.kind, PLAN_DELETE);
     cr_assert_eq(p.input_count[0], 1);
-    cr_assert_eq(p.inputs[0][0]->number, 1);
+    cr_assert_eq(p.inputs[0][0]->meta.number, 1);
     v = carry_out(v, &p, 0);
     plan_release(&p);
     cr_assert_eq(v->drops.count, 0);
@@ -244,9 +278,9 @@ Test(picker, expiry_is_foreseen)
 {
     struct version_edit e = {.last_seq = 100};
     struct table *t = fake_table(1, "a", "b", 1, 9);
-    t->expiring = 100;
-    t->expire_min = 10000;
-    t->expire_max = 20000;
+    t->meta.expiring = 100;
+    t->meta.expire_min = 10000;
+    t->meta.expire_max = 20000;
     edit_add_fake(&e, 1, t);
     struct version *v = advance(version_new(), &e);
     struct picker_options o = options_for_test();
@@ -270,7 +304,7 @@ Test(picker, tables_being_compacted_are_left_alone)
     struct version *v = advance(version_new(), &e);
     struct picker_options o = options_for_test();
     struct plan p;
-    v->levels[0].tables[3]->being_compacted = true;
+    v->levels[0].tables[3]->loop.being_compacted = true;
     cr_assert_eq(picker_pick(v, &o, &p), NOT_FOUND);
     cr_assert_gt(picker_debt(v, &o), 0);
     version_unref(v, NULL, NULL);

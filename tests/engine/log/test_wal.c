@@ -39,6 +39,7 @@ static void set_up(struct fixture *f, uint64_t seed, enum fsync_policy policy)
         .exec = sim_exec_exec(f->exec),
         .dir = ".",
         .fsync = policy,
+        .lineage = {.timeline = 1},
         .segment_size = SEGMENT_SIZE,
         .new_number = new_number,
         .on_progress = on_progress,
@@ -285,6 +286,93 @@ Test(wal, rotation_and_release)
     tear_down(&f);
 }
 
+static struct segment_reader sealed_segment(struct fixture *f, uint64_t number)
+{
+    char path[64];
+    struct segment_reader r;
+    struct segment_record record;
+    bool torn;
+    snprintf(path, sizeof path, "./%llu.log", (unsigned long long)number);
+    cr_assert_eq(
+        segment_open(&r, sim_env_env(f->sim), path, LOG_MAGIC, number, UINT64_MAX, NULL), OK);
+    while (segment_next(&r, path, &record, &torn, NULL) == OK)
+        ;
+    segment_close(&r);
+    cr_assert(r.sealed);
+    return r;
+}
+
+Test(wal, a_segment_that_is_left_is_sealed_in_the_same_write)
+{
+    for (int policy = FSYNC_ALWAYS; policy <= FSYNC_NO; policy++) {
+        struct fixture f;
+        uint64_t number;
+        set_up(&f, 1, (enum fsync_policy)policy);
+        cr_assert_eq(append(&f, 100), OK);
+        uint64_t writes = sim_env_count(f.sim, SIM_WRITE);
+        cr_assert_eq(wal_rotate(f.wal, &number), OK);
+        wal_turn_end(f.wal);
+        while (wal_durable_seq(f.wal) < 1)
+            cr_assert(sim_exec_step(f.exec));
+        struct segment_reader r = sealed_segment(&f, 1);
+        cr_assert(r.seal.next == number && r.seal.last_seq == 1);
+        sim_exec_settle(f.exec); // the header of the segment made ahead is a write, too
+        cr_assert_eq(sim_env_count(f.sim, SIM_WRITE), writes + 2);
+        tear_down(&f);
+    }
+}
+
+Test(wal, a_clean_end_proves_everything)
+{
+    for (int policy = FSYNC_ALWAYS; policy <= FSYNC_NO; policy++) {
+        struct fixture f;
+        set_up(&f, 1, (enum fsync_policy)policy);
+        cr_assert_eq(append(&f, 100), OK);
+        cr_assert_eq(wal_close(f.wal, NULL), OK);
+        f.wal = NULL;
+        sim_env_crash(f.sim); // it is synced
+        struct segment_reader r = sealed_segment(&f, 1);
+        cr_assert(r.seal.next == 0 && r.seal.last_seq == 1 && r.proven == r.seal_offset);
+        tear_down(&f);
+    }
+}
+
+Test(wal, there_is_always_room_for_the_seal)
+{
+    struct fixture f;
+    uint64_t number;
+    set_up(&f, 1, FSYNC_EVERYSEC);
+    sim_env_set_disk_size(f.sim, sim_env_disk_used(f.sim));
+    while (append(&f, 8) != NO_SPACE) {
+        wal_turn_end(f.wal);
+        sim_exec_settle(f.exec);
+    }
+    cr_assert_eq(wal_rotate(f.wal, &number), OK);
+    wal_turn_end(f.wal);
+    cr_assert_eq(sealed_segment(&f, 1).seal.last_seq, f.seq);
+    tear_down(&f);
+}
+
+// What a seal waits in when all before it has been flushed.
+Test(wal, a_segment_is_not_unlinked_before_its_seal_is_written)
+{
+    struct fixture f;
+    uint64_t number;
+    set_up(&f, 1, FSYNC_EVERYSEC);
+    cr_assert_eq(append(&f, 100), OK);
+    wal_turn_end(f.wal);
+    cr_assert_eq(wal_rotate(f.wal, &number), OK);
+    wal_release(f.wal, number);
+    sim_exec_settle(f.exec);
+    cr_assert_eq(append(&f, 100), OK);
+    wal_turn_end(f.wal);
+    sim_exec_settle(f.exec);
+    cr_assert_eq(wal_durable_seq(f.wal), 2);
+    struct buf contents = {0};
+    cr_assert_eq(sim_env_read_file(f.sim, "./1.log", &contents), NOT_FOUND);
+    tear_down(&f);
+}
+
 Test(wal, a_full_disk_refuses_what_does_not_fit_and_recovers)
 {
     struct fixture f;
@@ -359,6 +447,7 @@ Test(wal, adopted_segments_are_synced_and_released)
     struct wal_options options = {.env = sim_env_env(f.sim),
         .exec = sim_exec_exec(f.exec),
         .dir = ".",
+        .lineage = {.timeline = 1},
         .segment_size = SEGMENT_SIZE,
         .new_number = new_number,
         .arg = &f};

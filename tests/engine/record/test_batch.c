@@ -155,13 +155,19 @@ static void decode_all(const uint8_t *bytes, size_t len)
     memcpy(copy, bytes, len);
     const uint8_t *p = copy, *end = copy + len;
     struct entry e;
-    while ((p = batch_decode(p, end, &e)) != NULL) {
+    int status;
+    while ((status = batch_decode(&p, end, &e)) == OK) {
         cr_assert(p <= end);
-        cr_assert(entry_kind(&e) >= RECORD_PUT && entry_kind(&e) <= RECORD_DROP);
+        cr_assert(entry_kind(&e) >= RECORD_PUT && entry_kind(&e) != RECORD_VALUE_POINTER);
+        if (entry_may_be_skipped(&e))
+            continue;
         cr_assert(e.key.data >= copy && e.key.data + e.key.len <= end);
         cr_assert_leq(e.key.len, (size_t)ENGINE_KEY_MAX);
         cr_assert_eq((e.tag & RECORD_EXPIRES) != 0, e.expire_ms > 0);
+        if (entry_kind(&e) == RECORD_DROP_RANGE)
+            cr_assert_lt(slice_compare(e.key, e.value), 0);
     }
+    cr_assert(status == CORRUPT || status == NEWER_FORMAT);
     free(copy);
 }
 
@@ -193,16 +199,57 @@ Test(batch, decoding_takes_any_bytes)
     batch_release(&b);
 }
 
+static int decode_one(const uint8_t *bytes, size_t len, struct entry *out)
+{
+    const uint8_t *p = bytes;
+    int status = batch_decode(&p, bytes + len, out);
+    cr_assert_eq(p, status == OK ? bytes + len : bytes);
+    return status;
+}
+
 Test(batch, contradictory_tags_are_refused)
 {
     struct entry e;
-    const uint8_t refused[] = {0, RECORD_VALUE_POINTER, 5, RECORD_PUT | 0x80,
-        RECORD_PUT | RECORD_FRESH | RECORD_IN_DOUBT, RECORD_DELETE | RECORD_EXPIRES,
-        RECORD_DROP | RECORD_FRESH};
+    const uint8_t refused[] = {0, RECORD_PUT | RECORD_FRESH | RECORD_IN_DOUBT,
+        RECORD_DELETE | RECORD_EXPIRES, RECORD_DROP | RECORD_FRESH, RECORD_ADD | RECORD_FRESH,
+        RECORD_DROP_RANGE | RECORD_IN_DOUBT};
     for (size_t i = 0; i < sizeof refused; i++) {
         uint8_t bytes[32] = {refused[i], 1, 'k', 1};
-        cr_assert_null(batch_decode(bytes, bytes + sizeof bytes, &e), "tag %u", refused[i]);
+        cr_assert_eq(decode_one(bytes, sizeof bytes, &e), CORRUPT, "tag %u", refused[i]);
     }
     uint8_t good[] = {RECORD_DELETE | RECORD_IN_DOUBT, 1, 'k'};
-    cr_assert_eq(batch_decode(good, good + sizeof good, &e), good + sizeof good);
+    cr_assert_eq(decode_one(good, sizeof good, &e), OK);
+}
+
+Test(batch, what_a_later_version_may_write_is_not_damage)
+{
+    struct entry e;
+    const uint8_t newer[][4] = {{RECORD_VALUE_POINTER, 1, 'k', 1}, {7, 1, 'k', 1}, {11, 1, 'k', 1},
+        {RECORD_PUT | RECORD_MORE, 1, 1, 'k'}, {RECORD_DROP | RECORD_MORE, 64, 1, 'k'}};
+    for (size_t i = 0; i < sizeof newer / sizeof *newer; i++)
+        cr_assert_eq(decode_one(newer[i], sizeof newer[i], &e), NEWER_FORMAT, "case %zu", i);
+    const uint8_t no_flags[] = {RECORD_DELETE | RECORD_MORE, 0, 1, 'k'};
+    cr_assert_eq(decode_one(no_flags, sizeof no_flags, &e), OK);
+    cr_assert(slice_equal(e.key, slice_cstr("k")));
+    // whatever its flags say, it can be skipped
+    for (unsigned kind = RECORD_SKIPPABLE; kind <= RECORD_KIND_MASK; kind++) {
+        const uint8_t skipped[] = {(uint8_t)(kind | 0xf0), 5, 3, 'a', 'b', 'c'};
+        cr_assert_eq(decode_one(skipped, sizeof skipped, &e), OK);
+        cr_assert(entry_may_be_skipped(&e) && slice_equal(e.value, slice_cstr("abc")));
+        cr_assert_eq(decode_one(skipped, sizeof skipped - 1, &e), CORRUPT);
+    }
+}
+
+Test(batch, reserved_kinds_have_their_shape)
+{
+    struct entry e;
+    const uint8_t range[] = {RECORD_DROP_RANGE, 1, 'a', 2, 'a', 'b'};
+    cr_assert_eq(decode_one(range, sizeof range, &e), OK);
+    cr_assert(slice_equal(e.key, slice_cstr("a")) && slice_equal(e.value, slice_cstr("ab")));
+    const uint8_t backward[] = {RECORD_DROP_RANGE, 1, 'b', 1, 'a'};
+    cr_assert_eq(decode_one(backward, sizeof backward, &e), CORRUPT);
+    const uint8_t add[] = {RECORD_ADD, 1, 'a', 0xff, 1};
+    cr_assert_eq(decode_one(add, sizeof add, &e), OK);
+    cr_assert(slice_equal(e.key, slice_cstr("a")));
+    cr_assert_eq(decode_one(add, sizeof add - 1, &e), CORRUPT);
 }

@@ -11,15 +11,15 @@
 static inline struct table *fake_table(
     uint64_t number, const char *smallest, const char *largest, uint64_t seq_min, uint64_t seq_max)
 {
-    struct table *t = table_meta_new();
-    t->number = number;
-    t->size = 10000;
-    t->index = (struct handle){9000, 100};
-    t->entries = 100;
-    t->raw_bytes = 9000;
-    t->seq_min = seq_min;
-    t->seq_max = seq_max;
-    table_set_range(t, slice_cstr(smallest), slice_cstr(largest));
+    struct table *t = table_new();
+    t->meta.number = number;
+    t->meta.size = 10000;
+    t->meta.index = (struct handle){9000, 100};
+    t->meta.entries = 100;
+    t->meta.raw_bytes = 9000;
+    t->meta.seq_min = seq_min;
+    t->meta.seq_max = seq_max;
+    table_meta_set_range(&t->meta, slice_cstr(smallest), slice_cstr(largest));
     return t;
 }
 

@@ -270,3 +270,59 @@ Test(block, random_bytes_are_walked_without_harm)
         free(bytes);
     }
 }
+
+// A block of one entry, with this tag, and `more` behind it if there is any.
+static int read_one(uint8_t tag, const char *more, struct entry *out)
+{
+    struct buf contents = {0};
+    buf_append(&contents, "\0\1", 2); // nothing shared, one byte not
+    buf_append_byte(&contents, tag);
+    buf_append(&contents, more, strlen(more));
+    buf_append(&contents, "\5", 1); // seq
+    if ((tag & RECORD_KIND_MASK) == RECORD_PUT)
+        buf_append(&contents, "\1", 1);
+    buf_append(&contents, "kv", (tag & RECORD_KIND_MASK) == RECORD_PUT ? 2 : 1);
+    buf_append_le32(&contents, 0);
+    buf_append_le32(&contents, 1);
+    struct block_cursor c = {0};
+    cr_assert_eq(block_cursor_init(&c, buf_slice(&contents)), OK);
+    struct slice value;
+    int status = block_get(buf_slice(&contents), slice_cstr("k"), SEQ_MAX, out);
+    cr_assert_eq(block_find(buf_slice(&contents), slice_cstr("k"), &value), status);
+    cr_assert_eq(block_cursor_first(&c), status);
+    cr_assert_eq(block_cursor_last(&c), status);
+    cr_assert_eq(block_cursor_seek(&c, slice_cstr("k"), SEQ_MAX), status);
+    block_cursor_release(&c);
+    buf_release(&contents);
+    return status;
+}
+
+Test(block, what_a_later_version_may_write_is_not_taken_for_damage)
+{
+    struct entry e;
+    cr_assert_eq(read_one(RECORD_PUT, "", &e), OK);
+    cr_assert_eq(read_one(RECORD_ADD, "", &e), NEWER_FORMAT);
+    cr_assert_eq(read_one(RECORD_VALUE_POINTER, "", &e), NEWER_FORMAT);
+    for (unsigned kind = RECORD_ADD; kind <= RECORD_KIND_MASK; kind++)
+        cr_assert_eq(read_one((uint8_t)kind, "", &e), NEWER_FORMAT);
+    cr_assert_eq(read_one(RECORD_PUT | RECORD_MORE, "\1", &e), NEWER_FORMAT);
+    cr_assert_eq(read_one(RECORD_DELETE | RECORD_MORE, "\200\1", &e), NEWER_FORMAT);
+    cr_assert_eq(read_one(0, "", &e), CORRUPT);
+    cr_assert_eq(read_one(RECORD_DROP, "", &e), CORRUPT);
+    cr_assert_eq(read_one(RECORD_DROP_RANGE, "", &e), CORRUPT);
+}
+
+Test(block, more_flags_of_which_none_is_set_mean_nothing)
+{
+    struct buf contents = {0};
+    struct entry e;
+    buf_append(&contents, "\0\1", 2);
+    buf_append_byte(&contents, RECORD_PUT | RECORD_FRESH | RECORD_MORE);
+    buf_append(&contents, "\0\5\1kv", 5);
+    buf_append_le32(&contents, 0);
+    buf_append_le32(&contents, 1);
+    cr_assert_eq(block_get(buf_slice(&contents), slice_cstr("k"), SEQ_MAX, &e), OK);
+    cr_assert_eq(e.tag, RECORD_PUT | RECORD_FRESH);
+    cr_assert(slice_equal(e.value, slice_cstr("v")));
+    buf_release(&contents);
+}

@@ -1,4 +1,8 @@
+#include "engine/table/filter.h"
+#include <stdio.h>
+
 #include "model_table.h"
+#include "table_file.h"
 
 // A source that answers WAIT at random, over a blocking one: what the loop's looks like.
 struct moody_source {
@@ -28,7 +32,7 @@ static void moody_put(struct block_source *s, struct block_ref *ref)
 
 static void moody_want(struct block_source *s, struct table *t, struct handle h)
 {
-    cr_assert_leq(h.offset + h.len + BLOCK_TRAILER_SIZE, t->size);
+    cr_assert_leq(h.offset + h.len + BLOCK_TRAILER_SIZE, t->meta.size);
 }
 
 static void moody_leave(struct block_source *s, struct table *t)
@@ -127,11 +131,10 @@ static void check_get(struct block_source *source, struct table *t, const struct
     source->put(source, &pin);
 }
 
-static void check_gets(
-    const struct table_builder_options *options, struct random *r, const struct model *m, bool wait)
+static void check_gets_of(
+    struct env *env, struct table *t, struct random *r, const struct model *m, bool wait)
 {
-    struct table *t = model_table(options, m, 0, m->count);
-    struct block_source *scan = table_scan_new(options->env, ".", 4096, MODEL_MAX_BLOCK);
+    struct block_source *scan = table_scan_new(env, ".", 4096, MODEL_MAX_BLOCK);
     struct moody_source source = moody(scan, wait ? r : NULL);
     for (size_t i = 0; i < m->count; i++) {
         check_get(&source.source, t, m, m->entries[i].key, m->entries[i].seq);
@@ -143,6 +146,13 @@ static void check_gets(
     }
     cr_assert_eq(source.held, 0);
     table_scan_free(scan, NULL);
+}
+
+static void check_gets(
+    const struct table_builder_options *options, struct random *r, const struct model *m, bool wait)
+{
+    struct table *t = model_table(options, m, 0, m->count);
+    check_gets_of(options->env, t, r, m, wait);
     table_unref(t);
 }
 
@@ -182,15 +192,20 @@ Test(table, versions_of_one_key_go_on_over_many_blocks)
 
 static void same_meta(const struct table *a, const struct table *b)
 {
-    cr_assert_eq(a->number, b->number);
-    cr_assert_eq(a->size, b->size);
-    cr_assert(memcmp(&a->index, &b->index, sizeof a->index) == 0 &&
-              memcmp(&a->filter, &b->filter, sizeof a->filter) == 0);
-    cr_assert(a->entries == b->entries && a->deletes == b->deletes && a->in_doubt == b->in_doubt);
-    cr_assert(a->expiring == b->expiring && a->expire_min == b->expire_min &&
-              a->expire_max == b->expire_max);
-    cr_assert(a->seq_min == b->seq_min && a->seq_max == b->seq_max && a->raw_bytes == b->raw_bytes);
-    cr_assert(slice_equal(a->smallest, b->smallest) && slice_equal(a->largest, b->largest));
+    cr_assert(a->meta.format == b->meta.format && a->meta.level == b->meta.level);
+    cr_assert_eq(memcmp(&a->meta.lineage, &b->meta.lineage, sizeof a->meta.lineage), 0);
+    cr_assert_eq(a->meta.number, b->meta.number);
+    cr_assert_eq(a->meta.size, b->meta.size);
+    cr_assert(memcmp(&a->meta.index, &b->meta.index, sizeof a->meta.index) == 0 &&
+              memcmp(&a->meta.filter, &b->meta.filter, sizeof a->meta.filter) == 0);
+    cr_assert(a->meta.entries == b->meta.entries && a->meta.deletes == b->meta.deletes &&
+              a->meta.in_doubt == b->meta.in_doubt);
+    cr_assert(a->meta.expiring == b->meta.expiring && a->meta.expire_min == b->meta.expire_min &&
+              a->meta.expire_max == b->meta.expire_max);
+    cr_assert(a->meta.seq_min == b->meta.seq_min && a->meta.seq_max == b->meta.seq_max &&
+              a->meta.raw_bytes == b->meta.raw_bytes);
+    cr_assert(slice_equal(a->meta.smallest, b->meta.smallest) &&
+              slice_equal(a->meta.largest, b->meta.largest));
 }
 
 Test(table, a_file_tells_what_its_builder_knew)
@@ -199,10 +214,12 @@ Test(table, a_file_tells_what_its_builder_knew)
     struct sim_env *sim = sim_env_new(7);
     struct model m = model_random(&r, 300, 40, 300);
     struct table_builder_options options = model_table_options(sim, 1234567890123);
-    struct table *built = model_table(&options, &m, 0, m.count), *read;
+    options.level = 3;
+    options.lineage = (struct lineage){"0123456789abcde", 17};
+    struct table *built = model_table(&options, &m, 0, m.count), *read = NULL;
     struct error err;
     cr_assert_eq(
-        table_read_meta(options.env, ".", options.number, &read, &err), OK, "%s", err.text);
+        table_file_read(options.env, ".", options.number, &read, &err), OK, "%s", err.text);
     same_meta(built, read);
 
     uint64_t deletes = 0, in_doubt = 0, expiring = 0, raw = 0;
@@ -212,10 +229,29 @@ Test(table, a_file_tells_what_its_builder_knew)
         expiring += m.entries[i].expire_ms != 0;
         raw += m.entries[i].key.len + m.entries[i].value.len;
     }
-    cr_assert(read->entries == m.count && read->deletes == deletes && read->in_doubt == in_doubt);
-    cr_assert(read->expiring == expiring && read->raw_bytes == raw);
+    cr_assert(read->meta.entries == m.count && read->meta.deletes == deletes &&
+              read->meta.in_doubt == in_doubt);
+    cr_assert(read->meta.expiring == expiring && read->meta.raw_bytes == raw);
     table_unref(built);
     table_unref(read);
+    model_release(&m);
+    sim_env_free(sim);
+}
+
+Test(table, the_checksum_is_that_of_the_whole_file)
+{
+    struct random r = {11};
+    struct sim_env *sim = sim_env_new(11);
+    struct model m = model_random(&r, 3000, 40, 20000); // several writes
+    struct table_builder_options options = model_table_options(sim, 1);
+    struct table *t = model_table(&options, &m, 0, m.count);
+    struct buf file = {0};
+    cr_assert_eq(sim_env_read_file(sim, "./1.sst", &file), OK);
+    cr_assert_gt(file.len, 600 * 1024);
+    cr_assert_eq(t->meta.checksum, checksum64(file.data, file.len, 0));
+    cr_assert_eq(t->meta.size, file.len);
+    buf_release(&file);
+    table_unref(t);
     model_release(&m);
     sim_env_free(sim);
 }
@@ -223,9 +259,9 @@ Test(table, a_file_tells_what_its_builder_knew)
 // Reads everything in every way. The entries, or CORRUPT; never other entries.
 static bool reads_whole(struct sim_env *sim, uint64_t number, const struct model *m)
 {
-    struct table *t;
+    struct table *t = NULL;
     struct error err;
-    int status = table_read_meta(sim_env_env(sim), ".", number, &t, &err);
+    int status = table_file_read(sim_env_env(sim), ".", number, &t, &err);
     if (status != OK) {
         cr_assert(status == CORRUPT || status == NEWER_FORMAT, "%s", err.text);
         return false;
@@ -264,7 +300,7 @@ Test(table, any_changed_byte_is_corrupt)
     struct table_builder_options options = model_table_options(sim, 1);
     struct table *t = model_table(&options, &m, 0, m.count);
     cr_assert(reads_whole(sim, 1, &m));
-    for (uint64_t offset = 0; offset < t->size; offset++) {
+    for (uint64_t offset = 0; offset < t->meta.size; offset++) {
         uint8_t mask = (uint8_t)(1u << random_below(&r, 8));
         cr_assert_eq(sim_env_flip(sim, "./1.sst", offset, mask), OK);
         cr_assert_not(
@@ -316,4 +352,98 @@ Test(table, a_failed_write_or_sync_leaves_no_file)
         sim_env_free(sim);
     }
     model_release(&m);
+}
+
+// --- Version 1 -----------------------------------------------------------------------------------
+
+static struct handle append_block(struct buf *file, uint64_t number, struct slice contents)
+{
+    struct handle h = {.offset = file->len};
+    h.len = block_encode(file, contents, NULL, number, h.offset);
+    return h;
+}
+
+static void append_index_entry(struct block_builder *index, struct slice last, struct handle h)
+{
+    struct buf value = {0};
+    buf_append_varint(&value, h.offset);
+    buf_append_varint(&value, h.len);
+    struct entry e = {.key = last, .value = buf_slice(&value), .tag = RECORD_PUT};
+    block_builder_add(index, &e);
+    buf_release(&value);
+}
+
+static struct handle append_data_v1(
+    struct buf *file, uint64_t number, const struct model *m, struct buf *hashes)
+{
+    struct block_builder data = {0}, index = {0};
+    for (size_t i = 0; i < m->count; i++) {
+        block_builder_add(&data, &m->entries[i]);
+        buf_append_le64(hashes, hash64(m->entries[i].key));
+        if (i % 20 == 19 || i + 1 == m->count) {
+            struct handle h = append_block(file, number, block_builder_finish(&data));
+            append_index_entry(&index, m->entries[i].key, h);
+            block_builder_clear(&data);
+        }
+    }
+    struct handle h = append_block(file, number, block_builder_finish(&index));
+    block_builder_release(&data);
+    block_builder_release(&index);
+    return h;
+}
+
+static void put_property_v1(struct buf *out, unsigned property, struct slice value)
+{
+    buf_append_varint(out, property);
+    buf_append_bytes(out, value);
+}
+
+// A table as version 1 wrote it: a filter without a type, properties without number and format.
+static void write_v1(struct sim_env *sim, uint64_t number, const struct model *m)
+{
+    struct buf file = {0}, hashes = {0}, filter = {0}, properties = {0}, handle = {0};
+    struct handle index = append_data_v1(&file, number, m, &hashes);
+    filter_build(&filter, (uint64_t *)(void *)hashes.data, m->count, 10);
+    filter.len -= 4;
+    struct handle h = append_block(&file, number, buf_slice(&filter));
+    buf_append_varint(&handle, h.offset);
+    buf_append_varint(&handle, h.len);
+    put_property_v1(&properties, PROPERTY_FILTER, buf_slice(&handle));
+    put_property_v1(&properties, PROPERTY_ENTRIES, slice_of(&(uint8_t){(uint8_t)m->count}, 1));
+    put_property_v1(&properties, PROPERTY_SEQ_MIN, slice_of("", 1));
+    put_property_v1(&properties, PROPERTY_SEQ_MAX, slice_of("\177", 1));
+    put_property_v1(&properties, PROPERTY_SMALLEST, m->entries[0].key);
+    put_property_v1(&properties, PROPERTY_LARGEST, m->entries[m->count - 1].key);
+    h = append_block(&file, number, buf_slice(&properties));
+    const uint64_t footer[] = {TABLE_MAGIC, 1, index.offset, index.len, h.offset, h.len, number};
+    size_t at = file.len;
+    for (size_t i = 0; i < sizeof footer / sizeof *footer; i++)
+        buf_append_le64(&file, footer[i]);
+    buf_append_le64(&file, checksum64(file.data + at, 56, 0));
+    char path[32];
+    snprintf(path, sizeof path, "./%u.sst", (unsigned)number);
+    sim_env_write_file(sim, path, buf_slice(&file));
+    buf_release(&file);
+    buf_release(&hashes);
+    buf_release(&filter);
+    buf_release(&properties);
+    buf_release(&handle);
+}
+
+Test(table, version_1_is_read)
+{
+    struct random r = {12};
+    struct sim_env *sim = sim_env_new(12);
+    struct model m = model_random(&r, 100, 40, 100);
+    struct table *t = NULL;
+    struct error err;
+    write_v1(sim, 5, &m);
+    cr_assert(reads_whole(sim, 5, &m));
+    cr_assert_eq(table_file_read(sim_env_env(sim), ".", 5, &t, &err), OK, "%s", err.text);
+    cr_assert(t->meta.format == 1 && t->meta.checksum == 0 && t->meta.lineage.timeline == 0);
+    cr_assert_gt(t->meta.filter.len, 0);
+    check_gets_of(sim_env_env(sim), t, &r, &m, false);
+    table_unref(t);
+    model_release(&m);
+    sim_env_free(sim);
 }

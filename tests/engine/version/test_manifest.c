@@ -16,6 +16,7 @@ struct world {
 static void open_world(struct world *w, uint64_t seed)
 {
     *w = (struct world){.env = sim_env_new(seed), .next_file = 2, .version = version_new()};
+    w->version->lineage = (struct lineage){.id = {0xda, 0x7a}, .timeline = 1};
     w->exec = sim_exec_new(w->env, seed);
     cr_assert_eq(sim_env_env(w->env)->ops->mkdir(sim_env_env(w->env), "db", NULL), OK);
     cr_assert_eq(sim_env_env(w->env)->ops->sync_dir(sim_env_env(w->env), ".", NULL), OK);

@@ -1,5 +1,6 @@
 #include "base/alloc.h"
 #include "base/coding.h"
+#include "engine/format.h"
 #include "tests/engine/table/fake_table.h"
 
 static struct version_edit random_edit(struct random *r)
@@ -14,10 +15,10 @@ static struct version_edit random_edit(struct random *r)
         bool ordered = strcmp(low, high) <= 0;
         struct table *t = fake_table(
             1 + random_below(r, 1000), ordered ? low : high, ordered ? high : low, i, 10 * i);
-        t->in_doubt = random_below(r, 50);
-        t->expire_min = (int64_t)random_below(r, 1000);
-        t->expire_max = t->expire_min + (int64_t)random_below(r, 1000);
-        t->clean_seq = random_next(r);
+        t->meta.in_doubt = random_below(r, 50);
+        t->meta.expire_min = (int64_t)random_below(r, 1000);
+        t->meta.expire_max = t->meta.expire_min + (int64_t)random_below(r, 1000);
+        t->meta.clean_seq = random_next(r);
         edit_add_fake(&e, (unsigned)random_below(r, ENGINE_LEVELS), t);
     }
     for (uint64_t i = random_below(r, 4); i > 0; i--)
@@ -47,8 +48,9 @@ Test(version, edits_survive_their_encoding)
         cr_assert_eq(back.drops.count, e.drops.count);
         for (uint32_t i = 0; i < e.added_count; i++) {
             cr_assert_eq(back.added[i].level, e.added[i].level);
-            cr_assert_eq(back.added[i].table->clean_seq, e.added[i].table->clean_seq);
-            cr_assert(slice_equal(back.added[i].table->largest, e.added[i].table->largest));
+            cr_assert_eq(back.added[i].table->meta.clean_seq, e.added[i].table->meta.clean_seq);
+            cr_assert(
+                slice_equal(back.added[i].table->meta.largest, e.added[i].table->meta.largest));
         }
         for (uint32_t i = 0; i < e.counts.cap; i++) {
             const struct count *c = counts_find(&back.counts, e.counts.slots[i].prefix);
@@ -96,6 +98,49 @@ Test(version, unknown_fields_below_optional_are_a_newer_format)
     version_edit_release(&e);
 }
 
+// An edit of version 1 that adds one table, with `values` behind its number.
+static struct buf edit_v1(const uint64_t *values, size_t count)
+{
+    struct buf field = {0}, edit = {0};
+    for (size_t i = 0; i < count; i++)
+        buf_append_varint(&field, values[i]);
+    buf_append_bytes(&field, slice_cstr("aardvark"));
+    buf_append_bytes(&field, slice_cstr("zebra"));
+    buf_append_varint(&edit, EDIT_ADD_TABLE);
+    buf_append_bytes(&edit, buf_slice(&field));
+    buf_release(&field);
+    return edit;
+}
+
+Test(version, tables_of_version_1_are_read)
+{
+    enum { LEVEL, NUMBER, SIZE, INDEX, INDEX_LEN, FILTER, FILTER_LEN, VALUES = 17 };
+    uint64_t values[VALUES] = {
+        3, 11, 65536, 60000, 500, 58000, 1984, 100, 3, 2, 17, 3456, 1700, 1800, 9, 99999, 16};
+    struct version_edit e;
+    struct buf bytes = edit_v1(values, VALUES);
+    cr_assert_eq(version_edit_decode(&e, buf_slice(&bytes), NULL), OK);
+    const struct table_meta *m = &e.added[0].table->meta;
+    cr_assert(e.added_count == 1 && e.added[0].level == 3);
+    cr_assert(m->format == 1 && m->number == 11 && m->size == 65536 && m->checksum == 0);
+    cr_assert(m->index.offset == 60000 && m->filter.len == 1984 && m->clean_seq == 16);
+    cr_assert(m->entries == 100 && m->deletes == 3 && m->in_doubt == 2 && m->expiring == 9);
+    cr_assert(m->seq_min == 17 && m->seq_max == 3456 && m->raw_bytes == 99999);
+    cr_assert(m->expire_min == 1700 && m->expire_max == 1800);
+    cr_assert(slice_equal(m->smallest, slice_cstr("aardvark")));
+    cr_assert(slice_equal(m->largest, slice_cstr("zebra")));
+    version_edit_release(&e);
+    buf_release(&bytes);
+    for (int field = LEVEL; field <= FILTER_LEN; field++) {
+        uint64_t good = values[field];
+        values[field] = field == NUMBER || field == SIZE ? 0 : 1000000;
+        bytes = edit_v1(values, VALUES);
+        cr_assert_eq(version_edit_decode(&e, buf_slice(&bytes), NULL), CORRUPT, "%d", field);
+        values[field] = good;
+        buf_release(&bytes);
+    }
+}
+
 static void refused(struct version *v, struct version_edit *e)
 {
     struct version *next;
@@ -140,7 +185,7 @@ Test(version, a_table_moves_between_levels_with_one_edit)
 
 static void gone(void *arg, struct table *t)
 {
-    *(uint64_t *)arg += t->number;
+    *(uint64_t *)arg += t->meta.number;
 }
 
 Test(version, a_table_is_gone_with_the_last_version_that_holds_it)
@@ -175,11 +220,12 @@ Test(version, level0_is_newest_first_and_the_others_by_key)
     }
     struct version *v = advance(version_new(), &e);
     for (uint32_t i = 1; i < 50; i++) {
-        cr_assert_gt(v->levels[0].tables[i - 1]->seq_max, v->levels[0].tables[i]->seq_max);
-        cr_assert_lt(
-            slice_compare(v->levels[4].tables[i - 1]->largest, v->levels[4].tables[i]->smallest),
+        cr_assert_gt(
+            v->levels[0].tables[i - 1]->meta.seq_max, v->levels[0].tables[i]->meta.seq_max);
+        cr_assert_lt(slice_compare(v->levels[4].tables[i - 1]->meta.largest,
+                         v->levels[4].tables[i]->meta.smallest),
             0);
-        cr_assert_eq(version_find(&v->levels[4], v->levels[4].tables[i]->smallest), i);
+        cr_assert_eq(version_find(&v->levels[4], v->levels[4].tables[i]->meta.smallest), i);
     }
     cr_assert_eq(version_find(&v->levels[4], slice_cstr("9")), 50);
     cr_assert(version_key_below(v, 3, slice_cstr("017")));
@@ -202,7 +248,7 @@ Test(version, a_drop_stays_while_a_table_needs_it)
     // Rewritten by somebody who knew the drop: it spans it still, but is clean.
     version_edit_remove(&e, 2, 5);
     struct table *t = fake_table(6, "a", "z", 1, 9);
-    t->clean_seq = 20;
+    t->meta.clean_seq = 20;
     edit_add_fake(&e, 2, t);
     v = advance(v, &e);
     cr_assert_eq(v->drops.count, 0);
