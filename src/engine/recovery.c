@@ -1,12 +1,13 @@
-// From a directory to a ready engine, in two halves. The first only reads: whatever is damaged,
-// missing, or of a newer format is found here, and then nothing on disk has changed. The second
-// half builds, and what it does to the disk is void until CURRENT is switched:
+// From a directory to a ready engine, in two halves. The first, judge, only reads: whatever is
+// damaged, missing, or of a newer format is found here, and then nothing on disk has changed. The
+// second half builds, and what it does to the disk is void until CURRENT is switched:
 //
 //   judge    CURRENT, manifest -> version; every table is there with its size; every log segment,
 //            record by record: where the log ends
-//   upgrade  a database of version 1 gets its id, in a manifest of its own
-//   replay   records after the version's last_seq -> memtables; what is more than may wait is
-//            flushed into tables
+//   replay   records after the version's last_seq -> memtables; what is more than may wait (a log
+//            of several memtables, which no flush has caught up with) is flushed into tables
+//   accept   the owner reads, and may refuse: but for such a log nothing has changed yet
+//   upgrade  a database of version 1 gets its id, in a manifest of its own, before all other writes
 //   begin    a new log segment, then a new manifest with the version (tables from replay,
 //            log_start, where the log was cut): the switch
 //   clean    files that belong to nobody now: tables in no version, segments that do not count, old
@@ -58,6 +59,7 @@
 #include "engine/flush.h"
 #include "engine/log/segment.h"
 #include "engine/memtables.h"
+#include "engine/publish.h"
 #include "engine/unlink.h"
 #include "engine/upkeep.h"
 
@@ -502,13 +504,39 @@ static int judge(struct recovery *r, struct error *err)
 
 // --- Replay --------------------------------------------------------------------------------------
 
-// The oldest frozen memtable becomes tables of e->version, which only memory knows of yet.
-static int flush_oldest(struct engine *e, struct error *err)
+// A database of version 1 gets its id, in a manifest that says nothing else that is new. With the
+// switch it is one of version 2, which programs of version 1 refuse, and not before.
+static int upgrade(struct recovery *r, struct error *err)
 {
+    struct engine *e = r->e;
+    if (r->fresh || e->version->lineage.timeline != 0)
+        return OK;
+    struct version_edit edit = {.lineage = r->lineage};
+    struct version *next;
+    struct manifest *m;
+    int status = version_apply(e->version, &edit, &next, err);
+    version_edit_release(&edit);
+    if (status != OK)
+        return status;
+    unlink_version(e, e->version);
+    e->version = next;
+    uint64_t number = engine_new_file_number(e);
+    status = manifest_create(e->env, e->exec, e->dir, next, number, e->next_file, &m, err);
+    if (status == OK)
+        manifest_close(m);
+    return status;
+}
+
+// The oldest frozen memtable becomes tables of e->version, which only memory knows of yet.
+static int flush_oldest(struct recovery *r, struct error *err)
+{
+    struct engine *e = r->e;
     struct memtables *m = &e->memtables;
     struct version_edit edit = {0};
     struct version *next;
-    int status = flush_blocking(e, m->frozen[0], &edit, err);
+    int status = upgrade(r, err);
+    if (status == OK)
+        status = flush_blocking(e, m->frozen[0], &edit, err);
     if (status == OK) {
         edit.log_start = memtable_first_segment(m->frozen_count > 1 ? m->frozen[1] : m->active);
         status = version_apply(e->version, &edit, &next, err);
@@ -533,7 +561,7 @@ static int replay_record(
     if (memtable_last_seq(e->memtables.active) != 0 &&
         memtable_bytes(e->memtables.active) >= e->options.write_buffer_size) {
         memtables_freeze_replayed(e, segment);
-        int status = e->memtables.frozen_count == FROZEN_MAX ? flush_oldest(e, err) : OK;
+        int status = e->memtables.frozen_count == FROZEN_MAX ? flush_oldest(r, err) : OK;
         if (status != OK)
             return status;
     }
@@ -634,46 +662,37 @@ static void name_database(struct engine *e, struct lineage *out)
     out->timeline = 1;
 }
 
-// A database of version 1 gets its id, in a manifest that says nothing else that is new. With the
-// switch it is one of version 2, which programs of version 1 refuse, and not before.
-static int upgrade(struct recovery *r, struct error *err)
-{
-    struct engine *e = r->e;
-    struct version_edit edit = {.lineage = r->lineage};
-    struct version *next;
-    struct manifest *m;
-    int status = version_apply(e->version, &edit, &next, err);
-    version_edit_release(&edit);
-    if (status != OK)
-        return status;
-    unlink_version(e, e->version);
-    e->version = next;
-    uint64_t number = engine_new_file_number(e);
-    status = manifest_create(e->env, e->exec, e->dir, next, number, e->next_file, &m, err);
-    if (status == OK)
-        manifest_close(m);
-    return status;
-}
-
-static int begin_timeline(struct recovery *r, struct error *err)
+static void begin_timeline(struct recovery *r)
 {
     r->lineage = r->e->version->lineage;
-    if (r->lineage.timeline == 0) {
+    if (r->lineage.timeline == 0)
         name_database(r->e, &r->lineage);
-        return r->fresh ? OK : upgrade(r, err);
-    }
-    r->lineage.timeline += !r->clean;
-    return OK;
+    else
+        r->lineage.timeline += !r->clean;
+}
+
+// Asks the owner, who may read what there is.
+static int accept(struct engine *e, struct error *err)
+{
+    if (e->options.accept == NULL)
+        return OK;
+    publish_recount(e);
+    return e->options.accept(e, e->options.accept_arg, err);
 }
 
 static int build(struct recovery *r, struct error *err)
 {
     struct engine *e = r->e;
-    int status = begin_timeline(r, err);
+    int status = OK;
+    begin_timeline(r);
     e->last_seq = e->version->last_seq;
     e->memtables.active = memtable_new(e->options.counted_prefix, e->version->log_start);
     for (size_t i = 0; status == OK && i < r->segment_count; i++)
         status = replay_segment(r, &r->segments[i], err);
+    if (status == OK)
+        status = accept(e, err);
+    if (status == OK)
+        status = upgrade(r, err);
     if (status == OK)
         status = open_wal(r, err);
     if (status == OK)

@@ -17,6 +17,8 @@ struct machine {
     struct txn *txn;
 };
 
+static engine_accept_cb accept_cb; // of the next opening
+
 static int open_machine(struct machine *m, struct error *err)
 {
     struct engine_options options = {
@@ -26,6 +28,7 @@ static int open_machine(struct machine *m, struct error *err)
         .memory_budget = 256 * 1024,
         .write_buffer_size = 4 * 1024,
         .fsync = FSYNC_ALWAYS,
+        .accept = accept_cb,
     };
     int status = engine_open(&options, &m->engine, err);
     if (status == OK)
@@ -141,16 +144,15 @@ static uint64_t newest(struct sim_env *env)
     return numbers[count - 1];
 }
 
-static void expect_refused(struct machine *m, int status, uint64_t number)
+// path: what the error names.
+static void expect_refused_for(struct machine *m, int status, const char *path)
 {
-    char path[FILENAME_PATH_SIZE];
     struct error err = {0};
     struct buf before = {0}, after = {0};
     FILE *f = open_memstream((char **)&before.data, &before.len);
     golden_dump(m->env, f);
     fclose(f);
     cr_assert_eq(open_machine(m, &err), status, "%s", err.text);
-    filename_log(path, "db", number);
     cr_assert_str_eq(err.file, path, "%s", err.text);
     f = open_memstream((char **)&after.data, &after.len);
     golden_dump(m->env, f);
@@ -158,6 +160,13 @@ static void expect_refused(struct machine *m, int status, uint64_t number)
     cr_assert(slice_equal(buf_slice(&before), buf_slice(&after)), "a refused start wrote");
     free(before.data);
     free(after.data);
+}
+
+static void expect_refused(struct machine *m, int status, uint64_t number)
+{
+    char path[FILENAME_PATH_SIZE];
+    filename_log(path, "db", number);
+    expect_refused_for(m, status, path);
 }
 
 Test(log_chain, a_timeline_begins_after_a_crash_and_goes_on_after_a_clean_end)
@@ -330,6 +339,40 @@ Test(log_chain, a_sealed_segment_wants_its_successor)
     buf_release(&record);
     buf_release(&bytes);
     free_machine(&m);
+}
+
+// Reads what is in the log and in tables, and says no.
+static int read_and_refuse(struct engine *e, void *arg, struct error *err)
+{
+    struct txn *txn = txn_new(e);
+    struct row row;
+    txn_begin(txn);
+    cr_assert_eq(engine_blocking_get(e, txn, slice_cstr("key 0"), &row), OK);
+    cr_assert_eq(engine_blocking_get(e, txn, slice_cstr("key 1"), &row), OK);
+    cr_assert_eq(engine_blocking_get(e, txn, slice_cstr("key 2"), &row), NOT_FOUND);
+    txn_free(txn);
+    return error_set(err, MISUSE, NULL, 0, 0, "not today");
+}
+
+Test(log_chain, a_start_that_the_owner_refuses_writes_nothing)
+{
+    for (int clean = 0; clean < 2; clean++) {
+        struct machine m = new_machine(1);
+        put(&m, 0);
+        cr_assert_eq(engine_blocking_flush(m.engine), OK);
+        put(&m, 1);
+        if (clean)
+            close_machine(&m);
+        else
+            kill_machine(&m);
+        accept_cb = read_and_refuse;
+        expect_refused_for(&m, MISUSE, "");
+        accept_cb = NULL;
+        cr_assert_eq(open_machine(&m, NULL), OK);
+        expect_keys(&m, 2);
+        close_machine(&m);
+        free_machine(&m);
+    }
 }
 
 // --- What a later version writes -----------------------------------------------------------------
