@@ -169,7 +169,7 @@ static void expect_refused(struct machine *m, int status, uint64_t number)
     expect_refused_for(m, status, path);
 }
 
-Test(log_chain, a_timeline_begins_after_a_crash_and_goes_on_after_a_clean_end)
+Test(recovery_log, a_timeline_begins_after_a_crash_and_goes_on_after_a_clean_end)
 {
     struct machine m = new_machine(1);
     put(&m, 0);
@@ -194,7 +194,7 @@ Test(log_chain, a_timeline_begins_after_a_crash_and_goes_on_after_a_clean_end)
     free_machine(&m);
 }
 
-Test(log_chain, restarts_leave_no_empty_segments)
+Test(recovery_log, restarts_leave_no_empty_segments)
 {
     struct machine m = new_machine(1);
     uint64_t numbers[16];
@@ -209,7 +209,7 @@ Test(log_chain, restarts_leave_no_empty_segments)
     free_machine(&m);
 }
 
-Test(log_chain, a_segment_of_another_database_is_refused)
+Test(recovery_log, a_segment_of_another_database_is_refused)
 {
     struct machine m = new_machine(1), other = new_machine(2);
     put(&m, 0);
@@ -244,7 +244,7 @@ static void change_timeline(struct sim_env *env, uint64_t number, uint64_t timel
     buf_release(&bytes);
 }
 
-Test(log_chain, timelines_do_not_go_back_nor_ahead_of_the_manifest)
+Test(recovery_log, timelines_do_not_go_back_nor_ahead_of_the_manifest)
 {
     struct machine m = new_machine(1);
     put(&m, 0);
@@ -267,7 +267,7 @@ Test(log_chain, timelines_do_not_go_back_nor_ahead_of_the_manifest)
 }
 
 // Two lives in the log: the second one's segment is named by the version, not by the first's seal.
-Test(log_chain, the_segment_that_goes_on_after_a_restart_is_missed)
+Test(recovery_log, the_segment_that_goes_on_after_a_restart_is_missed)
 {
     for (int clean = 0; clean < 2; clean++) {
         struct machine m = new_machine(1);
@@ -303,7 +303,7 @@ static struct machine long_log(uint64_t numbers[16], size_t *count)
     return m;
 }
 
-Test(log_chain, a_sealed_segment_wants_its_successor)
+Test(recovery_log, a_sealed_segment_wants_its_successor)
 {
     uint64_t numbers[16];
     size_t count;
@@ -354,7 +354,7 @@ static int read_and_refuse(struct engine *e, void *arg, struct error *err)
     return error_set(err, MISUSE, NULL, 0, 0, "not today");
 }
 
-Test(log_chain, a_start_that_the_owner_refuses_writes_nothing)
+Test(recovery_log, a_start_that_the_owner_refuses_writes_nothing)
 {
     for (int clean = 0; clean < 2; clean++) {
         struct machine m = new_machine(1);
@@ -409,7 +409,7 @@ static void expect_newer(const uint8_t *payload, size_t len, uint8_t type)
     free_machine(&m);
 }
 
-Test(log_chain, what_only_a_later_version_understands_is_refused_as_such)
+Test(recovery_log, what_only_a_later_version_understands_is_refused_as_such)
 {
     const uint8_t add[] = {RECORD_PUT, 1, 'a', 1, 'b', RECORD_ADD, 1, 'c', 2},
                   range[] = {RECORD_DROP_RANGE, 1, 'a', 1, 'b'}, unknown[] = {9, 1, 'a'},
@@ -422,7 +422,7 @@ Test(log_chain, what_only_a_later_version_understands_is_refused_as_such)
     expect_newer(good, sizeof good, SEGMENT_OPTIONAL - 1);
 }
 
-Test(log_chain, what_may_be_skipped_is_skipped_and_takes_its_number)
+Test(recovery_log, what_may_be_skipped_is_skipped_and_takes_its_number)
 {
     const uint8_t notes[] = {RECORD_PUT, 5, 'k', 'e', 'y', ' ', '1', 5, 'v', 'a', 'l', 'u', 'e',
         RECORD_NOTE, 3, 0, 'x', 'y', 0xff, 0, 0};
