@@ -328,8 +328,13 @@ def test_data_beyond_databases(t):
     c = server.connect()
     c.call("SELECT", 9)
     c.call("SET", "a", "1")
+    for end in (server.stop, server.kill):
+        end()
+        before = contents(server.dir)
+        refused(t, ["--port", 0, "--dir", server.dir, "--databases", 9], "databases", "9")
+        assert contents(server.dir) == before, "a refused start changed the directory"
+        server.start()
     server.stop()
-    refused(t, ["--port", 0, "--dir", server.dir, "--databases", 9], "databases", "9")
     server.start()
     c = server.connect()
     c.call("SELECT", 9)

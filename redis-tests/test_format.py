@@ -59,6 +59,8 @@ def make_directory(t, binary):
     assert c.call("SAVE") == ("+", b"OK")
     for i in range(LOG_KEYS):
         c.call("SET", "log:%d" % i, "v" * 20, "EX", "100000")
+    c.call("SELECT", 9)
+    c.call("SET", "far", "1")
     server.kill()
     return server
 
@@ -107,6 +109,8 @@ def test_version_1(t):
     before_damaged = contents(copy)
     refused(t, ["--port", 0, "--dir", copy, "--maxmemory", "64mb"], table)
     assert contents(copy) == before_damaged, "a refused start changed the directory"
+    refused(t, words + ["--databases", 9], "databases", "9")
+    assert contents(directory) == before, "a start refused for its databases changed the directory"
     server.start()
     check_data(server)
     server.stop()

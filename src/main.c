@@ -36,6 +36,8 @@ static int open_engine(struct program *p, struct error *err)
     options.counted_prefix = keys_counted_prefix;
     options.on_progress = server_on_progress;
     options.on_progress_arg = p->server;
+    options.accept = databases_accept;
+    options.accept_arg = &p->settings->data.databases;
     int status = engine_open(&options, &p->engine, err);
     if (status == OK)
         status =

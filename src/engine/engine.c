@@ -198,7 +198,8 @@ int engine_close(struct engine *e, struct error *err)
 
 void engine_turn_end(struct engine *e)
 {
-    upkeep_turn_end(e);
+    if (e->wal != NULL) // else it is being opened, and read from
+        upkeep_turn_end(e);
     fetcher_turn_begin(e->fetcher);
 }
 

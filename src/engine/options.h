@@ -9,7 +9,9 @@
 
 #include "base/slice.h"
 
+struct engine;
 struct env;
+struct error;
 struct exec;
 struct logger;
 
@@ -28,6 +30,9 @@ typedef size_t (*engine_counted_prefix_cb)(struct slice key);
 // Something that replies may wait for has changed outside of engine_turn_end(): durable seq, write
 // failure, room for writers.
 typedef void (*engine_progress_cb)(void *arg);
+// Whether what was found is to be opened, asked by engine_open() when all is read and nothing is
+// changed yet: only reads and counts, by the blocking calls. A failure is engine_open's, too.
+typedef int (*engine_accept_cb)(struct engine *engine, void *arg, struct error *err);
 
 struct engine_options {
     const char *dir; // created if missing (one level)
@@ -53,6 +58,8 @@ struct engine_options {
     engine_counted_prefix_cb counted_prefix;
     engine_progress_cb on_progress;
     void *on_progress_arg;
+    engine_accept_cb accept; // may be NULL, as on_progress
+    void *accept_arg;
 };
 
 #endif

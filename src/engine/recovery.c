@@ -1,12 +1,13 @@
-// From a directory to a ready engine, in two halves. The first only reads: whatever is damaged,
-// missing, or of a newer format is found here, and then nothing on disk has changed. The second
-// half builds, and what it does to the disk is void until CURRENT is switched:
+// From a directory to a ready engine, in two halves. The first, judge, only reads: whatever is
+// damaged, missing, or of a newer format is found here, and then nothing on disk has changed. The
+// second half builds, and what it does to the disk is void until CURRENT is switched:
 //
 //   judge    CURRENT, manifest -> version; every table is there with its size; every log segment,
 //            record by record: where the log ends
-//   upgrade  a database of version 1 gets its id, in a manifest of its own
-//   replay   records after the version's last_seq -> memtables; what is more than may wait is
-//            flushed into tables
+//   replay   records after the version's last_seq -> memtables; what is more than may wait (a log
+//            of several memtables, which no flush has caught up with) is flushed into tables
+//   accept   the owner reads, and may refuse: but for such a log nothing has changed yet
+//   upgrade  a database of version 1 gets its id, in a manifest of its own, before all other writes
 //   begin    a new log segment, then a new manifest with the version (tables from replay,
 //            log_start, where the log was cut): the switch
 //   clean    files that belong to nobody now: tables in no version, segments that do not count, old
@@ -15,38 +16,12 @@
 // A crash before the switch leaves the old state plus files that belong to nobody; after it, the
 // new state. So a second crash anywhere in recovery is harmless.
 //
-// Where the log ends. Records carry consecutive sequence numbers through all segments, and segments
-// form a chain: a seal names the one that goes on, and so does the version for the segments in
-// which earlier recoveries found the end (log_ends). What is named was there, with a whole header
-// and its name synced, before it was named: without it something is lost. The log ends
-//   - at a bad record that no later one proves to have been synced (segment.h), or
-//   - where the numbers jump, because an older segment's end never reached the disk: unless a later
-//     record proves that it had,
-// and then all behind it, later segments included, was never acknowledged as synced and is
-// discarded. Wherever the log ends, that place is remembered in the version as long as the segment
-// is needed, with the segment that goes on: new segments may follow it with the same sequence
-// numbers that the discarded ones had, and what lies before it is proven from then on.
-//
-// A torn tail, with numbers. Segment 7, everysec, batches of 100 bytes (a record takes 136):
-// records at 64, 200, 336, 472, with sequence numbers 1 to 4. The sync of second 1 ended when two
-// were written, so the third and the fourth say proven = 336. The power goes before the next sync,
-// and of the fourth some sectors are lost. At restart 472 is bad; the highest proven position in
-// sight is 336, below it; no good record follows that would know better. So the log ends in 7 at
-// 472, after sequence number 3. The new manifest says log_end(7, 472, resume 9) and timeline 2, and
-// the next record is number 4, in segment 9. Had the record at 200 been bad instead: 336 is good,
-// and says that all below 336 had been synced: CORRUPT, 7.log, offset 200.
-//
-// A clean end, with numbers. The same, but the server is stopped: all is synced, then a seal is
-// written at 608, which says proven = 608, last number 4, next segment 0. Any bad record of the
-// four is below 608 and damage. If the seal itself is bad, nothing but the seal is missing.
+// Where the log ends, and what is damage instead, is judged in recovery_log.c.
 //
 // Timelines. A log that ends in anything but a seal may have lost records that somebody has seen
 // (an archive, a replica), and their numbers are given out again: so a new timeline begins. A
 // database of version 1 gets its id and its first timeline by a manifest of its own, before
 // anything else is written. From then on a program of version 1 refuses it.
-//
-// A segment whose header is bad and that has no record was being created when the power went,
-// unless it is named; with a record it is damage.
 #include "engine/recovery.h"
 
 #include <inttypes.h>
@@ -56,41 +31,11 @@
 #include "engine/commit.h"
 #include "engine/filename.h"
 #include "engine/flush.h"
-#include "engine/log/segment.h"
 #include "engine/memtables.h"
+#include "engine/publish.h"
+#include "engine/recovery_impl.h"
 #include "engine/unlink.h"
 #include "engine/upkeep.h"
-
-struct found_file {
-    enum filename_kind kind;
-    uint64_t number, size;
-    char *name;
-};
-
-struct log_segment {
-    uint64_t number, size;
-    uint64_t limit; // of what counts
-    uint64_t end;   // behind its last record
-    bool named;     // it has to be there, with a whole header
-    bool unusable;  // bad header, no records: created, never written
-    bool used;      // holds batches
-};
-
-struct recovery {
-    struct engine *e;
-    struct found_file *files;
-    size_t file_count;
-    bool fresh;                   // no database here
-    struct log_segment *segments; // that count, by number
-    size_t segment_count;
-    bool cut;   // the log ends inside, in segment cut_number at cut_offset
-    bool clean; // the log ends in a seal
-    uint64_t cut_number, cut_offset;
-    uint64_t next; // number of the segment that goes on, as far as it is named; else 0
-    uint64_t last_seq;
-    uint64_t timeline;      // of the newest segment that was read
-    struct lineage lineage; // of this life
-};
 
 // --- What is there -------------------------------------------------------------------------------
 
@@ -121,7 +66,7 @@ static int list_files(struct recovery *r, struct error *err)
     return OK;
 }
 
-static const struct found_file *find_file(
+const struct found_file *recovery_find_file(
     const struct recovery *r, enum filename_kind kind, uint64_t number)
 {
     struct found_file wanted = {.kind = kind, .number = number};
@@ -130,7 +75,7 @@ static const struct found_file *find_file(
                : bsearch(&wanted, r->files, r->file_count, sizeof wanted, compare_files);
 }
 
-// --- Judging: tables -----------------------------------------------------------------------------
+// --- Judging -------------------------------------------------------------------------------------
 
 static int check_tables(const struct recovery *r, struct error *err)
 {
@@ -139,7 +84,7 @@ static int check_tables(const struct recovery *r, struct error *err)
         const struct level *level = &r->e->version->levels[l];
         for (uint32_t i = 0; i < level->count; i++) {
             const struct table *t = level->tables[i];
-            const struct found_file *f = find_file(r, FILENAME_TABLE, t->meta.number);
+            const struct found_file *f = recovery_find_file(r, FILENAME_TABLE, t->meta.number);
             filename_table(path, r->e->dir, t->meta.number);
             if (f == NULL)
                 return error_set(
@@ -152,333 +97,6 @@ static int check_tables(const struct recovery *r, struct error *err)
         }
     }
     return OK;
-}
-
-// --- Judging: the log ----------------------------------------------------------------------------
-
-// Segments between a cut and where the log was taken up again do not count.
-static bool is_void(const struct version *v, uint64_t number)
-{
-    for (uint32_t i = 0; i < v->log_end_count; i++)
-        if (number > v->log_ends[i].number && number < v->log_ends[i].resume)
-            return true;
-    return false;
-}
-
-// What the version says of a segment's end; NULL: nothing.
-static const struct log_end *end_of(const struct version *v, uint64_t number)
-{
-    for (uint32_t i = v->log_end_count; i-- > 0;)
-        if (v->log_ends[i].number == number)
-            return &v->log_ends[i];
-    return NULL;
-}
-
-static void find_segments(struct recovery *r)
-{
-    const struct version *v = r->e->version;
-    r->segments = xcalloc(r->file_count + 1, sizeof *r->segments);
-    for (size_t i = 0; i < r->file_count; i++) {
-        const struct found_file *f = &r->files[i];
-        if (f->kind != FILENAME_LOG || f->number < v->log_start || is_void(v, f->number))
-            continue;
-        const struct log_end *end = end_of(v, f->number);
-        r->segments[r->segment_count++] = (struct log_segment){.number = f->number,
-            .size = f->size,
-            .limit = end != NULL ? end->offset : UINT64_MAX,
-            .named = f->number == v->log_start};
-    }
-}
-
-// A segment whose header does not hold: OK if it has no records either.
-static int judge_bad_header(
-    const struct recovery *r, const char *path, const struct log_segment *s, int status)
-{
-    uint8_t *data;
-    size_t len;
-    if (status != CORRUPT || s->named ||
-        env_read_file(r->e->env, path, SIZE_MAX - 1, &data, &len, NULL) != OK)
-        return status;
-    bool used = segment_was_used(slice_of(data, len), s->number);
-    free(data);
-    return used ? status : OK;
-}
-
-static int open_segment(
-    struct recovery *r, struct log_segment *s, struct segment_reader *reader, struct error *err)
-{
-    char path[FILENAME_PATH_SIZE];
-    filename_log(path, r->e->dir, s->number);
-    struct error cause = {0};
-    int status = segment_open(reader, r->e->env, path, LOG_MAGIC, s->number, s->limit, &cause);
-    if (status < 0) {
-        if (judge_bad_header(r, path, s, status) == OK) {
-            *reader = (struct segment_reader){.number = s->number,
-                .offset = SEGMENT_HEADER_SIZE,
-                .header_size = SEGMENT_HEADER_SIZE};
-            s->unusable = true;
-            return OK;
-        }
-        if (err != NULL)
-            *err = cause;
-        return status;
-    }
-    if (status == NOT_FOUND)
-        return error_set(err, MISSING, path, 0, 0, "the segment has just gone");
-    if (s->named && reader->version == 0) {
-        segment_close(reader);
-        return error_set(err, CORRUPT, path, 0, 0, "the segment has lost its header");
-    }
-    return OK;
-}
-
-// Whether a segment from number i on proves that everything before it was synced.
-static int later_proof(struct recovery *r, size_t i, bool *proof, struct error *err)
-{
-    *proof = false;
-    for (; i < r->segment_count && !*proof; i++) {
-        struct segment_reader reader;
-        int status = open_segment(r, &r->segments[i], &reader, err);
-        if (status != OK)
-            return status;
-        *proof = segment_has_proof(&reader);
-        segment_close(&reader);
-    }
-    return OK;
-}
-
-// The log ends in segment i at offset: all behind it goes, unless something there proves that it
-// was complete.
-static int cut_log(
-    struct recovery *r, size_t i, uint64_t offset, size_t proof_from, struct error *err)
-{
-    bool proof;
-    int status = later_proof(r, proof_from, &proof, err);
-    if (status != OK)
-        return status;
-    if (proof) {
-        char path[FILENAME_PATH_SIZE];
-        filename_log(path, r->e->dir, r->segments[i].number);
-        return error_set(err, CORRUPT, path, offset, 0,
-            "records after %" PRIu64
-            " are missing or damaged, and were complete before later ones were written",
-            r->last_seq);
-    }
-    r->segments[i].limit = r->segments[i].end = offset;
-    r->segment_count = i + 1;
-    r->cut = true;
-    r->clean = false;
-    r->cut_number = r->segments[i].number;
-    r->cut_offset = offset;
-    return OK;
-}
-
-static int record_error(const struct recovery *r, size_t i, int status, uint64_t offset,
-    const char *what, struct error *err)
-{
-    char path[FILENAME_PATH_SIZE];
-    filename_log(path, r->e->dir, r->segments[i].number);
-    return error_set(
-        err, status, path, offset, 0, "%s after sequence number %" PRIu64, what, r->last_seq);
-}
-
-// Entries of a batch, each checked. What a later version may have meant by them is NEWER_FORMAT:
-// kinds and flags that are not known, and those that are reserved.
-static int count_entries(struct slice payload, uint64_t *count)
-{
-    const uint8_t *p = payload.data, *end = p + payload.len;
-    int status = OK;
-    for (*count = 0; p < end && status == OK; ++*count) {
-        struct entry entry;
-        status = batch_decode(&p, end, &entry);
-        if (status == OK &&
-            (entry_kind(&entry) == RECORD_ADD || entry_kind(&entry) == RECORD_DROP_RANGE))
-            status = NEWER_FORMAT;
-    }
-    return status;
-}
-
-// The numbers jump at this offset of segment i. END: the log has been cut there.
-static int judge_jump(struct recovery *r, size_t i, const struct segment_reader *reader,
-    uint64_t offset, struct error *err)
-{
-    if (offset != reader->header_size)
-        return record_error(r, i, CORRUPT, offset, "a record out of order", err);
-    int status = cut_log(r, i, offset, i, err);
-    return status == OK ? END : status;
-}
-
-// END: the log has been cut here.
-static int judge_record(struct recovery *r, size_t i, const struct segment_reader *reader,
-    const struct segment_record *record, struct error *err)
-{
-    uint64_t count;
-    int status = count_entries(record->payload, &count);
-    if (status == NEWER_FORMAT)
-        return record_error(r, i, status, record->offset, "an entry of a later version", err);
-    if (status != OK)
-        return record_error(r, i, status, record->offset, "a record that does not decode", err);
-    uint64_t first = record->seq, last = first + count - 1;
-    if (last < first || first == 0)
-        return record_error(r, i, CORRUPT, record->offset, "an impossible sequence number", err);
-    r->segments[i].used = true;
-    if (last <= r->e->version->last_seq && r->last_seq == r->e->version->last_seq)
-        return OK; // in tables already
-    if (first == r->last_seq + 1) {
-        r->last_seq = last;
-        return OK;
-    }
-    if (first < r->last_seq + 1)
-        return record_error(r, i, CORRUPT, record->offset, "a record out of order", err);
-    return judge_jump(r, i, reader, record->offset, err);
-}
-
-// END: the log has been cut here.
-static int judge_seal(
-    struct recovery *r, size_t i, const struct segment_reader *reader, struct error *err)
-{
-    uint64_t last = reader->seal.last_seq, in_tables = r->e->version->last_seq;
-    if (last == r->last_seq || (last < in_tables && r->last_seq == in_tables))
-        return OK;
-    if (last < r->last_seq)
-        return record_error(r, i, CORRUPT, reader->seal_offset, "a seal out of order", err);
-    return judge_jump(r, i, reader, reader->seal_offset, err);
-}
-
-// Of this database, and not of a time before the segment before.
-static int judge_lineage(
-    struct recovery *r, size_t i, const struct segment_reader *reader, struct error *err)
-{
-    const struct lineage *ours = &r->e->version->lineage, *its = &reader->lineage;
-    char path[FILENAME_PATH_SIZE];
-    filename_log(path, r->e->dir, r->segments[i].number);
-    if (its->timeline > 0 && (its->timeline > ours->timeline || !lineage_same_database(its, ours)))
-        return error_set(err, CORRUPT, path, 0, 0,
-            "the segment is of another database, or of a later time than the manifest");
-    if (its->timeline < r->timeline)
-        return error_set(err, CORRUPT, path, 0, 0,
-            "the segment is of timeline %" PRIu64 ", the one before it is of %" PRIu64,
-            its->timeline, r->timeline);
-    r->timeline = its->timeline;
-    return OK;
-}
-
-// Which segment goes on behind i. It must be there.
-static int judge_successor(
-    struct recovery *r, size_t i, const struct segment_reader *reader, struct error *err)
-{
-    const struct log_end *end = end_of(r->e->version, r->segments[i].number);
-    r->clean = reader->sealed && reader->seal.next == 0 && end == NULL;
-    r->next = end != NULL ? end->resume : reader->sealed ? reader->seal.next : 0;
-    if (r->next == 0 || find_file(r, FILENAME_LOG, r->next) != NULL)
-        return OK;
-    char path[FILENAME_PATH_SIZE];
-    filename_log(path, r->e->dir, r->next);
-    return error_set(err, MISSING, path, 0, 0,
-        "segment %" PRIu64 " of the log goes on there, but it is not there", r->segments[i].number);
-}
-
-// A segment that nothing names: left over from a start that failed, and nothing was ever written to
-// it, or the successor of a segment whose seal did not reach the disk.
-static int judge_stranger(struct recovery *r, size_t i, bool *counts, struct error *err)
-{
-    struct segment_reader reader;
-    int status = open_segment(r, &r->segments[i], &reader, err);
-    if (status != OK)
-        return status;
-    *counts = segment_is_touched(&reader);
-    segment_close(&reader);
-    if (*counts && (r->clean || r->next != 0))
-        return record_error(
-            r, i, CORRUPT, 0, "a segment that the one before it does not know of", err);
-    return OK;
-}
-
-static int judge_segment(struct recovery *r, size_t i, struct error *err)
-{
-    struct segment_reader reader;
-    struct segment_record record;
-    char path[FILENAME_PATH_SIZE];
-    filename_log(path, r->e->dir, r->segments[i].number);
-    int status = open_segment(r, &r->segments[i], &reader, err);
-    if (status != OK)
-        return status;
-    bool torn = false;
-    if (!r->segments[i].unusable && reader.version != 0)
-        status = judge_lineage(r, i, &reader, err);
-    while (status == OK && (status = segment_next(&reader, path, &record, &torn, err)) == OK)
-        status = judge_record(r, i, &reader, &record, err);
-    if (status == END && !r->cut)
-        status = reader.sealed ? judge_seal(r, i, &reader, err) : OK;
-    if (status == END) // cut
-        status = OK;
-    if (!r->cut)
-        r->segments[i].end = reader.offset;
-    if (status == OK && !r->cut && (torn || r->segments[i].unusable))
-        status = cut_log(r, i, reader.offset, i + 1, err);
-    if (status == OK && !r->cut)
-        status = judge_successor(r, i, &reader, err);
-    segment_close(&reader);
-    return status;
-}
-
-// Every segment in turn, following what names it.
-static int judge_chain(struct recovery *r, struct error *err)
-{
-    int status = OK;
-    for (size_t i = 0; status == OK && i < r->segment_count; i++) {
-        bool counts = true;
-        if (r->segments[i].number == r->next)
-            r->segments[i].named = true;
-        if (!r->segments[i].named)
-            status = judge_stranger(r, i, &counts, err);
-        if (status == OK && counts)
-            status = judge_segment(r, i, err);
-    }
-    if (status == OK && !r->cut && r->next != 0) {
-        char path[FILENAME_PATH_SIZE];
-        filename_log(path, r->e->dir, r->next);
-        status =
-            error_set(err, CORRUPT, path, 0, 0, "the log goes on there, and then not behind it");
-    }
-    while (r->segment_count > 0 && !r->segments[r->segment_count - 1].used)
-        r->segment_count--; // nothing to replay there: it goes
-    return status;
-}
-
-// A directory without CURRENT: what a first start left unfinished has no data in it.
-static int judge_no_database(struct recovery *r, struct error *err)
-{
-    int status = OK;
-    for (size_t i = 0; status == OK && i < r->segment_count; i++) {
-        struct segment_reader reader;
-        status = open_segment(r, &r->segments[i], &reader, err);
-        if (status != OK)
-            return status;
-        if (segment_was_used(slice_of(reader.data, reader.len), reader.number)) {
-            char path[FILENAME_PATH_SIZE];
-            filename_current(path, r->e->dir);
-            status =
-                error_set(err, MISSING, path, 0, 0, "there is a log with data, but no CURRENT");
-        }
-        segment_close(&reader);
-    }
-    r->segment_count = 0;
-    return status;
-}
-
-static int judge_log(struct recovery *r, struct error *err)
-{
-    char path[FILENAME_PATH_SIZE];
-    find_segments(r);
-    r->last_seq = r->e->version->last_seq;
-    if (r->fresh)
-        return judge_no_database(r, err);
-    filename_log(path, r->e->dir, r->e->version->log_start);
-    if (find_file(r, FILENAME_LOG, r->e->version->log_start) == NULL)
-        return error_set(
-            err, MISSING, path, 0, 0, "the manifest names this log segment, but it is not there");
-    return judge_chain(r, err);
 }
 
 static int judge(struct recovery *r, struct error *err)
@@ -498,18 +116,44 @@ static int judge(struct recovery *r, struct error *err)
             e->next_file = r->files[i].number + 1;
     }
     status = check_tables(r, err);
-    return status == OK ? judge_log(r, err) : status;
+    return status == OK ? recovery_judge_log(r, err) : status;
 }
 
 // --- Replay --------------------------------------------------------------------------------------
 
-// The oldest frozen memtable becomes tables of e->version, which only memory knows of yet.
-static int flush_oldest(struct engine *e, struct error *err)
+// A database of version 1 gets its id, in a manifest that says nothing else that is new. With the
+// switch it is one of version 2, which programs of version 1 refuse, and not before.
+static int upgrade(struct recovery *r, struct error *err)
 {
+    struct engine *e = r->e;
+    if (r->fresh || e->version->lineage.timeline != 0)
+        return OK;
+    struct version_edit edit = {.lineage = r->lineage};
+    struct version *next;
+    struct manifest *m;
+    int status = version_apply(e->version, &edit, &next, err);
+    version_edit_release(&edit);
+    if (status != OK)
+        return status;
+    unlink_version(e, e->version);
+    e->version = next;
+    uint64_t number = engine_new_file_number(e);
+    status = manifest_create(e->env, e->exec, e->dir, next, number, e->next_file, &m, err);
+    if (status == OK)
+        manifest_close(m);
+    return status;
+}
+
+// The oldest frozen memtable becomes tables of e->version, which only memory knows of yet.
+static int flush_oldest(struct recovery *r, struct error *err)
+{
+    struct engine *e = r->e;
     struct memtables *m = &e->memtables;
     struct version_edit edit = {0};
     struct version *next;
-    int status = flush_blocking(e, m->frozen[0], &edit, err);
+    int status = upgrade(r, err);
+    if (status == OK)
+        status = flush_blocking(e, m->frozen[0], &edit, err);
     if (status == OK) {
         edit.log_start = memtable_first_segment(m->frozen_count > 1 ? m->frozen[1] : m->active);
         status = version_apply(e->version, &edit, &next, err);
@@ -534,7 +178,7 @@ static int replay_record(
     if (memtable_last_seq(e->memtables.active) != 0 &&
         memtable_bytes(e->memtables.active) >= e->options.write_buffer_size) {
         memtables_freeze_replayed(e, segment);
-        int status = e->memtables.frozen_count == FROZEN_MAX ? flush_oldest(e, err) : OK;
+        int status = e->memtables.frozen_count == FROZEN_MAX ? flush_oldest(r, err) : OK;
         if (status != OK)
             return status;
     }
@@ -559,7 +203,7 @@ static int replay_segment(struct recovery *r, struct log_segment *s, struct erro
     char path[FILENAME_PATH_SIZE];
     bool torn;
     filename_log(path, e->dir, s->number);
-    int status = open_segment(r, s, &reader, err);
+    int status = recovery_open_segment(r, s, &reader, err);
     if (status != OK)
         return status;
     if (memtable_last_seq(e->memtables.active) == 0) {
@@ -635,46 +279,37 @@ static void name_database(struct engine *e, struct lineage *out)
     out->timeline = 1;
 }
 
-// A database of version 1 gets its id, in a manifest that says nothing else that is new. With the
-// switch it is one of version 2, which programs of version 1 refuse, and not before.
-static int upgrade(struct recovery *r, struct error *err)
-{
-    struct engine *e = r->e;
-    struct version_edit edit = {.lineage = r->lineage};
-    struct version *next;
-    struct manifest *m;
-    int status = version_apply(e->version, &edit, &next, err);
-    version_edit_release(&edit);
-    if (status != OK)
-        return status;
-    unlink_version(e, e->version);
-    e->version = next;
-    uint64_t number = engine_new_file_number(e);
-    status = manifest_create(e->env, e->exec, e->dir, next, number, e->next_file, &m, err);
-    if (status == OK)
-        manifest_close(m);
-    return status;
-}
-
-static int begin_timeline(struct recovery *r, struct error *err)
+static void begin_timeline(struct recovery *r)
 {
     r->lineage = r->e->version->lineage;
-    if (r->lineage.timeline == 0) {
+    if (r->lineage.timeline == 0)
         name_database(r->e, &r->lineage);
-        return r->fresh ? OK : upgrade(r, err);
-    }
-    r->lineage.timeline += !r->clean;
-    return OK;
+    else
+        r->lineage.timeline += !r->clean;
+}
+
+// Asks the owner, who may read what there is.
+static int accept(struct engine *e, struct error *err)
+{
+    if (e->options.accept == NULL)
+        return OK;
+    publish_recount(e);
+    return e->options.accept(e, e->options.accept_arg, err);
 }
 
 static int build(struct recovery *r, struct error *err)
 {
     struct engine *e = r->e;
-    int status = begin_timeline(r, err);
+    int status = OK;
+    begin_timeline(r);
     e->last_seq = e->version->last_seq;
     e->memtables.active = memtable_new(e->options.counted_prefix, e->version->log_start);
     for (size_t i = 0; status == OK && i < r->segment_count; i++)
         status = replay_segment(r, &r->segments[i], err);
+    if (status == OK)
+        status = accept(e, err);
+    if (status == OK)
+        status = upgrade(r, err);
     if (status == OK)
         status = open_wal(r, err);
     if (status == OK)

@@ -256,12 +256,9 @@ static int reserve_cursors(struct databases *dbs, struct txn *txn, uint64_t rese
     return OK;
 }
 
-int databases_open(
-    struct engine *engine, int databases, uint64_t seed, struct databases **out, struct error *err)
+static struct databases *databases_new(struct engine *engine, int databases, uint64_t seed)
 {
     struct databases *dbs = xcalloc(1, sizeof *dbs);
-    struct txn *txn = txn_new(engine);
-    uint64_t reserved = 0;
     dbs->engine = engine;
     dbs->number = databases;
     dbs->random.state = seed;
@@ -269,14 +266,38 @@ int databases_open(
     dbs->next_gen = FIRST_GENERATION;
     for (int db = 0; db < databases; db++)
         dbs->gens[db] = (uint64_t)db;
+    return dbs;
+}
+
+static int load(struct databases *dbs, struct txn *txn, uint64_t *reserved, struct error *err)
+{
     txn_begin(txn);
-    int status = read_number(engine, txn, 'g', 0, &dbs->next_gen, err);
+    int status = read_number(dbs->engine, txn, 'g', 0, &dbs->next_gen, err);
     if (status == OK)
-        status = read_number(engine, txn, 'c', 0, &reserved, err);
+        status = read_number(dbs->engine, txn, 'c', 0, reserved, err);
     if (status == OK)
         status = load_mappings(dbs, txn, err);
-    if (status == OK)
-        status = refuse_unmapped(dbs, txn, err);
+    return status == OK ? refuse_unmapped(dbs, txn, err) : status;
+}
+
+int databases_accept(struct engine *engine, void *databases, struct error *err)
+{
+    struct databases *dbs = databases_new(engine, *(const int *)databases, 0);
+    struct txn *txn = txn_new(engine);
+    uint64_t reserved = 0;
+    int status = load(dbs, txn, &reserved, err);
+    txn_free(txn);
+    databases_free(dbs);
+    return status;
+}
+
+int databases_open(
+    struct engine *engine, int databases, uint64_t seed, struct databases **out, struct error *err)
+{
+    struct databases *dbs = databases_new(engine, databases, seed);
+    struct txn *txn = txn_new(engine);
+    uint64_t reserved = 0;
+    int status = load(dbs, txn, &reserved, err);
     if (status == OK && reserve_cursors(dbs, txn, reserved) != OK)
         draw_cursors(dbs);
     txn_free(txn);

@@ -18,6 +18,8 @@ struct databases;
 // a database >= databases. seed: random bits.
 int databases_open(
     struct engine *engine, int databases, uint64_t seed, struct databases **out, struct error *err);
+// engine_accept_cb: the same check before anything is written; arg: the number, an int.
+int databases_accept(struct engine *engine, void *databases, struct error *err);
 void databases_free(struct databases *dbs);
 int databases_number(const struct databases *dbs); // as configured
 struct engine *databases_engine(const struct databases *dbs);

@@ -17,6 +17,8 @@ struct machine {
     struct txn *txn;
 };
 
+static engine_accept_cb accept_cb; // of the next opening
+
 static int open_machine(struct machine *m, struct error *err)
 {
     struct engine_options options = {
@@ -26,6 +28,7 @@ static int open_machine(struct machine *m, struct error *err)
         .memory_budget = 256 * 1024,
         .write_buffer_size = 4 * 1024,
         .fsync = FSYNC_ALWAYS,
+        .accept = accept_cb,
     };
     int status = engine_open(&options, &m->engine, err);
     if (status == OK)
@@ -141,16 +144,15 @@ static uint64_t newest(struct sim_env *env)
     return numbers[count - 1];
 }
 
-static void expect_refused(struct machine *m, int status, uint64_t number)
+// path: what the error names.
+static void expect_refused_for(struct machine *m, int status, const char *path)
 {
-    char path[FILENAME_PATH_SIZE];
     struct error err = {0};
     struct buf before = {0}, after = {0};
     FILE *f = open_memstream((char **)&before.data, &before.len);
     golden_dump(m->env, f);
     fclose(f);
     cr_assert_eq(open_machine(m, &err), status, "%s", err.text);
-    filename_log(path, "db", number);
     cr_assert_str_eq(err.file, path, "%s", err.text);
     f = open_memstream((char **)&after.data, &after.len);
     golden_dump(m->env, f);
@@ -160,7 +162,14 @@ static void expect_refused(struct machine *m, int status, uint64_t number)
     free(after.data);
 }
 
-Test(log_chain, a_timeline_begins_after_a_crash_and_goes_on_after_a_clean_end)
+static void expect_refused(struct machine *m, int status, uint64_t number)
+{
+    char path[FILENAME_PATH_SIZE];
+    filename_log(path, "db", number);
+    expect_refused_for(m, status, path);
+}
+
+Test(recovery_log, a_timeline_begins_after_a_crash_and_goes_on_after_a_clean_end)
 {
     struct machine m = new_machine(1);
     put(&m, 0);
@@ -185,7 +194,7 @@ Test(log_chain, a_timeline_begins_after_a_crash_and_goes_on_after_a_clean_end)
     free_machine(&m);
 }
 
-Test(log_chain, restarts_leave_no_empty_segments)
+Test(recovery_log, restarts_leave_no_empty_segments)
 {
     struct machine m = new_machine(1);
     uint64_t numbers[16];
@@ -200,7 +209,7 @@ Test(log_chain, restarts_leave_no_empty_segments)
     free_machine(&m);
 }
 
-Test(log_chain, a_segment_of_another_database_is_refused)
+Test(recovery_log, a_segment_of_another_database_is_refused)
 {
     struct machine m = new_machine(1), other = new_machine(2);
     put(&m, 0);
@@ -235,7 +244,7 @@ static void change_timeline(struct sim_env *env, uint64_t number, uint64_t timel
     buf_release(&bytes);
 }
 
-Test(log_chain, timelines_do_not_go_back_nor_ahead_of_the_manifest)
+Test(recovery_log, timelines_do_not_go_back_nor_ahead_of_the_manifest)
 {
     struct machine m = new_machine(1);
     put(&m, 0);
@@ -258,7 +267,7 @@ Test(log_chain, timelines_do_not_go_back_nor_ahead_of_the_manifest)
 }
 
 // Two lives in the log: the second one's segment is named by the version, not by the first's seal.
-Test(log_chain, the_segment_that_goes_on_after_a_restart_is_missed)
+Test(recovery_log, the_segment_that_goes_on_after_a_restart_is_missed)
 {
     for (int clean = 0; clean < 2; clean++) {
         struct machine m = new_machine(1);
@@ -294,7 +303,7 @@ static struct machine long_log(uint64_t numbers[16], size_t *count)
     return m;
 }
 
-Test(log_chain, a_sealed_segment_wants_its_successor)
+Test(recovery_log, a_sealed_segment_wants_its_successor)
 {
     uint64_t numbers[16];
     size_t count;
@@ -332,6 +341,40 @@ Test(log_chain, a_sealed_segment_wants_its_successor)
     free_machine(&m);
 }
 
+// Reads what is in the log and in tables, and says no.
+static int read_and_refuse(struct engine *e, void *arg, struct error *err)
+{
+    struct txn *txn = txn_new(e);
+    struct row row;
+    txn_begin(txn);
+    cr_assert_eq(engine_blocking_get(e, txn, slice_cstr("key 0"), &row), OK);
+    cr_assert_eq(engine_blocking_get(e, txn, slice_cstr("key 1"), &row), OK);
+    cr_assert_eq(engine_blocking_get(e, txn, slice_cstr("key 2"), &row), NOT_FOUND);
+    txn_free(txn);
+    return error_set(err, MISUSE, NULL, 0, 0, "not today");
+}
+
+Test(recovery_log, a_start_that_the_owner_refuses_writes_nothing)
+{
+    for (int clean = 0; clean < 2; clean++) {
+        struct machine m = new_machine(1);
+        put(&m, 0);
+        cr_assert_eq(engine_blocking_flush(m.engine), OK);
+        put(&m, 1);
+        if (clean)
+            close_machine(&m);
+        else
+            kill_machine(&m);
+        accept_cb = read_and_refuse;
+        expect_refused_for(&m, MISUSE, "");
+        accept_cb = NULL;
+        cr_assert_eq(open_machine(&m, NULL), OK);
+        expect_keys(&m, 2);
+        close_machine(&m);
+        free_machine(&m);
+    }
+}
+
 // --- What a later version writes -----------------------------------------------------------------
 
 // A database of one key whose log goes on with this payload, in a record of this type.
@@ -366,7 +409,7 @@ static void expect_newer(const uint8_t *payload, size_t len, uint8_t type)
     free_machine(&m);
 }
 
-Test(log_chain, what_only_a_later_version_understands_is_refused_as_such)
+Test(recovery_log, what_only_a_later_version_understands_is_refused_as_such)
 {
     const uint8_t add[] = {RECORD_PUT, 1, 'a', 1, 'b', RECORD_ADD, 1, 'c', 2},
                   range[] = {RECORD_DROP_RANGE, 1, 'a', 1, 'b'}, unknown[] = {9, 1, 'a'},
@@ -379,7 +422,7 @@ Test(log_chain, what_only_a_later_version_understands_is_refused_as_such)
     expect_newer(good, sizeof good, SEGMENT_OPTIONAL - 1);
 }
 
-Test(log_chain, what_may_be_skipped_is_skipped_and_takes_its_number)
+Test(recovery_log, what_may_be_skipped_is_skipped_and_takes_its_number)
 {
     const uint8_t notes[] = {RECORD_PUT, 5, 'k', 'e', 'y', ' ', '1', 5, 'v', 'a', 'l', 'u', 'e',
         RECORD_NOTE, 3, 0, 'x', 'y', 0xff, 0, 0};
