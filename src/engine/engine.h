@@ -136,8 +136,9 @@ struct iter_options {
 // (iter_wait).
 struct iter *iter_open(struct engine *engine, struct txn *txn, const struct iter_options *options);
 void iter_close(struct iter *it);
-// Positioning: OK, END, WAIT or a failure. After WAIT the same call is made again (it goes on where
-// it was).
+// Positioning: OK, END, WAIT or a failure. next and prev are for after OK only. After WAIT the same
+// call is made again, which goes on where it was; or a seek, which gives it up (record/entry.h says
+// more).
 int iter_seek(struct iter *it, struct slice key); // first key >= key
 // last key < key; empty key: the last of all
 int iter_seek_before(struct iter *it, struct slice key);

@@ -8,18 +8,17 @@
 // oldest first, so each suitable one is copied, and the last copy is what counts when the cursor
 // has moved off the key: it then stands one key ahead of what is shown.
 //
-// Waiting. Any movement of the cursor may answer WAIT. `move` is the movement that is due; it is
-// repeated when the call is made again. Everything else of the state (the key to pass over, the
-// copy) is in the iterator. An iterator of its own (no txn) also gives up after SKIP_MAX records
-// that showed nothing: many tombstones in a row must not hold the loop.
+// Waiting is as with cursors (entry.h): `pending` is the call that is under way, `move` the
+// movement of the cursor that is due for it, and is repeated when the call is. Everything else of
+// the state (the key to pass over, the copy) is in the iterator. An iterator of its own (no txn)
+// also answers WAIT after SKIP_MAX records that showed nothing: many tombstones in a row must not
+// hold the loop.
 //
 // With a txn, attempts share the tables, so that what one attempt fetched is of use to the next,
 // but not the moment: each attempt sees everything that has been committed. The view of the next
 // attempt has the version of the first, and the memtables of now, and those that were flushed in
-// between; if one was made and flushed in between it is a wholly new view.
-//
-// Staged writes have a number instead of a sequence number. `lift_cursor` shows them as newer than
-// everything.
+// between; if one was made and flushed in between it is a wholly new view. Staged writes are shown
+// as newer than everything, by their seq of SEQ_MAX (batch_cursor).
 
 #include "base/alloc.h"
 #include "base/ensure.h"
@@ -30,8 +29,6 @@
 
 enum { SKIP_MAX = 10000 };
 
-enum move { MOVE_NONE, MOVE_SEEK, MOVE_SEEK_BEFORE, MOVE_SEEK_LAST, MOVE_NEXT, MOVE_PREV };
-enum call { CALL_NONE, CALL_SEEK, CALL_SEEK_BEFORE, CALL_NEXT, CALL_PREV };
 enum verdict { SHOW, MORE, STOP };
 
 struct iter {
@@ -41,11 +38,9 @@ struct iter {
     struct cursor *cursor;
     struct buf lower, upper;
     bool backward;
-    enum move move;    // due
-    bool ended;        // the last movement led out of everything
-    enum call pending; // what answered WAIT
-    struct buf target; // of a seek
-    uint64_t target_seq;
+    struct pending pending; // of a turn: its target is the key where it happens
+    enum call_kind move;    // due, to the pending call's target; CALL_DONE: none
+    bool ended;             // the last movement led out of everything
     // forward: the key whose other records are passed over. Backward: the key of `copy`
     struct buf passed;
     bool has_passed;
@@ -58,78 +53,6 @@ struct iter {
     iter_ready_cb ready_cb;
     void *ready_arg;
 };
-
-// --- Staged writes -------------------------------------------------------------------------------
-
-struct lift_cursor {
-    struct cursor base;
-    struct cursor *below; // has one entry a key
-};
-
-static int lifted(struct cursor *c, int status)
-{
-    if (status == OK) {
-        c->entry = ((struct lift_cursor *)(void *)c)->below->entry;
-        c->entry.seq = SEQ_MAX;
-    }
-    return status;
-}
-
-static struct cursor *below(struct cursor *c)
-{
-    return ((struct lift_cursor *)(void *)c)->below;
-}
-
-static int lift_seek(struct cursor *c, struct slice key, uint64_t seq)
-{
-    struct cursor *b = below(c);
-    int status = b->ops->seek(b, key, SEQ_MAX);
-    if (status == OK && seq != SEQ_MAX && slice_equal(b->entry.key, key))
-        status = b->ops->next(b);
-    return lifted(c, status);
-}
-
-static int lift_seek_before(struct cursor *c, struct slice key)
-{
-    return lifted(c, below(c)->ops->seek_before(below(c), key));
-}
-
-static int lift_seek_last(struct cursor *c)
-{
-    return lifted(c, below(c)->ops->seek_last(below(c)));
-}
-
-static int lift_next(struct cursor *c)
-{
-    return lifted(c, below(c)->ops->next(below(c)));
-}
-
-static int lift_prev(struct cursor *c)
-{
-    return lifted(c, below(c)->ops->prev(below(c)));
-}
-
-static void lift_close(struct cursor *c)
-{
-    below(c)->ops->close(below(c));
-    free(c);
-}
-
-static struct cursor *lift_cursor(struct cursor *b)
-{
-    static const struct cursor_ops ops = {
-        .seek = lift_seek,
-        .seek_before = lift_seek_before,
-        .seek_last = lift_seek_last,
-        .next = lift_next,
-        .prev = lift_prev,
-        .close = lift_close,
-    };
-    struct lift_cursor *c = xcalloc(1, sizeof *c);
-    c->base.ops = &ops;
-    c->below = b;
-    return &c->base;
-}
 
 // --- Opening -------------------------------------------------------------------------------------
 
@@ -195,7 +118,7 @@ struct iter *iter_open(struct engine *e, struct txn *t, const struct iter_option
 
     struct children c = {0};
     if (t != NULL && t->batch.count > 0)
-        add_child(&c, lift_cursor(batch_cursor(&t->batch)));
+        add_child(&c, batch_cursor(&t->batch));
     for (unsigned i = 0; i < it->view->memtable_count; i++) {
         if (memtable_entries(it->view->memtables[i]) > 0)
             add_child(&c, memtable_cursor(it->view->memtables[i], it->view->seq));
@@ -213,7 +136,7 @@ void iter_close(struct iter *it)
     view_unref(it->engine, it->view);
     buf_release(&it->lower);
     buf_release(&it->upper);
-    buf_release(&it->target);
+    pending_release(&it->pending);
     buf_release(&it->passed);
     buf_release(&it->value);
     free(it);
@@ -288,46 +211,39 @@ static int make_move(struct iter *it)
 {
     struct cursor *c = it->cursor;
     switch (it->move) {
-    case MOVE_SEEK:
-        return c->ops->seek(c, buf_slice(&it->target), it->target_seq);
-    case MOVE_SEEK_BEFORE:
-        return c->ops->seek_before(c, buf_slice(&it->target));
-    case MOVE_SEEK_LAST:
+    case CALL_SEEK:
+        return c->ops->seek(c, pending_key(&it->pending), it->pending.seq);
+    case CALL_SEEK_BEFORE:
+        return c->ops->seek_before(c, pending_key(&it->pending));
+    case CALL_SEEK_LAST:
         return c->ops->seek_last(c);
-    case MOVE_NEXT:
+    case CALL_NEXT:
         return c->ops->next(c);
-    case MOVE_PREV:
+    case CALL_PREV:
         return c->ops->prev(c);
-    case MOVE_NONE:
+    case CALL_LOST:
+    case CALL_DONE:
         break;
     }
     return it->ended ? END : OK;
 }
 
-static int failed(struct iter *it, int status)
+static void log_failure(const struct iter *it, int status)
 {
-    it->pending = CALL_NONE;
-    if (status < 0)
-        log_line(it->engine->logger, LOG_WARNING, "an iterator failed: %s",
-            it->err.status == status ? it->err.text : status_text(status));
-    return status;
+    log_line(it->engine->logger, LOG_WARNING, "an iterator failed: %s",
+        it->err.status == status ? it->err.text : status_text(status));
 }
 
 // Makes the move that is due, and more, until there is something to show.
-static int run(struct iter *it, enum call call)
+static int move_on(struct iter *it)
 {
-    for (unsigned steps = 0;; steps++) {
-        if (steps == SKIP_MAX && it->txn == NULL) {
-            it->pending = call;
-            return WAIT;
-        }
+    for (unsigned steps = 0; steps < SKIP_MAX || it->txn != NULL; steps++) {
         int status = make_move(it);
-        it->pending = status == WAIT ? call : CALL_NONE;
-        if (status == WAIT)
-            return WAIT;
         if (status < 0)
-            return failed(it, status);
-        it->move = MOVE_NONE;
+            log_failure(it, status);
+        if (status < 0 || status == WAIT)
+            return status;
+        it->move = CALL_DONE;
         it->ended = status == END;
         switch (
             it->backward ? judge_backward(it, status == END) : judge_forward(it, status == END)) {
@@ -336,72 +252,72 @@ static int run(struct iter *it, enum call call)
         case STOP:
             return END;
         case MORE:
-            it->move = it->backward ? MOVE_PREV : MOVE_NEXT;
+            it->move = it->backward ? CALL_PREV : CALL_NEXT;
         }
     }
+    return WAIT;
 }
 
-static void begin(struct iter *it, bool backward, enum move move)
+static int run(struct iter *it)
+{
+    return pending_answer(&it->pending, move_on(it));
+}
+
+static void begin(struct iter *it, bool backward, enum call_kind move)
 {
     it->backward = backward;
     it->move = move;
     it->has_passed = it->has_copy = false;
 }
 
-static void set_target(struct iter *it, struct slice key, uint64_t seq)
-{
-    buf_clear(&it->target);
-    buf_append_slice(&it->target, key);
-    it->target_seq = seq;
-}
-
 int iter_seek(struct iter *it, struct slice key)
 {
     if (below_all(it, key))
         key = buf_slice(&it->lower);
-    if (it->pending != CALL_SEEK || !slice_equal(key, buf_slice(&it->target))) {
-        set_target(it, key, SEQ_MAX);
-        begin(it, false, MOVE_SEEK);
-    }
-    return run(it, CALL_SEEK);
+    if (!pending_seek(&it->pending, CALL_SEEK, key, SEQ_MAX))
+        begin(it, false, CALL_SEEK);
+    return run(it);
 }
 
 int iter_seek_before(struct iter *it, struct slice key)
 {
     if (it->upper.len > 0 && (key.len == 0 || above_all(it, key)))
         key = buf_slice(&it->upper);
-    if (it->pending != CALL_SEEK_BEFORE || !slice_equal(key, buf_slice(&it->target))) {
-        set_target(it, key, 0);
-        begin(it, true, key.len == 0 ? MOVE_SEEK_LAST : MOVE_SEEK_BEFORE);
-    }
-    return run(it, CALL_SEEK_BEFORE);
+    if (!pending_seek(&it->pending, CALL_SEEK_BEFORE, key, 0))
+        begin(it, true, key.len == 0 ? CALL_SEEK_LAST : CALL_SEEK_BEFORE);
+    return run(it);
+}
+
+// A turn seeks behind, or before, all records of the key that is shown.
+static void begin_turn(struct iter *it, bool backward)
+{
+    pending_set_target(&it->pending, it->shown.key, 0);
+    begin(it, backward, backward ? CALL_SEEK_BEFORE : CALL_SEEK);
 }
 
 int iter_next(struct iter *it)
 {
-    if (it->pending != CALL_NEXT) {
-        bool turn = it->backward;
-        if (turn)
-            set_target(it, it->shown.key, 0);
-        else
-            pass(it, it->shown.key);
-        begin(it, false, turn ? MOVE_SEEK : MOVE_NEXT);
-        if (turn)
-            pass(it, buf_slice(&it->target));
-        it->has_passed = true;
+    if (pending_step(&it->pending, CALL_NEXT))
+        return run(it);
+    if (it->backward) {
+        begin_turn(it, false);
+        pass(it, pending_key(&it->pending));
+    } else {
+        begin(it, false, CALL_NEXT);
+        pass(it, it->shown.key);
     }
-    return run(it, CALL_NEXT);
+    return run(it);
 }
 
 int iter_prev(struct iter *it)
 {
-    if (it->pending != CALL_PREV) {
-        bool turn = !it->backward;
-        if (turn)
-            set_target(it, it->shown.key, 0);
-        begin(it, true, turn ? MOVE_SEEK_BEFORE : MOVE_NONE);
-    }
-    return run(it, CALL_PREV);
+    if (pending_step(&it->pending, CALL_PREV))
+        return run(it);
+    if (it->backward)
+        begin(it, true, CALL_DONE); // the cursor is there already
+    else
+        begin_turn(it, true);
+    return run(it);
 }
 
 struct slice iter_key(const struct iter *it)

@@ -113,23 +113,34 @@ struct model_walk {
     const struct model *model;
     void (*on_wait)(void *arg); // before a call is repeated; may be NULL
     void *arg;
-    size_t at; // SIZE_MAX: not positioned
+    struct random *gives_up; // not NULL: what waits is given up now and then, for a seek
+    size_t at;               // SIZE_MAX: not positioned
     int waits;
 };
+
+// A call has answered WAIT. Whether it is to be repeated.
+static inline bool model_walk_repeats(struct model_walk *w)
+{
+    cr_assert_lt(w->waits++, 10000000);
+    if (w->on_wait != NULL)
+        w->on_wait(w->arg);
+    return w->gives_up == NULL || random_below(w->gives_up, 6) != 0;
+}
 
 #define MODEL_REPEAT(walk, call)                                                                   \
     ({                                                                                             \
         int status_;                                                                               \
-        while ((status_ = (call)) == WAIT) {                                                       \
-            cr_assert_lt((walk)->waits++, 10000000);                                               \
-            if ((walk)->on_wait != NULL)                                                           \
-                (walk)->on_wait((walk)->arg);                                                      \
-        }                                                                                          \
+        while ((status_ = (call)) == WAIT && model_walk_repeats(walk))                             \
+            ;                                                                                      \
         status_;                                                                                   \
     })
 
 static inline void model_walk_check(struct model_walk *w, int status, size_t expected)
 {
+    if (status == WAIT) { // given up
+        w->at = SIZE_MAX;
+        return;
+    }
     if (expected >= w->model->count) {
         cr_assert_eq(status, END, "status %d where the end was expected", status);
         w->at = SIZE_MAX;

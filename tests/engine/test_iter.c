@@ -1,5 +1,7 @@
 #include "model_engine.h"
 
+#include <signal.h>
+
 #include "engine/state.h"
 
 // The universe's keys in order, for comparing with what an iterator shows.
@@ -19,6 +21,7 @@ struct walk {
     const uint32_t *order;
     int64_t low, high; // ranks inside the bounds: [low, high)
     int64_t at;        // rank; -1: not positioned
+    unsigned given_up;
 };
 
 static void count_ready(struct iter *it, void *arg)
@@ -37,16 +40,31 @@ static void wait_iter(struct walk *w)
     }
 }
 
+// A call has answered WAIT. Whether it is to be repeated: sometimes it is given up, before or after
+// what it missed has arrived.
+static bool repeats(struct walk *w)
+{
+    uint64_t luck = random_below(&w->s->random, 12);
+    if (luck > 0)
+        wait_iter(w);
+    w->given_up += luck < 2;
+    return luck >= 2;
+}
+
 #define FINISH(walk, call)                                                                         \
     ({                                                                                             \
         int status_;                                                                               \
-        while ((status_ = (call)) == WAIT)                                                         \
-            wait_iter(walk);                                                                       \
+        while ((status_ = (call)) == WAIT && repeats(walk))                                        \
+            ;                                                                                      \
         status_;                                                                                   \
     })
 
 static void check(struct walk *w, int status, int64_t rank)
 {
+    if (status == WAIT) { // given up: a seek comes next
+        w->at = -1;
+        return;
+    }
     if (rank < w->low || rank >= w->high) {
         cr_assert_eq(status, END, "status %d where the end is", status);
         w->at = -1;
@@ -110,6 +128,7 @@ Test(iter, agrees_with_what_was_written_in_both_directions_while_writes_go_on)
         struct side s;
         side_open(&s, seed, 500);
         uint32_t *order = sorted_keys(s.keys);
+        unsigned given_up = 0;
         for (int round = 0; round < 8; round++) {
             churn(&s, 30);
             struct snapshot *snapshot = snapshot_new(s.engine);
@@ -117,7 +136,7 @@ Test(iter, agrees_with_what_was_written_in_both_directions_while_writes_go_on)
             memcpy(then, s.cells, s.keys * sizeof *then);
             churn(&s, 10);
             bool old = round % 2;
-            struct walk w = {&s, NULL, then, order, 0, s.keys, -1};
+            struct walk w = {&s, NULL, then, order, 0, s.keys, -1, 0};
             char low[KEY_LEN], high[KEY_LEN];
             struct iter_options options = {.snapshot = old ? snapshot : NULL};
             if (round % 3 != 0) {
@@ -137,11 +156,13 @@ Test(iter, agrees_with_what_was_written_in_both_directions_while_writes_go_on)
                     churn(&s, 2);
                 }
             }
+            given_up += w.given_up;
             iter_close(w.it);
             snapshot_free(s.engine, snapshot);
             free(then);
         }
         cr_assert_gt(s.engine->stats.cold_reads, 0);
+        cr_assert_gt(given_up, 0);
         free(order);
         side_close(&s);
     }
@@ -159,7 +180,7 @@ static int attempt(
     for (int i = 0; i < 40; i++)
         stage(s, t, cells, (uint32_t)random_below(&same, s->keys), random_below(&same, 2));
     struct iter_options options = {0};
-    struct walk w = {s, iter_open(s->engine, t, &options), cells, order, 0, s->keys, -1};
+    struct walk w = {s, iter_open(s->engine, t, &options), cells, order, 0, s->keys, -1, 0};
     int status =
         backward ? iter_seek_before(w.it, slice_cstr("")) : iter_seek(w.it, slice_cstr(""));
     int64_t rank = backward ? (int64_t)s->keys : -1;
@@ -246,7 +267,7 @@ Test(iter, many_tombstones_in_a_row_do_not_hold_the_loop)
     }
     txn_free(t);
     struct iter_options all = {0};
-    struct walk w = {&s, iter_open(s.engine, NULL, &all), s.cells, order, 0, s.keys, -1};
+    struct walk w = {&s, iter_open(s.engine, NULL, &all), s.cells, order, 0, s.keys, -1, 0};
     int status, waits = 0;
     while ((status = iter_seek(w.it, slice_cstr(""))) == WAIT) {
         waits++;
@@ -254,10 +275,38 @@ Test(iter, many_tombstones_in_a_row_do_not_hold_the_loop)
     }
     check(&w, status, (int64_t)s.keys - 1);
     cr_assert_geq(waits, 1);
-    check(&w, FINISH(&w, iter_prev(w.it)), -1);
+    while ((status = iter_prev(w.it)) == WAIT)
+        wait_iter(&w);
+    check(&w, status, -1);
     iter_close(w.it);
     free(order);
     side_close(&s);
+}
+
+// An iterator whose seek waits, over a database of which nothing is in memory.
+static struct iter *open_waiting(struct side *s)
+{
+    side_open(s, 43, 300);
+    side_write_all(s);
+    cr_assert_eq(engine_blocking_flush(s->engine), OK);
+    sim_env_set_cold_percent(s->env, 100);
+    struct iter *it = iter_open(s->engine, NULL, &(struct iter_options){0});
+    cr_assert_eq(iter_seek(it, slice_cstr("")), WAIT);
+    return it;
+}
+
+Test(iter, a_step_in_place_of_a_seek_that_waits_is_a_mistake, .signal = SIGABRT)
+{
+    struct side s;
+    iter_next(open_waiting(&s));
+}
+
+Test(iter, a_step_after_the_end_is_a_mistake, .signal = SIGABRT)
+{
+    struct side s;
+    struct iter *it = open_waiting(&s);
+    cr_assert_eq(engine_blocking_step(s.engine, it, ITER_SEEK, slice_cstr("z")), END);
+    iter_prev(it);
 }
 
 Test(iter, closing_cancels_what_is_waited_for)

@@ -297,7 +297,7 @@ int batch_decode(const uint8_t **p, const uint8_t *end, struct entry *out)
     return status;
 }
 
-// The cursor: a copy of the bytes, and the newest entry of each key in key order.
+// The cursor: a copy of the bytes, and the newest entry of each key in key order. It never waits.
 struct batch_cursor {
     struct cursor cursor; // first member
     uint8_t *bytes;
@@ -330,37 +330,37 @@ static uint32_t lower_bound(const struct batch_cursor *c, struct slice key, uint
     return low;
 }
 
-static int cursor_seek(struct cursor *cursor, struct slice key, uint64_t seq)
+static int batch_cursor_seek(struct cursor *cursor, struct slice key, uint64_t seq)
 {
     struct batch_cursor *c = (struct batch_cursor *)cursor;
     return show(c, lower_bound(c, key, seq));
 }
 
-static int cursor_seek_before(struct cursor *cursor, struct slice key)
+static int batch_cursor_seek_before(struct cursor *cursor, struct slice key)
 {
     struct batch_cursor *c = (struct batch_cursor *)cursor;
     return show(c, lower_bound(c, key, SEQ_MAX) - 1); // wraps around to END
 }
 
-static int cursor_seek_last(struct cursor *cursor)
+static int batch_cursor_seek_last(struct cursor *cursor)
 {
     struct batch_cursor *c = (struct batch_cursor *)cursor;
     return show(c, c->count - 1);
 }
 
-static int cursor_next(struct cursor *cursor)
+static int batch_cursor_next(struct cursor *cursor)
 {
     struct batch_cursor *c = (struct batch_cursor *)cursor;
     return show(c, c->at + 1);
 }
 
-static int cursor_prev(struct cursor *cursor)
+static int batch_cursor_prev(struct cursor *cursor)
 {
     struct batch_cursor *c = (struct batch_cursor *)cursor;
     return show(c, c->at - 1);
 }
 
-static void cursor_close(struct cursor *cursor)
+static void batch_cursor_close(struct cursor *cursor)
 {
     struct batch_cursor *c = (struct batch_cursor *)cursor;
     free(c->bytes);
@@ -377,7 +377,13 @@ static int compare_entries(const void *left, const void *right)
 struct cursor *batch_cursor(struct batch *b)
 {
     static const struct cursor_ops ops = {
-        cursor_seek, cursor_seek_before, cursor_seek_last, cursor_next, cursor_prev, cursor_close};
+        .seek = batch_cursor_seek,
+        .seek_before = batch_cursor_seek_before,
+        .seek_last = batch_cursor_seek_last,
+        .next = batch_cursor_next,
+        .prev = batch_cursor_prev,
+        .close = batch_cursor_close,
+    };
     struct batch_cursor *c = xcalloc(1, sizeof *c);
     c->cursor.ops = &ops;
     c->bytes = (uint8_t *)xstrndup(b->bytes.data, b->bytes.len);
@@ -392,8 +398,11 @@ struct cursor *batch_cursor(struct batch *b)
     }
     if (all > 1)
         qsort(c->entries, all, sizeof *c->entries, compare_entries);
-    for (uint32_t i = 0; i < all; i++) // the newest of a key comes first
-        if (i == 0 || !slice_equal(c->entries[i].key, c->entries[c->count - 1].key))
-            c->entries[c->count++] = c->entries[i];
+    for (uint32_t i = 0; i < all; i++) { // the newest of a key comes first
+        if (i > 0 && slice_equal(c->entries[i].key, c->entries[c->count - 1].key))
+            continue;
+        c->entries[c->count] = c->entries[i];
+        c->entries[c->count++].seq = SEQ_MAX;
+    }
     return &c->cursor;
 }

@@ -39,7 +39,7 @@ void batch_at(const struct batch *b, uint32_t i, struct entry *out);
 // ORs flags (RECORD_FRESH, RECORD_IN_DOUBT) into the tag of entry i: what the commit found out.
 void batch_flag(struct batch *b, uint32_t i, uint8_t flags);
 // The batch's last word on each key, in order, copied out: a cursor for iterators that must see
-// staged writes. seq is the entry's number.
+// staged writes. seq is SEQ_MAX: newer than all that is committed.
 struct cursor *batch_cursor(struct batch *b);
 
 // Decodes one entry of a BATCH from any bytes. OK, and *p has moved behind it; CORRUPT: it is not

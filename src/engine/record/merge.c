@@ -3,38 +3,34 @@
 // While walking forward every live child stands at its first entry at or behind the current one,
 // and the heap's top is the smallest; while walking backward every child stands at its last entry
 // at or before the current one, and the top is the largest. A step moves the top child and sifts it
-// down. Turning around repositions all children but the top relative to the current entry, which is
-// copied for that.
+// down. Turning around repositions all children but the top relative to the current entry, which
+// becomes the pending call's target: copied, since children that move let go of it.
 //
-// Waiting. Positioning asks every child, also after one has answered WAIT, so that all their misses
-// are fetched together. `stages` remembers how far each child has come; when the call is made again
-// only those are asked that were not done. A turn is a positioning too (to behind, or before, the
-// current entry), so that next and prev resume by the same record. What is under way is identified
-// by the call and its target; another call starts afresh.
+// Waiting (entry.h). Each child has a `stage`: what it has still to do for the pending call. A
+// positioning asks every child, also after one has answered WAIT, so that all their misses are
+// fetched together; when the call is made again only those are asked that are not done. A turn is a
+// positioning, too, and so is a step that waits, with one child that is not done.
 //
 // Where memory is slow. A seek of one child is a chain of waits for memory, those of different
 // children have nothing to do with each other. So children that can are seeked in steps
 // (cursor_ops.aim), each of which is made with all before the next with any.
 //
-// After a child's failure or END of the whole, nothing is current until the next positioning
-// (entry.h).
+// A child's failure is the call's: then nothing is current until the next seek (entry.h).
 
 #include "engine/record/merge.h"
 
 #include "base/alloc.h"
-#include "base/buf.h"
 #include "base/ensure.h"
 
-enum call {
-    CALL_NONE,
-    CALL_SEEK,
-    CALL_SEEK_BEFORE,
-    CALL_SEEK_LAST,
-    CALL_TURN_FORWARD,
-    CALL_TURN_BACK,
-    CALL_STEP
+enum stage {
+    STAGE_TODO,  // the pending call's seek
+    STAGE_WAITS, // the same, but it has just been told to wait
+    STAGE_PREV,
+    STAGE_LAST,
+    STAGE_NEXT,
+    STAGE_LIVE,
+    STAGE_ENDED
 };
-enum stage { STAGE_TODO, STAGE_WAITS, STAGE_PREV, STAGE_LAST, STAGE_NEXT, STAGE_LIVE, STAGE_ENDED };
 
 struct merge {
     struct cursor base;
@@ -44,9 +40,7 @@ struct merge {
     uint32_t *heap; // child numbers; heap[0] is current
     uint32_t heap_count;
     bool backward;
-    enum call pending; // the call that answered WAIT
-    struct buf key;    // its target, or where the turn happens
-    uint64_t seq;
+    struct pending pending; // of a turn: its target is where it happens
 };
 
 static bool before(const struct merge *m, uint32_t a, uint32_t b)
@@ -104,25 +98,36 @@ static int settle(uint8_t *stage, int status, enum stage on_end)
     return status == END ? OK : status;
 }
 
+// The seek by which a child begins the pending call.
+static int start(struct merge *m, struct cursor *c, uint8_t *stage)
+{
+    struct slice key = pending_key(&m->pending);
+    int status;
+    switch (m->pending.call) {
+    case CALL_SEEK_LAST:
+        return settle(stage, c->ops->seek_last(c), STAGE_ENDED);
+    case CALL_SEEK_BEFORE:
+        return settle(stage, c->ops->seek_before(c, key), STAGE_ENDED);
+    case CALL_PREV: // a turn: the entry before the first at or behind its place
+        status = settle(stage, c->ops->seek(c, key, m->pending.seq), STAGE_LAST);
+        if (*stage == STAGE_LIVE)
+            *stage = STAGE_PREV;
+        return status;
+    default:
+        return settle(stage, c->ops->seek(c, key, m->pending.seq), STAGE_ENDED);
+    }
+}
+
 // Moves child i on towards its position for the pending call; OK when it is live or ended.
 static int advance(struct merge *m, uint32_t i)
 {
     struct cursor *c = m->children[i];
     uint8_t *stage = &m->stages[i];
-    struct slice key = buf_slice(&m->key);
     int status = OK;
     while (status == OK && *stage < STAGE_LIVE) {
         switch ((enum stage) * stage) {
         case STAGE_TODO:
-            if (m->pending == CALL_SEEK_LAST)
-                status = settle(stage, c->ops->seek_last(c), STAGE_ENDED);
-            else if (m->pending == CALL_SEEK_BEFORE)
-                status = settle(stage, c->ops->seek_before(c, key), STAGE_ENDED);
-            else
-                status = settle(
-                    stage, c->ops->seek(c, key, m->seq), m->backward ? STAGE_LAST : STAGE_ENDED);
-            if (m->pending == CALL_TURN_BACK && status == OK && *stage == STAGE_LIVE)
-                *stage = STAGE_PREV; // it is at or behind the place of the turn
+            status = start(m, c, stage);
             break;
         case STAGE_PREV:
             status = settle(stage, c->ops->prev(c), STAGE_ENDED);
@@ -147,7 +152,7 @@ static int aim(struct merge *m, unsigned step)
         struct cursor *c = m->children[i];
         if (m->stages[i] != STAGE_TODO || c->ops->aim == NULL)
             continue;
-        int status = c->ops->aim(c, buf_slice(&m->key), m->seq, step);
+        int status = c->ops->aim(c, pending_key(&m->pending), m->pending.seq, step);
         if (status == WAIT)
             m->stages[i] = STAGE_WAITS;
         else if (status != OK)
@@ -162,7 +167,8 @@ static int aim(struct merge *m, unsigned step)
 static int advance_all(struct merge *m)
 {
     bool waits = false;
-    for (unsigned step = 0; step < AIM_STEPS && m->pending == CALL_SEEK && m->count > 1; step++) {
+    bool aims = m->pending.call == CALL_SEEK && m->count > 1;
+    for (unsigned step = 0; step < AIM_STEPS && aims; step++) {
         int status = aim(m, step);
         if (status != OK)
             return status;
@@ -180,93 +186,88 @@ static int advance_all(struct merge *m)
     return waits ? WAIT : OK;
 }
 
-// Positions all children; WAIT if any waits, after all were asked.
+// Brings all children to where the pending call wants them; WAIT if any waits, after all were
+// asked.
 static int position(struct merge *m)
 {
     int status = advance_all(m);
-    if (status == WAIT)
-        return WAIT;
-    if (status != OK) {
-        m->pending = CALL_NONE;
-        m->heap_count = 0;
-        return status;
-    }
-    m->pending = CALL_NONE;
-    return build_heap(m);
+    if (status == OK)
+        status = build_heap(m);
+    return pending_answer(&m->pending, status);
 }
 
-static void begin(struct merge *m, enum call call, bool backward, struct slice key, uint64_t seq)
+static void begin(struct merge *m, bool backward)
 {
-    m->pending = call;
     m->backward = backward;
-    buf_clear(&m->key);
-    buf_append_slice(&m->key, key);
-    m->seq = seq;
     memset(m->stages, STAGE_TODO, m->count);
 }
 
-static int begin_or_resume(
-    struct merge *m, enum call call, bool backward, struct slice key, uint64_t seq)
+static int seek_all(
+    struct merge *m, enum call_kind call, bool backward, struct slice key, uint64_t seq)
 {
-    if (m->pending != call || m->seq != seq || !slice_equal(buf_slice(&m->key), key))
-        begin(m, call, backward, key, seq);
+    if (!pending_seek(&m->pending, call, key, seq))
+        begin(m, backward);
     return position(m);
 }
 
 static int merge_seek(struct cursor *c, struct slice key, uint64_t seq)
 {
-    return begin_or_resume((struct merge *)(void *)c, CALL_SEEK, false, key, seq);
+    return seek_all((struct merge *)(void *)c, CALL_SEEK, false, key, seq);
 }
 
 static int merge_seek_before(struct cursor *c, struct slice key)
 {
-    return begin_or_resume((struct merge *)(void *)c, CALL_SEEK_BEFORE, true, key, 0);
+    return seek_all((struct merge *)(void *)c, CALL_SEEK_BEFORE, true, key, 0);
 }
 
 static int merge_seek_last(struct cursor *c)
 {
-    return begin_or_resume((struct merge *)(void *)c, CALL_SEEK_LAST, true, (struct slice){0}, 0);
+    return seek_all((struct merge *)(void *)c, CALL_SEEK_LAST, true, (struct slice){0}, 0);
 }
 
 // The top child takes one step in the direction that holds.
 static int step_top(struct merge *m)
 {
-    struct cursor *top = m->children[m->heap[0]];
+    uint32_t i = m->heap[0];
+    struct cursor *top = m->children[i];
     int status = m->backward ? top->ops->prev(top) : top->ops->next(top);
-    m->pending = status == WAIT ? CALL_STEP : CALL_NONE;
+    if (status == WAIT)
+        m->stages[i] = m->backward ? STAGE_PREV : STAGE_NEXT;
     if (status == END) {
+        m->stages[i] = STAGE_ENDED;
         m->heap[0] = m->heap[--m->heap_count];
     } else if (status != OK) {
-        if (status != WAIT)
-            m->heap_count = 0;
-        return status;
+        return pending_answer(&m->pending, status);
     }
     if (m->heap_count > 1)
         sift_down(m, 0);
-    return show_top(m);
+    return pending_answer(&m->pending, show_top(m));
 }
 
 // From now on the other way: every child goes to its neighbour of the current entry.
 static int turn(struct merge *m, bool backward)
 {
-    enum call call = backward ? CALL_TURN_BACK : CALL_TURN_FORWARD;
-    if (m->pending != call) {
-        begin(m, call, backward, m->base.entry.key, m->base.entry.seq);
-        m->stages[m->heap[0]] = backward ? STAGE_PREV : STAGE_NEXT;
-    }
+    pending_set_target(&m->pending, m->base.entry.key, m->base.entry.seq);
+    begin(m, backward);
+    m->stages[m->heap[0]] = backward ? STAGE_PREV : STAGE_NEXT;
     return position(m);
+}
+
+static int step(struct merge *m, enum call_kind call, bool backward)
+{
+    if (pending_step(&m->pending, call))
+        return position(m);
+    return m->backward == backward ? step_top(m) : turn(m, backward);
 }
 
 static int merge_next(struct cursor *c)
 {
-    struct merge *m = (struct merge *)(void *)c;
-    return m->backward || m->pending == CALL_TURN_FORWARD ? turn(m, false) : step_top(m);
+    return step((struct merge *)(void *)c, CALL_NEXT, false);
 }
 
 static int merge_prev(struct cursor *c)
 {
-    struct merge *m = (struct merge *)(void *)c;
-    return !m->backward || m->pending == CALL_TURN_BACK ? turn(m, true) : step_top(m);
+    return step((struct merge *)(void *)c, CALL_PREV, true);
 }
 
 static void merge_close(struct cursor *c)
@@ -274,7 +275,7 @@ static void merge_close(struct cursor *c)
     struct merge *m = (struct merge *)(void *)c;
     for (uint32_t i = 0; i < m->count; i++)
         m->children[i]->ops->close(m->children[i]);
-    buf_release(&m->key);
+    pending_release(&m->pending);
     free(m->children);
     free(m->stages);
     free(m->heap);

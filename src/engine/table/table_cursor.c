@@ -3,9 +3,9 @@
 // Two block cursors: one in the index, one in the data block that the index entry points to. A
 // movement that leaves the data block goes on in the index, and one that leaves the index goes on
 // in the next table. Each of these steps may find its block missing, so the whole is a small state
-// machine: `stage` is what remains to be done, run() does it until the cursor shows an entry or an
-// answer is due. WAIT leaves the stage as it is; the same call made again goes on there, another
-// one begins anew (call_id tells them apart).
+// machine: `stage` is what remains to be done of the call that is under way, run() does it until
+// the cursor shows an entry or an answer is due. WAIT leaves the stage as it is: the same call made
+// again (entry.h) goes on there.
 //
 // Blocks are held while they are used, so what was fetched cannot be lost between two calls. A
 // movement that waits for the next block asks for some more behind it: as many as it has passed
@@ -13,16 +13,15 @@
 
 #include "base/alloc.h"
 #include "base/ensure.h"
-#include "base/hash.h"
 #include "engine/table/table.h"
 
 enum { AHEAD_MAX = 32 };
 
 enum stage {
     STAGE_IDLE,
-    STAGE_SEEK,            // to `key`, in the table `at`
+    STAGE_SEEK,            // to the target, in the table `at`
     STAGE_SEEK_BEFORE,     // the same
-    STAGE_SEEK_NEXT_BLOCK, // versions of `key` may go on there
+    STAGE_SEEK_NEXT_BLOCK, // versions of its key may go on there
     STAGE_SEEK_BLOCK,      // in the block that the index points to
     STAGE_FIRST,           // the first entry of the block that the index points to
     STAGE_LAST,
@@ -33,8 +32,6 @@ enum stage {
     STAGE_NEXT_TABLE,
     STAGE_PREV_TABLE,
 };
-
-enum { CALL_NEXT = 1, CALL_PREV = 2, CALL_SEEK_LAST = 3 };
 
 struct table_cursor {
     struct cursor base;
@@ -49,8 +46,8 @@ struct table_cursor {
     bool has_index, has_data;
     uint64_t data_offset;
     struct block_cursor index, data;
-    enum stage stage;
-    uint64_t call_id; // of the call that answered WAIT
+    struct pending pending;
+    enum stage stage; // of the pending call
     uint32_t passed;  // blocks since the last seek
 };
 
@@ -174,37 +171,39 @@ static int index_or(struct table_cursor *c, int status, enum stage on_ok, enum s
     return status == END ? OK : in_index(c, status);
 }
 
-static int run_seek(struct table_cursor *c, struct slice key, uint64_t seq)
+static int run_seek(struct table_cursor *c)
 {
     int status = open_table(c);
     if (status != OK)
         return status;
-    status = block_cursor_seek(&c->index, key, SEQ_MAX);
+    status = block_cursor_seek(&c->index, pending_key(&c->pending), SEQ_MAX);
     if (status != OK)
         return index_or(c, status, STAGE_IDLE, STAGE_NEXT_TABLE);
     c->stage = STAGE_SEEK_BLOCK;
     return OK;
 }
 
-static int run_seek_block(struct table_cursor *c, struct slice key, uint64_t seq)
+static int run_seek_block(struct table_cursor *c)
 {
     int status = load(c);
-    return status != OK ? status
-                        : done_or(c, block_cursor_seek(&c->data, key, seq), STAGE_SEEK_NEXT_BLOCK);
+    if (status != OK)
+        return status;
+    status = block_cursor_seek(&c->data, pending_key(&c->pending), c->pending.seq);
+    return done_or(c, status, STAGE_SEEK_NEXT_BLOCK);
 }
 
-static int run_seek_before(struct table_cursor *c, struct slice key)
+static int run_seek_before(struct table_cursor *c)
 {
     int status = open_table(c);
     if (status != OK)
         return status;
-    status = block_cursor_seek(&c->index, key, SEQ_MAX);
+    status = block_cursor_seek(&c->index, pending_key(&c->pending), SEQ_MAX);
     if (status != OK)
         return index_or(c, status, STAGE_IDLE, STAGE_LAST_OF_TABLE);
     status = load(c);
     if (status != OK)
         return status;
-    status = block_cursor_seek(&c->data, key, SEQ_MAX);
+    status = block_cursor_seek(&c->data, pending_key(&c->pending), SEQ_MAX);
     if (status == OK)
         status = block_cursor_prev(&c->data);
     else if (status == END)
@@ -232,17 +231,17 @@ static int run_table(struct table_cursor *c, bool first)
                  : index_or(c, block_cursor_last(&c->index), STAGE_LAST, STAGE_PREV_TABLE);
 }
 
-static int run_stage(struct table_cursor *c, struct slice key, uint64_t seq)
+static int run_stage(struct table_cursor *c)
 {
     switch (c->stage) {
     case STAGE_SEEK:
-        return run_seek(c, key, seq);
+        return run_seek(c);
     case STAGE_SEEK_BEFORE:
-        return run_seek_before(c, key);
+        return run_seek_before(c);
     case STAGE_SEEK_NEXT_BLOCK:
         return index_or(c, block_cursor_next(&c->index), STAGE_SEEK_BLOCK, STAGE_NEXT_TABLE);
     case STAGE_SEEK_BLOCK:
-        return run_seek_block(c, key, seq);
+        return run_seek_block(c);
     case STAGE_FIRST:
         return run_block(c, true);
     case STAGE_LAST:
@@ -273,42 +272,31 @@ static int run_stage(struct table_cursor *c, struct slice key, uint64_t seq)
     ENSURE_UNREACHABLE();
 }
 
-// Goes on until the cursor shows an entry.
-static int run(struct table_cursor *c, struct slice key, uint64_t seq)
+// Goes on until the cursor shows an entry, unless the call's first part has its answer.
+static int run(struct table_cursor *c, int status)
 {
-    int status = OK;
     while (status == OK && c->stage != STAGE_IDLE)
-        status = run_stage(c, key, seq);
+        status = run_stage(c);
     if (status == OK)
         c->base.entry = c->data.entry;
-    else if (status != WAIT)
-        c->stage = STAGE_IDLE;
-    return status;
+    return pending_answer(&c->pending, status);
 }
 
-static uint64_t seek_id(enum stage stage, struct slice key, uint64_t seq)
+// A seek begins in the table `at`, unless there is none.
+static int begin(struct table_cursor *c, bool found, uint32_t at, enum stage stage)
 {
-    return hash64(key) ^ (seq * 0x9e3779b97f4a7c15ull) ^ ((uint64_t)stage << 32);
-}
-
-static int run_call(struct table_cursor *c, struct slice key, uint64_t seq, enum stage stage)
-{
-    int status = run(c, key, seq);
-    if (status == WAIT)
-        c->call_id = seek_id(stage, key, seq);
-    return status;
-}
-
-// Whether this call goes on where it was told to wait.
-static bool resumes(const struct table_cursor *c, enum stage stage, struct slice key, uint64_t seq)
-{
-    return c->stage != STAGE_IDLE && c->call_id == seek_id(stage, key, seq);
+    if (!found)
+        return END;
+    c->at = at;
+    c->stage = stage;
+    c->passed = 0;
+    return OK;
 }
 
 // OK: the stage is that of a seek to (key, seq), begun or under way.
-static int begin_seek(struct table_cursor *c, struct slice key, uint64_t seq)
+static int open_seek(struct table_cursor *c, struct slice key, uint64_t seq)
 {
-    if (resumes(c, STAGE_SEEK, key, seq))
+    if (pending_seek(&c->pending, CALL_SEEK, key, seq))
         return OK;
     uint32_t low = 0, high = c->count; // the first table whose largest key is >= key
     while (low < high) {
@@ -318,20 +306,13 @@ static int begin_seek(struct table_cursor *c, struct slice key, uint64_t seq)
         else
             high = mid;
     }
-    c->stage = STAGE_IDLE;
-    if (low == c->count)
-        return END;
-    c->at = low;
-    c->stage = STAGE_SEEK;
-    c->passed = 0;
-    return OK;
+    return begin(c, low < c->count, low, STAGE_SEEK);
 }
 
-static int cursor_seek(struct cursor *base, struct slice key, uint64_t seq)
+static int table_cursor_seek(struct cursor *base, struct slice key, uint64_t seq)
 {
     struct table_cursor *c = self(base);
-    int status = begin_seek(c, key, seq);
-    return status == OK ? run_call(c, key, seq, STAGE_SEEK) : status;
+    return run(c, open_seek(c, key, seq));
 }
 
 static void hint(struct table_cursor *c, bool near)
@@ -343,11 +324,11 @@ static void hint(struct table_cursor *c, bool near)
 
 // The steps: the index, with a hint of the block; a nearer hint; the block, but for the search in
 // it.
-static int aim(struct table_cursor *c, struct slice key, uint64_t seq, unsigned step)
+static int run_aim(struct table_cursor *c, unsigned step)
 {
     int status = OK;
     if (step == 0 && c->stage == STAGE_SEEK)
-        status = run_seek(c, key, seq);
+        status = run_seek(c);
     if (status != OK || c->stage != STAGE_SEEK_BLOCK)
         return status;
     if (step + 1 < AIM_STEPS) {
@@ -360,91 +341,73 @@ static int aim(struct table_cursor *c, struct slice key, uint64_t seq, unsigned 
     return status;
 }
 
-static int cursor_aim(struct cursor *base, struct slice key, uint64_t seq, unsigned step)
+static int table_cursor_aim(struct cursor *base, struct slice key, uint64_t seq, unsigned step)
 {
     struct table_cursor *c = self(base);
-    int status = begin_seek(c, key, seq);
-    if (status != OK)
-        return status;
-    c->call_id = seek_id(STAGE_SEEK, key, seq);
-    status = aim(c, key, seq, step);
-    if (status != OK && status != WAIT)
-        c->stage = STAGE_IDLE;
-    return status;
+    int status = open_seek(c, key, seq);
+    if (status == OK)
+        status = run_aim(c, step);
+    return status == OK ? OK : pending_answer(&c->pending, status); // OK is not the seek's answer
 }
 
-static int cursor_seek_before(struct cursor *base, struct slice key)
+static int table_cursor_seek_before(struct cursor *base, struct slice key)
 {
     struct table_cursor *c = self(base);
-    if (!resumes(c, STAGE_SEEK_BEFORE, key, 0)) {
-        uint32_t low = 0, high = c->count; // the first table whose smallest key is >= key
-        while (low < high) {
-            uint32_t mid = low + (high - low) / 2;
-            if (slice_compare(c->tables[mid]->meta.smallest, key) < 0)
-                low = mid + 1;
-            else
-                high = mid;
-        }
-        c->stage = STAGE_IDLE;
-        if (low == 0)
-            return END;
-        c->at = low - 1;
-        c->stage = STAGE_SEEK_BEFORE;
-        c->passed = 0;
+    if (pending_seek(&c->pending, CALL_SEEK_BEFORE, key, 0))
+        return run(c, OK);
+    uint32_t low = 0, high = c->count; // the first table whose smallest key is >= key
+    while (low < high) {
+        uint32_t mid = low + (high - low) / 2;
+        if (slice_compare(c->tables[mid]->meta.smallest, key) < 0)
+            low = mid + 1;
+        else
+            high = mid;
     }
-    return run_call(c, key, 0, STAGE_SEEK_BEFORE);
+    return run(c, begin(c, low > 0, low - 1, STAGE_SEEK_BEFORE));
 }
 
-static int cursor_seek_last(struct cursor *base)
+static int table_cursor_seek_last(struct cursor *base)
 {
     struct table_cursor *c = self(base);
-    if (c->stage == STAGE_IDLE || c->call_id != CALL_SEEK_LAST) {
-        c->stage = STAGE_IDLE;
-        if (c->count == 0)
-            return END;
-        c->at = c->count - 1;
-        c->stage = STAGE_LAST_OF_TABLE;
-        c->passed = 0;
-    }
-    c->call_id = CALL_SEEK_LAST;
-    return run(c, (struct slice){0}, 0);
+    if (pending_seek(&c->pending, CALL_SEEK_LAST, (struct slice){0}, 0))
+        return run(c, OK);
+    return run(c, begin(c, c->count > 0, c->count - 1, STAGE_LAST_OF_TABLE));
 }
 
-static int cursor_next(struct cursor *base)
+static int table_cursor_next(struct cursor *base)
 {
     struct table_cursor *c = self(base);
-    int status =
-        c->stage == STAGE_IDLE ? done_or(c, block_cursor_next(&c->data), STAGE_NEXT_BLOCK) : OK;
-    c->call_id = CALL_NEXT;
-    return status == OK ? run(c, (struct slice){0}, 0) : status;
+    if (pending_step(&c->pending, CALL_NEXT))
+        return run(c, OK);
+    return run(c, done_or(c, block_cursor_next(&c->data), STAGE_NEXT_BLOCK));
 }
 
-static int cursor_prev(struct cursor *base)
+static int table_cursor_prev(struct cursor *base)
 {
     struct table_cursor *c = self(base);
-    int status =
-        c->stage == STAGE_IDLE ? done_or(c, block_cursor_prev(&c->data), STAGE_PREV_BLOCK) : OK;
-    c->call_id = CALL_PREV;
-    return status == OK ? run(c, (struct slice){0}, 0) : status;
+    if (pending_step(&c->pending, CALL_PREV))
+        return run(c, OK);
+    return run(c, done_or(c, block_cursor_prev(&c->data), STAGE_PREV_BLOCK));
 }
 
-static void cursor_close(struct cursor *base)
+static void table_cursor_close(struct cursor *base)
 {
     struct table_cursor *c = self(base);
     close_table(c);
+    pending_release(&c->pending);
     block_cursor_release(&c->index);
     block_cursor_release(&c->data);
     free(c);
 }
 
 static const struct cursor_ops table_cursor_ops = {
-    .seek = cursor_seek,
-    .seek_before = cursor_seek_before,
-    .seek_last = cursor_seek_last,
-    .next = cursor_next,
-    .prev = cursor_prev,
-    .close = cursor_close,
-    .aim = cursor_aim,
+    .seek = table_cursor_seek,
+    .seek_before = table_cursor_seek_before,
+    .seek_last = table_cursor_seek_last,
+    .next = table_cursor_next,
+    .prev = table_cursor_prev,
+    .close = table_cursor_close,
+    .aim = table_cursor_aim,
 };
 
 struct cursor *level_cursor(
