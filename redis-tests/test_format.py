@@ -1,8 +1,9 @@
 """Two versions of the disk format and the programs that know them.
 
-The program of format version 1 is built from the last commit that had it, out of this repository's history. A directory that it
-made is opened by the server under test; from then on it refuses it, as one of a newer format, and changes nothing. As long as the
-server under test has changed nothing either (a start that was refused, --check-config), it goes on as ever.
+The program of format version 1 is built from the last commit that had it, out of this repository's
+history. A directory that it made is opened by the server under test; from then on it refuses it, as
+one of a newer format, and changes nothing. As long as the server under test has changed nothing
+either (a start that was refused, --check-config), it goes on as ever.
 """
 
 import os
@@ -38,7 +39,8 @@ def program_of_version_1(t):
         ["git", "-C", ROOT, "archive", "--output", archive, VERSION_1], stderr=subprocess.PIPE
     )
     assert done.returncode == 0, (
-        "the program of format version 1 is built from commit %s, which this checkout lacks: fetch the whole history "
+        "the program of format version 1 is built from commit %s, which this checkout lacks: "
+        "fetch the whole history "
         "(git fetch --unshallow)\n%s" % (VERSION_1, done.stderr.decode(errors="replace"))
     )
     with tarfile.open(archive) as tar:
@@ -76,7 +78,7 @@ def check_data(server, more=0):
 
 
 def format_versions(directory):
-    """Of every segment, manifest and table: the number at byte 8 of its header or footer (format.h)."""
+    """Of every segment, manifest and table: the number at byte 8 of header or footer (format.h)."""
     versions = {}
     for name in os.listdir(directory):
         with open(os.path.join(directory, name), "rb") as f:

@@ -9,8 +9,8 @@
 //   loop   one edit: inputs out, outputs in, corrections of the counts; published
 //
 // What can fail. NO_SPACE: outputs are removed, whoever ordered the run may try again. CORRUPT,
-// NEWER_FORMAT: the table that cannot be read, named by the error, stays marked. IO while reading or
-// writing tables: outputs are removed. A failed edit is the manifest's affair (publish.c).
+// NEWER_FORMAT: the table that cannot be read, named by the error, stays marked. IO while reading
+// or writing tables: outputs are removed. A failed edit is the manifest's affair (publish.c).
 #include "engine/compaction_run.h"
 
 #include "base/alloc.h"

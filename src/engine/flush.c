@@ -15,10 +15,10 @@
 // If everything in the memtable was dropped or superseded the edit brings no table, but all the
 // rest.
 //
-// What can fail. NO_SPACE: the outputs are removed, and a timer tries again; meanwhile e->space.flush_has_none
-// tells commits that waiting for room would be waiting for a person. Anything else (the disk is
-// ill) makes the engine read-only. The memtable stays readable either way, and its records stay in
-// the log.
+// What can fail. NO_SPACE: the outputs are removed, and a timer tries again; meanwhile
+// space.flush_has_none tells commits that waiting for room would be waiting for a person. Anything
+// else (the disk is ill) makes the engine read-only. The memtable stays readable either way, and
+// its records stay in the log.
 //
 // flush_wait() wants everything up to the present in tables. The active memtable may not be
 // freezable at once (too many frozen, no log segment ready), so waiters are looked at after each

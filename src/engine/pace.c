@@ -4,7 +4,7 @@
 // and nobody ever stands still.
 //
 //   pressure p  the larger of
-//                 (debt - SOFT) / (HARD - SOFT)                debt: bytes that compaction is behind
+//                 (debt - SOFT) / (HARD - SOFT)                debt: what compaction is behind
 //                 (memory - two write buffers) / what may come on top until a commit must wait
 //               bounded to 0..1. Below the soft bounds p is 0, and a commit costs one comparison.
 //   rate r      bytes of users' data that flush and compaction have digested in a microsecond of

@@ -3,7 +3,7 @@
 #ifndef VARVE_ENGINE_STATS_H
 #define VARVE_ENGINE_STATS_H
 
-#include "engine/engine.h"
+#include "engine/options.h"
 
 struct engine_stats {
     struct {

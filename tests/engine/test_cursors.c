@@ -7,6 +7,7 @@
 // that it has had would never end; and the source counts.
 #include <signal.h>
 
+#include "tests/engine/model_cursor.h"
 #include "tests/engine/table/model_table.h"
 
 #include "engine/memtable/memtable.h"

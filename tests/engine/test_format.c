@@ -1,7 +1,7 @@
 // The disk format, byte for byte: fixed contents must become exactly the bytes of golden/v2.txt,
 // and those bytes must be read, as those that version 1 made of the same contents (golden/v1.txt)
-// still are. When this fails, the format has changed: that is a new version (format.h), a new golden
-// file, and a reader of this one. VARVE_GOLDEN=write makes the file of this version anew.
+// still are. When this fails, the format has changed: that is a new version (format.h), a new
+// golden file, and a reader of this one. VARVE_GOLDEN=write makes the file of this version anew.
 #include <criterion/criterion.h>
 #include <stdio.h>
 

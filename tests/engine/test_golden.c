@@ -317,8 +317,8 @@ static bool is_log(const char *name)
     return strstr(name, ".log") != NULL;
 }
 
-// What an error names. Without its last edit, which nothing proves unless the database was closed by
-// version 2, a manifest names tables and segments that have gone.
+// What an error names. Without its last edit, which nothing proves unless the database was closed
+// by version 2, a manifest names tables and segments that have gone.
 static const char *named_for(int text, const char *name)
 {
     bool is_table = strstr(name, ".sst") != NULL;

@@ -400,7 +400,8 @@ static bool is_old(const struct table *t)
     return t->meta.format < FORMAT_VERSION;
 }
 
-// A step of a level that is not the deepest. What an older version wrote is not moved but rewritten.
+// A step of a level that is not the deepest. What an older version wrote is not moved but
+// rewritten.
 static int plan_descent(const struct version *v, unsigned l, struct table *t, struct plan *out)
 {
     int status = plan_table(v, l, l + 1, t, UINT64_MAX, out);

@@ -53,8 +53,8 @@ int wal_open(
 // in its time. Blocking: it is synced, so that what recovery found is as durable as what is written
 // now. Before the first append.
 int wal_adopt(struct wal *w, uint64_t number, uint64_t bytes, struct error *err);
-// Blocking (drives exec): writes and syncs what is left, seals the log, and frees. on_progress does not fire any
-// more. Returns the failure of the log, if there was one.
+// Blocking (drives exec): writes and syncs what is left, seals the log, and frees. on_progress does
+// not fire any more. Returns the failure of the log, if there was one.
 int wal_close(struct wal *w, struct error *err);
 
 // After a start that failed, before any append: as wal_close, but the log gets no seal.

@@ -19,7 +19,7 @@
 
 struct memtable;
 
-// A drop_prefix that happened while the memtable was active.
+// A drop that happened while the memtable was active.
 struct memtable_drop {
     struct slice prefix; // in the memtable's arena
     uint64_t seq;

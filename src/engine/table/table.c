@@ -17,6 +17,7 @@
 #include "base/coding.h"
 #include "base/ensure.h"
 #include "base/hash.h"
+#include "engine/env.h"
 #include "engine/stats.h"
 #include "engine/table/cache.h"
 #include "engine/table/filter.h"
