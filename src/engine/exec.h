@@ -27,17 +27,21 @@ enum exec_lane {
 
 struct exec;
 
+struct job;
+struct exec_timer;
+typedef void (*job_cb)(struct job *job);
+typedef void (*exec_timer_cb)(struct exec_timer *timer);
+
 struct job {
-    // a pool thread: sees only immutable inputs and what the job owns
-    void (*run)(struct job *job);
-    void (*done)(struct job *job); // the loop
-    void *impl[4];                 // exec's own
+    job_cb run;    // a pool thread: sees only immutable inputs and what the job owns
+    job_cb done;   // the loop
+    void *impl[4]; // exec's own
 };
 
 // One-shot timer, loop. Zeroed before first use; `fire` runs on the loop, never inside
 // exec_timer_start().
 struct exec_timer {
-    void (*fire)(struct exec_timer *timer);
+    exec_timer_cb fire;
     void *impl[4];
 };
 

@@ -26,17 +26,20 @@
 
 struct wal;
 
+typedef uint64_t (*wal_number_cb)(void *arg); // a fresh file number
+// The durable seq, the status or the room has changed, from a job's completion.
+typedef void (*wal_progress_cb)(void *arg);
+
 struct wal_options {
     struct env *env;
     struct exec *exec;
     struct logger *logger;
     const char *dir;
     enum fsync_policy fsync;
-    struct lineage lineage;            // of the segments that are begun
-    uint64_t segment_size;             // bytes allocated ahead
-    uint64_t (*new_number)(void *arg); // a fresh file number
-    // durable seq, status or room changed, from a job's completion
-    void (*on_progress)(void *arg);
+    struct lineage lineage; // of the segments that are begun
+    uint64_t segment_size;  // bytes allocated ahead
+    wal_number_cb new_number;
+    wal_progress_cb on_progress;
     void *arg;
 };
 

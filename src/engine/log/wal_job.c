@@ -80,7 +80,7 @@ void wal_after_write(struct wal *w, const struct wal_group *g)
 }
 
 // Runs on the lane.
-static void run_log_job(struct job *base)
+static void log_job_run(struct job *base)
 {
     struct wal_job *job = (struct wal_job *)base;
     struct env *env = job->wal->options.env;
@@ -96,7 +96,7 @@ static void run_log_job(struct job *base)
     job->sync_us = env_now_us(env) - written_us;
 }
 
-static void submit(struct wal_job *job, void (*done)(struct job *))
+static void submit(struct wal_job *job, job_cb done)
 {
     struct wal *w = job->wal;
     job->busy = true;
@@ -104,7 +104,7 @@ static void submit(struct wal_job *job, void (*done)(struct job *))
     job->err = (struct error){0};
     job->syncs = 0;
     job->submitted_us = env_now_us(w->options.env);
-    job->job.run = run_log_job;
+    job->job.run = log_job_run;
     job->job.done = done;
     exec_submit(w->options.exec, LANE_LOG, &job->job);
 }
@@ -138,7 +138,7 @@ static void settle_targets(struct wal_job *job)
     wal_update_proven(job->wal);
 }
 
-static void write_done(struct job *base)
+static void write_job_done(struct job *base)
 {
     struct wal_job *job = (struct wal_job *)base;
     struct wal *w = job->wal;
@@ -173,10 +173,10 @@ void wal_submit_write(struct wal *w, bool sync)
             struct wal_file *f = LIST_ENTRY(l, struct wal_file, link);
             add_target(job, f, f->appended);
         }
-    submit(job, write_done);
+    submit(job, write_job_done);
 }
 
-static void sync_done(struct job *base)
+static void sync_job_done(struct job *base)
 {
     struct wal_job *job = (struct wal_job *)base;
     struct wal *w = job->wal;
@@ -202,7 +202,7 @@ void wal_start_sync(struct wal *w)
             break; // what lies behind may not be promised before this file is written to its end
     }
     if (job->target_count > 0)
-        submit(job, sync_done);
+        submit(job, sync_job_done);
 }
 
 static bool anything_unsynced(const struct wal *w)

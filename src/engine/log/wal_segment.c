@@ -86,13 +86,13 @@ static void complain(struct wal *w, const struct error *err)
     w->space.complained = true;
 }
 
-static void run_create(struct job *job)
+static void create_job_run(struct job *job)
 {
     struct wal *w = LIST_ENTRY(job, struct wal, space.create_job);
     w->space.create_status = wal_file_create(w, w->space.creation, &w->space.create_err);
 }
 
-static void create_done(struct job *job)
+static void create_job_done(struct job *job)
 {
     struct wal *w = LIST_ENTRY(job, struct wal, space.create_job);
     struct wal_space *space = &w->space;
@@ -125,7 +125,7 @@ static void create_timer_fired(struct exec_timer *timer)
     wal_create_ahead(LIST_ENTRY(timer, struct wal, space.create_timer));
 }
 
-static void run_extend(struct job *job)
+static void extend_job_run(struct job *job)
 {
     struct wal *w = LIST_ENTRY(job, struct wal, space.extend_job);
     struct wal_space *space = &w->space;
@@ -146,7 +146,7 @@ static void start_extension(struct wal *w, uint64_t size)
     exec_submit(w->options.exec, LANE_FILES, &space->extend_job);
 }
 
-static void extend_done(struct job *job)
+static void extend_job_done(struct job *job)
 {
     struct wal *w = LIST_ENTRY(job, struct wal, space.extend_job);
     struct wal_space *space = &w->space;
@@ -187,7 +187,7 @@ int wal_make_room(struct wal *w, uint64_t end)
     return end <= size ? OK : WAIT;
 }
 
-static void run_unlink(struct job *job)
+static void unlink_job_run(struct job *job)
 {
     struct wal_file *f = LIST_ENTRY(job, struct wal_file, unlink_job);
     struct wal *w = f->wal;
@@ -201,7 +201,7 @@ static void run_unlink(struct job *job)
         log_line(w->options.logger, LOG_WARNING, "A log segment cannot be removed: %s", err.text);
 }
 
-static void unlink_done(struct job *job)
+static void unlink_job_done(struct job *job)
 {
     struct wal_file *f = LIST_ENTRY(job, struct wal_file, unlink_job);
     f->wal->unlinking--;
@@ -215,15 +215,15 @@ void wal_file_unuse(struct wal_file *f)
     if (--f->users > 0 || !f->released)
         return;
     f->wal->unlinking++;
-    f->unlink_job.run = run_unlink;
-    f->unlink_job.done = unlink_done;
+    f->unlink_job.run = unlink_job_run;
+    f->unlink_job.done = unlink_job_done;
     exec_submit(f->wal->options.exec, LANE_FILES, &f->unlink_job);
 }
 
 void wal_space_init(struct wal *w)
 {
-    w->space.create_job = (struct job){.run = run_create, .done = create_done};
-    w->space.extend_job = (struct job){.run = run_extend, .done = extend_done};
+    w->space.create_job = (struct job){.run = create_job_run, .done = create_job_done};
+    w->space.extend_job = (struct job){.run = extend_job_run, .done = extend_job_done};
     w->space.create_timer.fire = create_timer_fired;
     w->space.extend_timer.fire = extend_timer_fired;
 }

@@ -42,7 +42,7 @@ struct manifest {
     struct lineage new_lineage;
     struct error err;
     int status;
-    void (*done_cb)(void *arg, int status, const struct error *err);
+    manifest_done_cb done_cb;
     void *done_arg;
 };
 
@@ -330,7 +330,7 @@ static int reserve(struct manifest *m, uint64_t end)
     return status;
 }
 
-static void append_run(struct job *job)
+static void append_job_run(struct job *job)
 {
     struct manifest *m = LIST_ENTRY(job, struct manifest, job);
     if (m->whole.len > 0) {
@@ -360,7 +360,7 @@ static void append_run(struct job *job)
     buf_release(&bytes);
 }
 
-static void append_done(struct job *job)
+static void append_job_done(struct job *job)
 {
     struct manifest *m = LIST_ENTRY(job, struct manifest, job);
     m->busy = false;
@@ -373,7 +373,7 @@ static void append_done(struct job *job)
 
 // The answer of a manifest that has failed before, in a job of its own: a callback never fires
 // inside the call.
-static void refuse_run(struct job *job)
+static void refuse_job_run(struct job *job)
 {
     struct manifest *m = LIST_ENTRY(job, struct manifest, job);
     m->err = m->failed;
@@ -382,7 +382,7 @@ static void refuse_run(struct job *job)
 
 void manifest_append(struct manifest *m, const struct version_edit *edit,
     const struct version *version_after, uint64_t next_file, uint64_t new_number,
-    void (*done_cb)(void *arg, int status, const struct error *err), void *arg)
+    manifest_done_cb done_cb, void *arg)
 {
     ENSURE(!m->busy);
     struct version_edit numbered = *edit;
@@ -398,8 +398,8 @@ void manifest_append(struct manifest *m, const struct version_edit *edit,
     m->busy = true;
     m->done_cb = done_cb;
     m->done_arg = arg;
-    m->job =
-        (struct job){.run = m->failed.status == OK ? append_run : refuse_run, .done = append_done};
+    m->job = (struct job){
+        .run = m->failed.status == OK ? append_job_run : refuse_job_run, .done = append_job_done};
     exec_submit(m->exec, LANE_FILES, &m->job);
 }
 

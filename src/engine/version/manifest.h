@@ -9,6 +9,7 @@
 #include "engine/version/version.h"
 
 struct manifest;
+typedef void (*manifest_done_cb)(void *arg, int status, const struct error *err);
 
 // Reads CURRENT and the manifest it names: the version in force, the next file number, the
 // manifest's number. Blocking, changes nothing. NOT_FOUND: no CURRENT here. MISSING, CORRUPT,
@@ -30,10 +31,9 @@ void manifest_close(struct manifest *m);
 // unknown, and all later appends fail too.
 void manifest_append(struct manifest *m, const struct version_edit *edit,
     const struct version *version_after, uint64_t next_file, uint64_t new_number,
-    void (*done_cb)(void *arg, int status, const struct error *err), void *arg);
-void manifest_fail(
-    // all later appends fail with it; nothing is under way
-    struct manifest *m, const struct error *cause);
+    manifest_done_cb done_cb, void *arg);
+// All later appends fail with cause. Nothing is under way.
+void manifest_fail(struct manifest *m, const struct error *cause);
 // Grown past several times the size of a whole version: time for a new one.
 bool manifest_is_large(const struct manifest *m);
 uint64_t manifest_number(const struct manifest *m);

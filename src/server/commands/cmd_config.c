@@ -184,7 +184,7 @@ static void rewrite_free(struct rewrite *r)
     free(r);
 }
 
-static void rewrite_run(struct job *job)
+static void rewrite_job_run(struct job *job)
 {
     struct rewrite *r = LIST_ENTRY(job, struct rewrite, job);
     r->status = config_rewrite(r->copy, &r->err);
@@ -198,7 +198,7 @@ static void rewrite_log(struct logger *logger, int status, const struct error *e
         log_line(logger, LOG_WARNING, "CONFIG REWRITE failed: %s", err->text);
 }
 
-static void rewrite_done(struct job *job)
+static void rewrite_job_done(struct job *job)
 {
     struct rewrite *r = LIST_ENTRY(job, struct rewrite, job);
     rewrite_log(r->logger, r->status, &r->err);
@@ -256,7 +256,7 @@ static int config_rewrite_command(struct call *call)
     }
     struct rewrite *r = xcalloc(1, sizeof *r);
     r->stream = (struct stream){.step = rewrite_step, .wait = rewrite_wait, .close = rewrite_close};
-    r->job = (struct job){.run = rewrite_run, .done = rewrite_done};
+    r->job = (struct job){.run = rewrite_job_run, .done = rewrite_job_done};
     r->copy = config_copy(s->config);
     r->logger = s->logger;
     exec_submit(s->exec, LANE_FILES, &r->job);
