@@ -208,34 +208,23 @@ int batch_get(struct batch *b, struct slice key, struct entry *out)
     return NOT_FOUND;
 }
 
-// The flags that a kind may have, RECORD_MORE apart; -1: a kind of a later version.
-static int flags_of(int kind)
-{
-    switch (kind) {
-    case RECORD_PUT:
-        return RECORD_EXPIRES | RECORD_FRESH | RECORD_IN_DOUBT;
-    case RECORD_DELETE:
-        return RECORD_FRESH | RECORD_IN_DOUBT;
-    case RECORD_DROP:
-    case RECORD_DROP_RANGE:
-    case RECORD_ADD:
-        return 0;
-    default: // what may be skipped says with its flags what it likes
-        return kind >= RECORD_SKIPPABLE ? RECORD_EXPIRES | RECORD_FRESH | RECORD_IN_DOUBT : -1;
-    }
-}
+// The flags that a kind may have, RECORD_MORE apart. What may be skipped says with its flags what it
+// likes.
+enum { ANY = RECORD_EXPIRES | RECORD_FRESH | RECORD_IN_DOUBT, NEVER = -1, NEWER = -2 };
+
+static const int8_t flags_of_kind[RECORD_KIND_MASK + 1] = {NEVER, ANY,
+    RECORD_FRESH | RECORD_IN_DOUBT, 0, NEWER, 0, 0, NEWER, NEWER, NEWER, NEWER, NEWER, ANY, ANY,
+    ANY, ANY};
 
 static int check_tag(uint8_t tag, uint64_t more)
 {
-    int kind = tag & RECORD_KIND_MASK, beneath = tag & (RECORD_FRESH | RECORD_IN_DOUBT);
-    int flags = tag & ~(RECORD_KIND_MASK | RECORD_MORE), allowed = flags_of(kind);
-    if (kind == 0)
-        return CORRUPT;
+    int kind = tag & RECORD_KIND_MASK, allowed = flags_of_kind[kind];
     if (allowed < 0)
-        return NEWER_FORMAT;
+        return allowed == NEVER ? CORRUPT : NEWER_FORMAT;
     if (kind >= RECORD_SKIPPABLE)
         return OK;
-    if ((flags & ~allowed) != 0 || beneath == (RECORD_FRESH | RECORD_IN_DOUBT))
+    if ((tag & ~(RECORD_KIND_MASK | RECORD_MORE | allowed)) != 0 ||
+        (tag & (RECORD_FRESH | RECORD_IN_DOUBT)) == (RECORD_FRESH | RECORD_IN_DOUBT))
         return CORRUPT;
     return more == 0 ? OK : NEWER_FORMAT;
 }
@@ -260,11 +249,12 @@ static const uint8_t *take_body(const uint8_t *p, const uint8_t *end, struct ent
         p = take_expiry(p, end, &out->expire_ms);
     if (p == NULL || kind == RECORD_DELETE || kind == RECORD_DROP)
         return p;
+    if (kind == RECORD_PUT)
+        return bytes_get(p, end, &out->value);
     if (kind == RECORD_ADD)
         return varint_get(p, end, &delta);
     p = bytes_get(p, end, &out->value);
-    bool in_order = kind != RECORD_DROP_RANGE || slice_compare(out->key, out->value) < 0;
-    return in_order ? p : NULL;
+    return slice_compare(out->key, out->value) < 0 ? p : NULL;
 }
 
 static int decode(const uint8_t **p, const uint8_t *end, struct entry *out)
