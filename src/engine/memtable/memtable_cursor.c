@@ -4,7 +4,8 @@
 // itself, all records that it could show must be linked. Those that arrive once the memtable has
 // gone past max_seq are of no interest to it, so a cursor over a moment is complete for good after
 // that, however fast writes go on. Each call does a bounded part of the ordering and answers WAIT
-// while there is more.
+// while there is more. What is in order stays so, and nothing else is kept between two calls: a
+// repeated call begins at its start, and one that is given up leaves the cursor where it stood.
 //
 // A flush job sorts an array of pointers of its own. All keys of a memtable tend to begin alike
 // (kind and generation), so the eight bytes behind their common prefix are put beside each pointer:
@@ -14,9 +15,8 @@
 #include "base/coding.h"
 #include "engine/memtable/memtable_impl.h"
 
-enum {
-    ORDER_BUDGET = 256
-}; // records ordered by one call: about a millisecond where each misses the processor's caches
+// Records ordered by one call: about a millisecond where each misses the processor's caches.
+enum { ORDER_BUDGET = 256 };
 
 struct memtable_cursor {
     struct cursor cursor; // first member
@@ -111,8 +111,14 @@ static void skip_list_close(struct cursor *cursor)
 
 struct cursor *memtable_cursor(struct memtable *m, uint64_t max_seq)
 {
-    static const struct cursor_ops ops = {skip_list_seek, skip_list_seek_before,
-        skip_list_seek_last, skip_list_next, skip_list_prev, skip_list_close};
+    static const struct cursor_ops ops = {
+        .seek = skip_list_seek,
+        .seek_before = skip_list_seek_before,
+        .seek_last = skip_list_seek_last,
+        .next = skip_list_next,
+        .prev = skip_list_prev,
+        .close = skip_list_close,
+    };
     struct memtable_cursor *c = xcalloc(1, sizeof *c);
     c->cursor.ops = &ops;
     c->m = memtable_ref(m);
@@ -227,7 +233,13 @@ static void sorted_close(struct cursor *cursor)
 struct cursor *memtable_sorted_cursor(const struct memtable *m)
 {
     static const struct cursor_ops ops = {
-        sorted_seek, sorted_seek_before, sorted_seek_last, sorted_next, sorted_prev, sorted_close};
+        .seek = sorted_seek,
+        .seek_before = sorted_seek_before,
+        .seek_last = sorted_seek_last,
+        .next = sorted_next,
+        .prev = sorted_prev,
+        .close = sorted_close,
+    };
     struct sorted_cursor *c = xcalloc(1, sizeof *c);
     c->cursor.ops = &ops;
     c->items = xcalloc(m->live + 1, sizeof *c->items);

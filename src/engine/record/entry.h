@@ -45,19 +45,19 @@ static inline int entry_order(
 // WAIT, and the same call again. A call that answers WAIT lacks something: a block that has to be
 // read, the order of a memtable. What it lacks has been noted with whoever gets it. The call is
 // then under way and nothing is shown, until one of two things is done:
-// - The same call, with the same target, is made again. It goes on where it was, and gets further
-//   each time: a repetition does a bounded part of the work, and needs nothing again that an
-//   earlier one has got, whatever the cache has evicted meanwhile.
+// - The same call, with the same target, is made again. It goes on where it was: each time a
+//   bounded part of the work is done, and what has been done is not done again and needs none of
+//   its blocks again. So it gets further whatever the cache has evicted meanwhile.
 // - A seek is made, of any other kind or to another target: it gives up what is under way and
 //   begins afresh.
 // A step in another call's place would have nothing to start from: it is a caller's mistake, as it
-// is after END or a failure, and asserted.
+// is after END or a failure, and cursors that it would lead astray assert that it is not made.
 //
 // Cursors that have somewhere to go on from know the same call by a `struct pending`; so do the
 // iterators of engine.h, which keep the same contract. A cursor that repeats a call from its start
 // at no cost needs none.
 //
-// Example. A cursor shows the last entry of a table's block 4; nothing else is in memory.
+// Example. A cursor shows the last entry of a table's block 4; no other of its data is in memory.
 //   next       WAIT   block 4 is let go, the index stands on block 5, whose first entry is due
 //   next       OK     5 has been read: its first entry
 //   next ...   OK     to the last entry of 5
