@@ -208,8 +208,8 @@ int batch_get(struct batch *b, struct slice key, struct entry *out)
     return NOT_FOUND;
 }
 
-// The flags that a kind may have, RECORD_MORE apart. What may be skipped says with its flags what it
-// likes.
+// The flags that a kind may have, RECORD_MORE apart. What may be skipped says with its flags what
+// it likes.
 enum { ANY = RECORD_EXPIRES | RECORD_FRESH | RECORD_IN_DOUBT, NEVER = -1, NEWER = -2 };
 
 static const int8_t flags_of_kind[RECORD_KIND_MASK + 1] = {NEVER, ANY,
@@ -271,6 +271,7 @@ static int decode(const uint8_t **p, const uint8_t *end, struct entry *out)
     int status = check_tag(out->tag, more);
     if (status != OK)
         return status;
+    out->tag &= (uint8_t)~RECORD_MORE; // it says how the entry was written, not what it is
     at = take_body(at, end, out);
     if (at == NULL)
         return CORRUPT;
