@@ -50,6 +50,8 @@ struct iter {
     struct rows rows;
     size_t at; // index + 1; 0: in front of all
     void (*ready_cb)(struct iter *it, void *arg);
+    enum iter_step step; // the last call
+    int status;          // and its answer
 };
 
 // --- Rows ----------------------------------------------------------------------------------------
@@ -407,6 +409,7 @@ struct iter *iter_open(struct engine *e, struct txn *t, const struct iter_option
 {
     struct iter *it = xcalloc(1, sizeof *it);
     it->engine = e;
+    it->status = END;
     e->handles++;
     if (t != NULL)
         merged(t, &it->rows);
@@ -428,34 +431,41 @@ void iter_close(struct iter *it)
     free(it);
 }
 
-static int settle(struct iter *it, size_t at)
+// The contract of engine/record/entry.h: after WAIT the same call, or a seek; after END a seek.
+static int settle(struct iter *it, enum iter_step step, size_t at)
 {
+    ENSURE(step == ITER_SEEK || step == ITER_SEEK_BEFORE || it->status == OK ||
+           (it->status == WAIT && it->step == step));
+    it->step = step;
+    it->status = OK;
     if (at == 0 || at > it->rows.count)
-        return END;
-    if (misses(it->engine, buf_slice(&it->rows.at[at - 1].key)))
-        return WAIT;
-    it->at = at;
-    return OK;
+        it->status = END;
+    else if (misses(it->engine, buf_slice(&it->rows.at[at - 1].key)))
+        it->status = WAIT;
+    else
+        it->at = at;
+    return it->status;
 }
 
 int iter_seek(struct iter *it, struct slice key)
 {
-    return settle(it, lower_bound(&it->rows, key) + 1);
+    return settle(it, ITER_SEEK, lower_bound(&it->rows, key) + 1);
 }
 
 int iter_seek_before(struct iter *it, struct slice key)
 {
-    return settle(it, key.len == 0 ? it->rows.count : lower_bound(&it->rows, key));
+    size_t at = key.len == 0 ? it->rows.count : lower_bound(&it->rows, key);
+    return settle(it, ITER_SEEK_BEFORE, at);
 }
 
 int iter_next(struct iter *it)
 {
-    return settle(it, it->at + 1);
+    return settle(it, ITER_NEXT, it->at + 1);
 }
 
 int iter_prev(struct iter *it)
 {
-    return settle(it, it->at - 1);
+    return settle(it, ITER_PREV, it->at - 1);
 }
 
 struct slice iter_key(const struct iter *it)
@@ -471,7 +481,7 @@ struct row iter_row(const struct iter *it)
 }
 
 // What was missed has arrived already: the look that missed it noted it.
-void iter_wait(struct iter *it, void (*ready_cb)(struct iter *it, void *arg), void *arg)
+void iter_wait(struct iter *it, iter_ready_cb ready_cb, void *arg)
 {
     ready_cb(it, arg);
 }

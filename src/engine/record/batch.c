@@ -212,7 +212,7 @@ int batch_get(struct batch *b, struct slice key, struct entry *out)
 // it likes.
 enum { ANY = RECORD_EXPIRES | RECORD_FRESH | RECORD_IN_DOUBT, NEVER = -1, NEWER = -2 };
 
-static const int8_t flags_of_kind[RECORD_KIND_MASK + 1] = {NEVER, ANY,
+static const int16_t flags_of_kind[RECORD_KIND_MASK + 1] = {NEVER, ANY,
     RECORD_FRESH | RECORD_IN_DOUBT, 0, NEWER, 0, 0, NEWER, NEWER, NEWER, NEWER, NEWER, ANY, ANY,
     ANY, ANY};
 
