@@ -127,6 +127,7 @@ static struct engine *engine_new(const struct engine_options *options)
 // Everything in memory, whatever of it there is. Nothing is under way.
 static void engine_free(struct engine *e)
 {
+    e->closing = true;
     flush_release(e);
     compaction_scheduler_release(e);
     commit_release(e);

@@ -4,8 +4,7 @@
 //   queued     in order of submission
 //   running    applied to the present version (which tells whether it fits), and written to the
 //              manifest with what it results in
-//   published  e->version is replaced, tables that left it are marked obsolete, the submitter is
-//              told, and everything that depends on the version is brought up to date
+//   published  e->version is replaced, the submitter is told, and everything that depends on the version is brought up to date
 //
 // Because an edit is applied only when it is next, it always meets the version it follows, and the
 // manifest's history is the history of e->version. Edits commute in what they do to tables: they
@@ -60,31 +59,11 @@ void publish_recount(struct engine *e)
 
 // --- The queue -----------------------------------------------------------------------------------
 
-static bool adds(const struct version_edit *edit, uint64_t number)
-{
-    for (uint32_t i = 0; i < edit->added_count; i++)
-        if (edit->added[i].table->meta.number == number)
-            return true;
-    return false;
-}
-
-static void mark_obsolete(const struct version *v, const struct version_edit *edit)
-{
-    for (uint32_t i = 0; i < edit->removed_count; i++) {
-        const struct level *l = &v->levels[edit->removed[i].level];
-        for (uint32_t j = 0; j < l->count; j++)
-            if (l->tables[j]->meta.number == edit->removed[i].number &&
-                !adds(edit, l->tables[j]->meta.number))
-                l->tables[j]->loop.obsolete = true;
-    }
-}
-
 static void begin_next(struct engine *e);
 
 static void publish(struct engine *e, struct edit_op *op, struct version *next)
 {
     struct version *old = e->version;
-    mark_obsolete(old, op->edit);
     e->version = next;
     publish_adopt_tables(e);
     op->done_cb(op->arg, OK);

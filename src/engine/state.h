@@ -127,6 +127,7 @@ struct engine {
     struct edit_queue edits;
     struct upkeep_state upkeep;
     unsigned unlinks; // files that the files lane is unlinking
+    bool closing;     // what is let go of now stays on disk
     struct engine_stats stats;
 };
 

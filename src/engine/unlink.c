@@ -1,6 +1,8 @@
-// A table's file goes when nobody can read it any more: it has left the present version (obsolete),
-// and the last older version that held it has been let go of by its iterators and jobs. Unlinking a
-// large file takes the file system a while, so it is a job.
+// A table's file goes when nobody can read it any more: it has left the present version, and the
+// last older version that held it has been let go of by its iterators and jobs. So it is enough to
+// look when a reference to a version goes: a table that no version holds now was removed by an edit
+// that is durable, for nothing else takes a table out of the present version, except that the
+// engine closes. Unlinking a large file takes the file system a while, so it is a job.
 //
 // What can fail: an unlink. What stays is an orphan, which the next opening finds and removes.
 #include "engine/unlink.h"
@@ -46,7 +48,7 @@ static void table_gone(void *arg, struct table *t)
 {
     struct engine *e = arg;
     fetcher_forget(e->fetcher, t);
-    if (t->loop.obsolete)
+    if (!e->closing)
         unlink_table(e, t->meta.number);
 }
 

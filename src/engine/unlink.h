@@ -5,7 +5,7 @@
 #include "engine/state.h"
 
 // Lets a reference to a version go. Tables that no version holds any more leave the cache and the
-// open files, and if they are obsolete their files are removed.
+// open files, and their files are removed, unless the engine is closing.
 void unlink_version(struct engine *e, struct version *v);
 // Removes a table's file, unless the engine has failed: then nobody knows what the disk holds, and
 // the next opening finds out.

@@ -20,7 +20,6 @@ struct table_loop {
     // Into the cache when the table is published, so that nobody has to wait for them.
     struct built_block built_index, built_filter;
     bool being_compacted;
-    bool obsolete; // its file is unlinked when the last reference goes
 };
 
 // One job makes it, the loop publishes it; from then on jobs read meta and nothing else.

@@ -51,15 +51,39 @@ void version_unref(struct version *v, version_table_gone_cb gone_cb, void *arg)
 
 // --- Applying an edit ----------------------------------------------------------------------------
 
-static bool is_removed(const struct version_edit *edit, unsigned level, uint64_t number, bool *seen)
+// What an edit removes, in order, so that to empty a level of ten thousand tables takes one look at
+// each, and not ten thousand.
+struct removal {
+    unsigned level;
+    uint64_t number;
+    bool seen; // the level has it
+};
+
+static int compare_removals(const void *left, const void *right)
 {
-    for (uint32_t i = 0; i < edit->removed_count; i++) {
-        if (edit->removed[i].level == level && edit->removed[i].number == number && !seen[i]) {
-            seen[i] = true;
-            return true;
-        }
-    }
-    return false;
+    const struct removal *a = left, *b = right;
+    if (a->level != b->level)
+        return a->level < b->level ? -1 : 1;
+    return (a->number > b->number) - (a->number < b->number);
+}
+
+static struct removal *sorted_removals(const struct version_edit *edit)
+{
+    struct removal *sorted = xcalloc(edit->removed_count + 1, sizeof *sorted);
+    for (uint32_t i = 0; i < edit->removed_count; i++)
+        sorted[i] = (struct removal){edit->removed[i].level, edit->removed[i].number, false};
+    qsort(sorted, edit->removed_count, sizeof *sorted, compare_removals);
+    return sorted;
+}
+
+static bool is_removed(struct removal *removals, uint32_t count, unsigned level, uint64_t number)
+{
+    struct removal wanted = {level, number, false};
+    struct removal *found = bsearch(&wanted, removals, count, sizeof wanted, compare_removals);
+    if (found == NULL || found->seen)
+        return false;
+    found->seen = true;
+    return true;
 }
 
 static int compare_newest_first(const void *left, const void *right)
@@ -97,12 +121,12 @@ static int check_level(const struct level *l, unsigned number, struct error *err
 }
 
 static int apply_level(const struct level *from, const struct version_edit *edit, unsigned number,
-    bool *seen, struct level *to, struct error *err)
+    struct removal *removals, struct level *to, struct error *err)
 {
     uint32_t added = added_to_level(edit, number);
     to->tables = xmalloc((from->count + added + 1) * sizeof(struct table *));
     for (uint32_t i = 0; i < from->count; i++)
-        if (!is_removed(edit, number, from->tables[i]->meta.number, seen))
+        if (!is_removed(removals, edit->removed_count, number, from->tables[i]->meta.number))
             to->tables[to->count++] = table_ref(from->tables[i]);
     for (uint32_t i = 0; i < edit->added_count; i++)
         if (edit->added[i].level == number)
@@ -144,15 +168,15 @@ static int check_numbers(const struct version *v, struct error *err)
 static int apply_tables(const struct version *base, const struct version_edit *edit,
     struct version *v, struct error *err)
 {
-    bool *seen = xcalloc(edit->removed_count + 1, sizeof *seen);
+    struct removal *removals = sorted_removals(edit);
     int status = OK;
     for (unsigned l = 0; l < ENGINE_LEVELS && status == OK; l++)
-        status = apply_level(&base->levels[l], edit, l, seen, &v->levels[l], err);
+        status = apply_level(&base->levels[l], edit, l, removals, &v->levels[l], err);
     for (uint32_t i = 0; i < edit->removed_count && status == OK; i++)
-        if (!seen[i])
+        if (!removals[i].seen)
             status = error_set(err, CORRUPT, NULL, 0, 0, "table %llu is not in level %u",
-                (unsigned long long)edit->removed[i].number, edit->removed[i].level);
-    free(seen);
+                (unsigned long long)removals[i].number, removals[i].level);
+    free(removals);
     return status == OK && edit->added_count > 0 ? check_numbers(v, err) : status;
 }
 

@@ -3,8 +3,8 @@
 // (the counter is the loop's alone). A new version is an old one plus an edit.
 //
 // A table's life: version_edit_add -> every version it is in holds a reference -> an edit removes
-// it (obsolete) -> the last version that holds it goes -> gone_cb: its blocks leave the cache,
-// its file is closed, and unlinked by the files lane if it is obsolete.
+// it -> the last version that holds it goes -> gone_cb: its blocks leave the cache, its file is
+// closed and unlinked (../unlink.h).
 #ifndef VARVE_ENGINE_VERSION_VERSION_H
 #define VARVE_ENGINE_VERSION_VERSION_H
 

@@ -1,3 +1,5 @@
+#include <time.h>
+
 #include "base/alloc.h"
 #include "base/coding.h"
 #include "engine/format.h"
@@ -205,6 +207,28 @@ Test(version, a_table_is_gone_with_the_last_version_that_holds_it)
     cr_assert_eq(sum, 5);
     version_unref(next, gone, &sum);
     cr_assert_eq(sum, 12);
+}
+
+// FLUSHDB of a large database is one such edit.
+Test(version, removing_very_many_tables_looks_at_each_once)
+{
+    enum { TABLES = 150000 };
+    struct version *v = version_new();
+    struct version_edit add = {0}, remove = {0};
+    for (unsigned i = 0; i < TABLES; i++) {
+        char low[16], high[16];
+        snprintf(low, sizeof low, "%06ua", i);
+        snprintf(high, sizeof high, "%06ub", i);
+        edit_add_fake(&add, 6, fake_table(i + 1, low, high, 1, 2));
+        version_edit_remove(&remove, 6, TABLES - i);
+    }
+    v = advance(v, &add);
+    clock_t began = clock();
+    v = advance(v, &remove);
+    double seconds = (double)(clock() - began) / CLOCKS_PER_SEC;
+    cr_assert_eq(v->levels[6].count, 0);
+    cr_assert_lt(seconds, 2.0, "%.1f s", seconds); // one by one it is far more
+    version_unref(v, NULL, NULL);
 }
 
 Test(version, level0_is_newest_first_and_the_others_by_key)
