@@ -4,7 +4,8 @@
 //   queued     in order of submission
 //   running    applied to the present version (which tells whether it fits), and written to the
 //              manifest with what it results in
-//   published  e->version is replaced, the submitter is told, and everything that depends on the version is brought up to date
+//   published  e->version is replaced, the submitter is told, and everything that depends on the
+//              version is brought up to date
 //
 // Because an edit is applied only when it is next, it always meets the version it follows, and the
 // manifest's history is the history of e->version. Edits commute in what they do to tables: they
