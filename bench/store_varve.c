@@ -39,7 +39,7 @@ static struct store *varve_open(const struct store_options *o)
 {
     struct store *s = xcalloc(1, sizeof *s);
     uv_loop_init(&s->loop);
-    s->exec = os_exec_new(&s->loop, 6, 1);
+    s->exec = os_exec_new(&s->loop, 7, 1);
     s->sync = o->sync;
     struct engine_options options = {
         .dir = o->dir,

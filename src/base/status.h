@@ -6,6 +6,7 @@
 #ifndef VARVE_BASE_STATUS_H
 #define VARVE_BASE_STATUS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define STATUS_LIST(X)                                                                             \
@@ -23,13 +24,21 @@
     X(NEWER_FORMAT, -8, "written by a newer version")                                              \
     X(NO_MEMORY, -9, "over the memory budget")                                                     \
     X(MISSING, -10, "missing file")                                                                \
-    X(CANCELLED, -11, "cancelled")
+    X(CANCELLED, -11, "cancelled")                                                                 \
+    X(RETRY, -12, "out of descriptors or memory for the moment")
 
 enum status {
 #define X(name, value, text) name = value,
     STATUS_LIST(X)
 #undef X
 };
+
+// Nothing has happened, and what stood in the way may go away: no space, no descriptor, no memory.
+// Who met it tries again later; for nobody is it the end.
+static inline bool status_is_passing(int status)
+{
+    return status == NO_SPACE || status == RETRY;
+}
 
 // What failed, for people: text says it in one line, including file and offset where there are any.
 struct error {

@@ -8,9 +8,10 @@
 //   job    inputs -> merge -> rewriter -> outputs, step by step
 //   loop   one edit: inputs out, outputs in, corrections of the counts; published
 //
-// What can fail. NO_SPACE: outputs are removed, whoever ordered the run may try again. CORRUPT,
-// NEWER_FORMAT: the table that cannot be read, named by the error, stays marked. IO while reading
-// or writing tables: outputs are removed. A failed edit is the manifest's affair (publish.c).
+// What can fail. NO_SPACE, RETRY: outputs are removed, whoever ordered the run may try again.
+// CORRUPT, NEWER_FORMAT: the table that cannot be read, named by the error, stays marked. IO while
+// reading or writing tables: outputs are removed. A failed edit is the manifest's affair
+// (publish.c).
 #include "engine/compaction_run.h"
 
 #include "base/alloc.h"
@@ -242,7 +243,7 @@ static void compaction_published(void *arg, int status)
         end_run(r, OK, NULL);
         return;
     }
-    if (status == NO_SPACE && r->plan.kind == PLAN_MERGE)
+    if (status_is_passing(status) && r->plan.kind == PLAN_MERGE)
         for (uint32_t i = 0; i < r->merge.outputs.table_count; i++)
             unlink_table(r->engine, r->merge.outputs.tables[i]->meta.number);
     struct error cause;

@@ -14,7 +14,8 @@
 // while a round is under way waits for the next.
 //
 // What can fail is a run. CORRUPT, NEWER_FORMAT: its table is not picked again until the engine is
-// opened anew, the operator is told, all else goes on. NO_SPACE, IO: told, and tried again later.
+// opened anew, the operator is told, all else goes on. NO_SPACE, RETRY, IO: told, and tried again
+// later.
 #include "engine/compaction_scheduler.h"
 
 #include "base/alloc.h"
@@ -50,6 +51,7 @@ struct compaction_scheduler {
     struct engine *engine;
     struct compaction_run *run; // NULL: none is under way
     bool closing;
+    bool complained; // of a failure that may pass, and none has ended well since
     enum timer_use { TIMER_OFF, TIMER_RETRY, TIMER_QUIET } timer_use;
     struct exec_timer timer;
     uint64_t quiet_seq; // last_seq when the timer for quiet was set
@@ -203,9 +205,10 @@ static void run_failed(struct compaction_scheduler *c, int status, const struct 
         if (status == CORRUPT || status == NEWER_FORMAT)
             log_line(e->logger, LOG_WARNING, "compaction: %s; this table is not compacted any more",
                 cause->text);
-        else
-            log_line(e->logger, LOG_WARNING, "compaction: %s; trying again in %d ms", cause->text,
-                RETRY_MS);
+        else if (!c->complained)
+            log_line(e->logger, LOG_WARNING, "compaction: %s; trying again every %d ms",
+                cause->text, RETRY_MS);
+        c->complained = status != CORRUPT && status != NEWER_FORMAT;
         if (!c->closing)
             set_timer(c, TIMER_RETRY, RETRY_MS);
     }
@@ -218,6 +221,8 @@ static void run_done(void *arg, int status, const struct error *cause)
     struct compaction_scheduler *c = arg;
     c->run = NULL;
     c->engine->stats.compaction_running = false;
+    if (status == OK)
+        c->complained = false;
     if (status != OK && status != CANCELLED)
         run_failed(c, status, cause);
 }

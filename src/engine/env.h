@@ -6,8 +6,9 @@
 // "blocking" are for jobs, and for engine_open() and engine_close(), which run before the loop
 // turns and after it has stopped.
 //
-// Errors: IO, NO_SPACE (ENOSPC, EDQUOT), NOT_FOUND (positive: no such file) and LOCKED; err (may be
-// NULL) names the path. Calls that the kernel cuts short are continued inside; EINTR is retried
+// Errors: IO, NO_SPACE (ENOSPC, EDQUOT), RETRY (no descriptor or memory, and nothing has happened;
+// never of write and sync), NOT_FOUND (positive: no such file) and LOCKED; err (may be NULL) names
+// the path. Calls that the kernel cuts short are continued inside; EINTR is retried
 // inside. A failed sync is never retried by anyone.
 #ifndef VARVE_ENGINE_ENV_H
 #define VARVE_ENGINE_ENV_H
@@ -64,6 +65,7 @@ struct env_ops {
     int (*link)(struct env *env, const char *from, const char *to, struct error *err);
     // OK if it exists
     int (*mkdir)(struct env *env, const char *path, struct error *err);
+    // of one that has been synced before never RETRY
     int (*sync_dir)(struct env *env, const char *path, struct error *err);
     // Regular files of a directory, without order. *out is one heap block, for free().
     int (*list)(struct env *env, const char *path, struct dir_entry **out, size_t *count,

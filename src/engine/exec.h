@@ -20,7 +20,8 @@ enum exec_lane {
     LANE_LOG,        // log writes and syncs: 1 slot
     LANE_FLUSH,      // memtable to table: 1 slot
     LANE_COMPACTION, // bounded steps: 1 slot (more by option)
-    LANE_FILES,      // manifest, creation and removal of files: 1 slot
+    LANE_FILES,      // manifest, creation and closing of files: 1 slot
+    LANE_UNLINK,     // removal of files, which may take long and has time: 1 slot
     LANE_READ,       // cold reads: the rest
     LANE_COUNT,
 };

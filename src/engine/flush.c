@@ -15,10 +15,11 @@
 // If everything in the memtable was dropped or superseded the edit brings no table, but all the
 // rest.
 //
-// What can fail. NO_SPACE: the outputs are removed, and a timer tries again; meanwhile
-// space.flush_has_none tells commits that waiting for room would be waiting for a person. Anything
-// else (the disk is ill) makes the engine read-only. The memtable stays readable either way, and
-// its records stay in the log.
+// What can fail. NO_SPACE, RETRY: the outputs are removed, and a timer tries again; meanwhile
+// space.flush_has_none tells commits that waiting for room would be waiting for a person. (A moment
+// without descriptors passes by itself, and is waited for unless it lasts.) Anything else (the disk
+// is ill) makes the engine read-only. The memtable stays readable either way, and its records stay
+// in the log.
 //
 // flush_wait() wants everything up to the present in tables. The active memtable may not be
 // freezable at once (too many frozen, no log segment ready), so waiters are looked at after each
@@ -36,7 +37,8 @@
 #include "engine/upkeep.h"
 
 enum {
-    RETRY_MS = 1000,  // after a full disk
+    RETRY_MS = 1000, // after a full disk
+    RETRIES_WAITED_FOR = 10,
     KICK_MS = 5,      // when the active memtable could not be frozen
     SPLIT_FACTOR = 4, // a flushed table is cut at so many times the target size
 };
@@ -67,6 +69,7 @@ struct flush_state {
     bool running; // a task, until its edit is through
     bool retrying;
     bool closing;
+    unsigned retries; // since the last that ended well
     struct flush_task task;
     struct job job;
     uint64_t began_us;
@@ -282,17 +285,17 @@ static void end_flush(struct flush_state *f)
     f->engine->stats.flush_running = false;
 }
 
-static void try_later(struct flush_state *f)
+static void try_later(struct flush_state *f, int status)
 {
     struct engine *e = f->engine;
-    if (!e->space.flush_has_none)
-        log_line(e->logger, LOG_WARNING,
-            "flush: no space left on the disk; trying again every %d ms", RETRY_MS);
-    e->space.flush_has_none = true;
+    if (f->retries++ == 0)
+        log_line(e->logger, LOG_WARNING, "flush: %s; trying again every %d ms", status_text(status),
+            RETRY_MS);
+    e->space.flush_has_none |= status == NO_SPACE || f->retries > RETRIES_WAITED_FOR;
     f->retrying = true;
     if (!f->closing)
         exec_timer_start(e->exec, &f->timer, RETRY_MS);
-    fail_waiters(f, NO_SPACE);
+    fail_waiters(f, status);
     upkeep_mark(e, CHANGED_DISK);
 }
 
@@ -301,15 +304,16 @@ static void flush_published(void *arg, int status)
     struct flush_state *f = arg;
     struct engine *e = f->engine;
     if (status != OK) {
-        if (status == NO_SPACE) // nobody knows of the tables
+        if (status_is_passing(status)) // nobody knows of the tables
             for (uint32_t i = 0; i < f->task.outputs.table_count; i++)
                 unlink_table(e, f->task.outputs.tables[i]->meta.number);
         end_flush(f);
-        if (status == NO_SPACE)
-            try_later(f);
+        if (status_is_passing(status))
+            try_later(f, status);
         return;
     }
     e->space.flush_has_none = false;
+    f->retries = 0;
     e->stats.flushes++;
     e->stats.flush_bytes += f->task.outputs.bytes;
     e->stats.flush_us += env_now_us(e->env) - f->began_us;
@@ -340,8 +344,8 @@ static void flush_job_done(struct job *job)
     int status = f->task.status;
     struct error cause = f->task.outputs.err;
     end_flush(f);
-    if (status == NO_SPACE) {
-        try_later(f);
+    if (status_is_passing(status)) {
+        try_later(f, status);
     } else {
         upkeep_fail(e, &cause);
         serve_waiters(f);

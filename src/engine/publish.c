@@ -15,10 +15,10 @@
 // count below the drop's prefix has been forgotten, and corrections of it would be wrong: they are
 // left out. (Such a drop is still in the version: the inputs, which lie beneath it, keep it there.)
 //
-// What can fail. NO_SPACE in the manifest: nothing has happened, the submitter tries again.
-// Anything else: we do not know what the disk holds, so the engine becomes read-only and no file is
-// removed any more; the next opening finds out. An edit that does not fit is a bug of ours, or
-// memory gone bad: also read-only.
+// What can fail. NO_SPACE and RETRY in the manifest: nothing has happened, the submitter tries
+// again. Anything else: we do not know what the disk holds, so the engine becomes read-only and no
+// file is removed any more; the next opening finds out. An edit that does not fit is a bug of ours,
+// or memory gone bad: also read-only.
 #include "engine/publish.h"
 
 #include "base/ensure.h"
@@ -83,7 +83,7 @@ static void edit_appended(void *arg, int status, const struct error *err)
     if (status == OK) {
         publish(e, op, next);
     } else {
-        if (status != NO_SPACE)
+        if (!status_is_passing(status))
             upkeep_fail(e, err);
         version_unref(next, NULL, NULL);
         op->done_cb(op->arg, status);

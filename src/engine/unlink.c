@@ -2,7 +2,8 @@
 // last older version that held it has been let go of by its iterators and jobs. So it is enough to
 // look when a reference to a version goes: a table that no version holds now was removed by an edit
 // that is durable, for nothing else takes a table out of the present version, except that the
-// engine closes. Unlinking a large file takes the file system a while, so it is a job.
+// engine closes. Unlinking a large file takes the file system a while, so it is a job, in a lane
+// where nobody waits behind it.
 //
 // What can fail: an unlink. What stays is an orphan, which the next opening finds and removes.
 #include "engine/unlink.h"
@@ -41,7 +42,7 @@ void unlink_table(struct engine *e, uint64_t number)
     u->job = (struct job){.run = unlink_job_run, .done = unlink_job_done};
     filename_table(u->path, e->dir, number);
     e->unlinks++;
-    exec_submit(e->exec, LANE_FILES, &u->job);
+    exec_submit(e->exec, LANE_UNLINK, &u->job);
 }
 
 static void table_gone(void *arg, struct table *t)

@@ -1,4 +1,5 @@
-// unlink: how tables leave memory and disk. Loop; files are unlinked by jobs of the files lane.
+// unlink: how tables leave memory and disk. Loop; files are unlinked by jobs of a lane of their
+// own.
 #ifndef VARVE_ENGINE_UNLINK_H
 #define VARVE_ENGINE_UNLINK_H
 

@@ -2,7 +2,9 @@
 //
 // Every call is continued until it is complete or fails: interrupted calls are repeated, short
 // reads and writes go on where they stopped. errno becomes a status in one place (fail), where
-// ENOSPC and EDQUOT are told from the rest, so that a full disk is never taken for a broken one.
+// ENOSPC and EDQUOT are told from the rest, so that a full disk is never taken for a broken one;
+// and so is what has failed before a byte was written, for want of descriptors or memory (RETRY).
+// Writing and syncing contents is never RETRY: how far those came, nobody knows.
 // fdatasync is called once: after a failure the kernel may have dropped the dirty pages, and a
 // second call would lie.
 //
@@ -13,11 +15,14 @@
 //   fdatasync    (macOS: does not reach the platter): F_FULLFSYNC
 //   fsync of a directory (some network file systems say EINVAL): taken as done, they have no other
 //     way
+// Syncing a directory takes an open descriptor of it, and where there is none left a rename that
+// was made could not be made durable. So those of the last few directories stay open.
 // The lock is flock(), which excludes other open files of this process too, and goes with the
 // process however it ends.
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -43,11 +48,35 @@ struct file {
     char *path;
 };
 
+static int status_of(int code)
+{
+    switch (code) {
+    case ENOENT:
+        return NOT_FOUND;
+    case ENOSPC:
+    case EDQUOT:
+        return NO_SPACE;
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM:
+    case EAGAIN:
+        return RETRY;
+    default:
+        return IO;
+    }
+}
+
 static int fail(struct error *err, const char *path, uint64_t offset, const char *what)
 {
     int code = errno;
-    int status = code == ENOENT ? NOT_FOUND : code == ENOSPC || code == EDQUOT ? NO_SPACE : IO;
-    return error_set(err, status, path, offset, code, "%s", what);
+    return error_set(err, status_of(code), path, offset, code, "%s", what);
+}
+
+// As fail, of what may have happened in part.
+static int fail_for_good(struct error *err, const char *path, uint64_t offset, const char *what)
+{
+    int code = errno, status = status_of(code);
+    return error_set(err, status == RETRY ? IO : status, path, offset, code, "%s", what);
 }
 
 static struct file *new_file(int fd, const char *path)
@@ -159,7 +188,7 @@ static int os_write(struct env *env, struct file *file, uint64_t offset, const s
         if (written < 0 && errno == EINTR)
             continue;
         if (written < 0)
-            return fail(err, file->path, offset, "write");
+            return fail_for_good(err, file->path, offset, "write");
         offset += (uint64_t)written;
         done += (size_t)written;
         for (; count > 0 && done >= pieces->len; pieces++, count--)
@@ -175,7 +204,7 @@ static int os_sync(struct env *env, struct file *file, struct error *err)
 #else
     int failed = fdatasync(file->fd);
 #endif
-    return failed ? fail(err, file->path, 0, "sync") : OK;
+    return failed ? fail_for_good(err, file->path, 0, "sync") : OK;
 }
 
 static int os_size(struct env *env, struct file *file, uint64_t *out, struct error *err)
@@ -255,15 +284,59 @@ static int os_mkdir(struct env *env, const char *path, struct error *err)
     return fail(err, path, 0, "mkdir");
 }
 
-static int os_sync_dir(struct env *env, const char *path, struct error *err)
+// Directories that have been synced; guarded by the lock, also while one of them is being synced.
+static struct known_dir {
+    char *path; // NULL: none
+    int fd;
+} known_dirs[4];
+static pthread_mutex_t known_dirs_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static bool is_still(int fd, const char *path)
 {
+    struct stat open_one, named;
+    return fstat(fd, &open_one) == 0 && stat(path, &named) == 0 &&
+           open_one.st_dev == named.st_dev && open_one.st_ino == named.st_ino;
+}
+
+static void forget_dir(struct known_dir *d)
+{
+    if (d->path == NULL)
+        return;
+    close(d->fd);
+    free(d->path);
+    d->path = NULL;
+}
+
+// A descriptor of the directory, or -1 and errno.
+static int know_dir(const char *path)
+{
+    enum { KNOWN = sizeof known_dirs / sizeof *known_dirs };
+    for (unsigned i = 0; i < KNOWN; i++) {
+        if (known_dirs[i].path == NULL || strcmp(known_dirs[i].path, path) != 0)
+            continue;
+        if (is_still(known_dirs[i].fd, path))
+            return known_dirs[i].fd;
+        forget_dir(&known_dirs[i]);
+    }
     int fd = open_fd(path, O_RDONLY | O_DIRECTORY);
     if (fd < 0)
-        return fail(err, path, 0, "open directory");
+        return fd;
+    forget_dir(&known_dirs[KNOWN - 1]);
+    memmove(known_dirs + 1, known_dirs, sizeof known_dirs - sizeof *known_dirs);
+    known_dirs[0] = (struct known_dir){xstrdup(path), fd};
+    return fd;
+}
+
+static int os_sync_dir(struct env *env, const char *path, struct error *err)
+{
     int status = OK;
-    if (fsync(fd) != 0 && errno != EINVAL)
-        status = fail(err, path, 0, "sync directory");
-    close(fd);
+    pthread_mutex_lock(&known_dirs_lock);
+    int fd = know_dir(path);
+    if (fd < 0)
+        status = fail(err, path, 0, "open directory");
+    else if (fsync(fd) != 0 && errno != EINVAL)
+        status = fail_for_good(err, path, 0, "sync directory");
+    pthread_mutex_unlock(&known_dirs_lock);
     return status;
 }
 

@@ -206,7 +206,7 @@ struct exec *os_exec_new(uv_loop_t *loop, int threads, int compaction_slots)
         .timer_stop = os_timer_stop,
         .drive = os_drive,
     };
-    ENSURE(compaction_slots >= 1 && threads >= 4 + compaction_slots);
+    ENSURE(compaction_slots >= 1 && threads >= 5 + compaction_slots);
     char text[16];
     snprintf(text, sizeof text, "%d", threads);
     setenv("UV_THREADPOOL_SIZE", text, 1);
@@ -219,7 +219,8 @@ struct exec *os_exec_new(uv_loop_t *loop, int threads, int compaction_slots)
         [LANE_FLUSH] = 1,
         [LANE_COMPACTION] = compaction_slots,
         [LANE_FILES] = 1,
-        [LANE_READ] = threads - 3 - compaction_slots,
+        [LANE_UNLINK] = 1,
+        [LANE_READ] = threads - 4 - compaction_slots,
     };
     make_slots(e, counts, threads);
     return &e->exec;

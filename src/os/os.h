@@ -15,10 +15,10 @@ struct env *os_env(void);
 // tests. Loop only.
 void os_delay_reads(unsigned ms);
 
-// Slots: log 1, flush 1, compaction as given (1 or 2), files 1, reads the rest of `threads` (at
-// least 4 + compaction). Sets UV_THREADPOOL_SIZE, and so comes before the first use of libuv's
-// pool, whose size then is fixed for the process. Nothing else may use the pool. exec_drive() runs
-// the loop, and with it whatever else has a handle there.
+// Slots: log 1, flush 1, compaction as given (1 or 2), files 1, unlinks 1, reads the rest of
+// `threads` (at least 5 + compaction). Sets UV_THREADPOOL_SIZE, and so comes before the first use
+// of libuv's pool, whose size then is fixed for the process. Nothing else may use the pool.
+// exec_drive() runs the loop, and with it whatever else has a handle there.
 struct exec *os_exec_new(uv_loop_t *loop, int threads, int compaction_slots);
 // No job is under way; timers that still run are stopped. Runs the loop until libuv has let go of
 // them.

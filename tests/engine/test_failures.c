@@ -244,6 +244,45 @@ Test(failures, a_failed_table_sync_makes_it_read_only)
     fail_once(SIM_SYNC, ".sst");
 }
 
+// Moments without descriptors, one behind the other: everything waits and goes on.
+static void run_short(enum sim_op op, const char *part)
+{
+    struct machine m;
+    struct error err = {0};
+    start(&m, 5);
+    for (unsigned version = 1; version < 30; version++) {
+        sim_env_heal(m.env);
+        sim_env_fail(m.env, op, part, version % 3, 3, RETRY);
+        for (unsigned i = 0; i < KEYS; i++)
+            cr_assert_eq(put(&m, i, version), OK);
+        for (unsigned i = 0; i < KEYS; i += 50)
+            cr_assert_eq(check_key(&m, i), OK);
+    }
+    sim_env_heal(m.env);
+    sim_exec_run_for(m.exec, 3000);
+    cr_assert_eq(engine_write_status(m.engine, &err), OK, "%s", err.text);
+    cr_assert_eq(engine_blocking_compact(m.engine), OK);
+    check_keys(&m);
+    cr_assert_eq(stop(&m), OK);
+    cr_assert_eq(reopen(&m, &err), OK, "%s", err.text);
+    check_keys(&m);
+    stop(&m);
+    end(&m);
+}
+
+Test(failures, a_moment_without_descriptors_is_waited_for)
+{
+    run_short(SIM_CREATE, ".sst");
+    run_short(SIM_OPEN, ".sst");
+    run_short(SIM_CREATE, ".log");
+    run_short(SIM_ALLOCATE, ".log");
+    run_short(SIM_CREATE, "MANIFEST");
+    run_short(SIM_ALLOCATE, "MANIFEST");
+    run_short(SIM_CREATE, "CURRENT");
+    run_short(SIM_RENAME, "CURRENT");
+    run_short(SIM_SYNC_DIR, "db");
+}
+
 // Damages a byte early in the only table, where its first keys are.
 static void damage_a_table(struct machine *m)
 {

@@ -138,6 +138,25 @@ Test(upkeep, who_waits_for_room_is_woken_by_the_flush)
     side_close(&s);
 }
 
+// A file system that takes for ever to unlink: nobody waits for it but closing.
+Test(upkeep, slow_unlinks_hold_nobody_up)
+{
+    struct side s;
+    open_side(&s, 2);
+    sim_exec_hold(s.exec, LANE_UNLINK, true);
+    for (unsigned i = 0; i < 20; i++) {
+        fill_memtable(&s);
+        engine_turn_end(s.engine);
+        drive_flush(&s);
+        sim_exec_settle(s.exec);
+    }
+    cr_assert_gt(stats_of(&s).compactions, 0);
+    cr_assert_gt(sim_exec_jobs_in(s.exec, LANE_UNLINK), 20);
+    cr_assert_eq(sim_exec_jobs_in(s.exec, LANE_FILES), 0);
+    sim_exec_hold(s.exec, LANE_UNLINK, false);
+    side_close(&s);
+}
+
 Test(upkeep, pacing_sees_a_new_version_at_once)
 {
     struct side s;

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -248,4 +249,36 @@ Test(env, clocks_go_forward_and_entropy_varies)
         cr_assert_eq(w.env->ops->free_space(w.env, w.dir, &space, NULL), OK);
         cr_assert_gt(space, 0);
     }
+}
+
+// Without a descriptor left nothing is opened or made, which is no failure of the disk; what has
+// been synced before can be synced again, so that a rename that was made becomes durable.
+Test(env, a_process_without_descriptors_may_try_again)
+{
+    struct world w;
+    struct file *file;
+    world_open(&w, REAL);
+    const struct env_ops *ops = w.env->ops;
+    cr_assert_eq(ops->open(w.env, in(&w, 0, "a"), FILE_CREATE, &file, NULL), OK);
+    ops->close(w.env, file);
+    cr_assert_eq(ops->sync_dir(w.env, w.dir, NULL), OK);
+    struct rlimit old, none;
+    cr_assert_eq(getrlimit(RLIMIT_NOFILE, &old), 0);
+    none = old;
+    none.rlim_cur = 0;
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+    struct dir_entry *entries;
+    size_t count;
+    int opened = ops->open(w.env, in(&w, 0, "a"), FILE_READ, &file, NULL);
+    int made = ops->open(w.env, in(&w, 1, "b"), FILE_CREATE, &file, NULL);
+    int listed = ops->list(w.env, w.dir, &entries, &count, NULL);
+    int renamed = ops->rename(w.env, in(&w, 0, "a"), in(&w, 1, "b"), NULL);
+    int synced = ops->sync_dir(w.env, w.dir, NULL);
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &old), 0);
+    cr_assert_eq(opened, RETRY);
+    cr_assert_eq(made, RETRY);
+    cr_assert_eq(listed, RETRY);
+    cr_assert_eq(renamed, OK);
+    cr_assert_eq(synced, OK);
+    world_close(&w);
 }

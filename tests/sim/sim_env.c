@@ -76,7 +76,8 @@ static int take_fault(struct sim_env *sim, enum sim_op op, const char *path)
 
 static int fail(struct error *err, int status, const char *path, uint64_t offset, const char *what)
 {
-    return error_set(err, status, path, offset, status == NO_SPACE ? ENOSPC : EIO, "%s", what);
+    int code = status == NO_SPACE ? ENOSPC : status == RETRY ? EMFILE : EIO;
+    return error_set(err, status, path, offset, code, "%s", what);
 }
 
 // OK; or the failure of this operation, and in *effect whether it may take effect all the same.

@@ -80,7 +80,7 @@ void sim_env_crash(struct sim_env *sim);
 // --- Faults --------------------------------------------------------------------------------------
 
 // Of the operations of this kind on paths that contain `part` (NULL: all), after `skip` more, the
-// next `times` fail with status (IO, NO_SPACE). A failed write may have written a part.
+// next `times` fail with status (IO, NO_SPACE, RETRY). A failed write may have written a part.
 void sim_env_fail(struct sim_env *sim, enum sim_op op, const char *part, uint64_t skip,
     uint64_t times, int status);
 void sim_env_heal(struct sim_env *sim); // forgets all faults

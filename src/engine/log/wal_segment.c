@@ -1,6 +1,6 @@
-// The log's files: made ahead of need, extended ahead of need, unlinked when flushed; all in the
-// files lane, so that the loop never waits for an allocation, a directory sync, or the unlinking of
-// a large file.
+// The log's files: made ahead of need and extended ahead of need in the files lane, unlinked when
+// flushed in the lane of unlinks; so that the loop never waits for an allocation, a directory sync,
+// or the unlinking of a large file, and the former not for the latter.
 //
 // A new segment is made under a temporary name: header written, blocks allocated, contents synced;
 // then renamed, and the directory synced. So a NUMBER.log that recovery finds always has a whole
@@ -82,7 +82,7 @@ static void complain(struct wal *w, const struct error *err)
 {
     if (!w->space.complained)
         log_line(w->options.logger, LOG_WARNING,
-            "No space for the log, trying again each second: %s", err->text);
+            "No room for the log, trying again each second: %s", err->text);
     w->space.complained = true;
 }
 
@@ -179,7 +179,7 @@ int wal_make_room(struct wal *w, uint64_t end)
     uint64_t size = w->current->size, step = w->options.segment_size;
     end += SEGMENT_SEAL_RECORD_SIZE;
     if (space->extend_wanted != 0)
-        return end <= size ? OK : NO_SPACE;
+        return end <= size ? OK : space->extend_status == RETRY ? WAIT : NO_SPACE;
     if (end + step / 8 > size) {
         uint64_t wanted = size + step / 2;
         start_extension(w, end + step / 8 > wanted ? end + step / 8 : wanted);
@@ -217,7 +217,7 @@ void wal_file_unuse(struct wal_file *f)
     f->wal->unlinking++;
     f->unlink_job.run = unlink_job_run;
     f->unlink_job.done = unlink_job_done;
-    exec_submit(f->wal->options.exec, LANE_FILES, &f->unlink_job);
+    exec_submit(f->wal->options.exec, LANE_UNLINK, &f->unlink_job);
 }
 
 void wal_space_init(struct wal *w)

@@ -10,6 +10,9 @@
 // goes meanwhile (fetcher_forget) the result is thrown away; its waiters will not ask for it again,
 // because no version leads there.
 //
+// A moment without descriptors or memory (RETRY) is waited for: the read goes back to the head of
+// the queue, which pauses. Who waits gets the error only if that does not help for a while.
+//
 // Call backs run at the end of a job's done, after all bookkeeping, off the `ready` list: a call
 // back may release other fetches on it.
 
@@ -26,6 +29,8 @@ enum {
     SUBMITTED_MAX = 64,
     READ_AHEAD_MAX = 256, // reads under way and queued beyond which nothing is prefetched
     FIRST_READS = 256,
+    HELD_UP_MS = 20,
+    TRIES_MAX = 250, // with pauses in between: 5 s
 };
 
 struct read {
@@ -39,6 +44,7 @@ struct read {
     uint64_t limit;         // of the uncompressed length
     uint64_t filter_format; // of a filter: its table's format version; else 0
     bool forgotten;
+    unsigned tries;
     struct open_file *open;
     // For and from the job.
     struct file *file, *opened;
@@ -46,6 +52,19 @@ struct read {
     size_t len;
     struct error *error;
 };
+
+static void file_closed(void *arg)
+{
+    fetcher_submit(arg);
+}
+
+static void held_up_timer_fired(struct exec_timer *timer)
+{
+    struct fetcher *f =
+        (struct fetcher *)(void *)((char *)timer - offsetof(struct fetcher, held_up_timer));
+    f->held_up = false;
+    fetcher_submit(f);
+}
 
 struct fetcher *fetcher_new(struct env *env, struct exec *exec, const char *dir,
     struct cache *cache, unsigned max_open_files, uint64_t max_block, struct engine_stats *stats)
@@ -57,7 +76,8 @@ struct fetcher *fetcher_new(struct env *env, struct exec *exec, const char *dir,
         .cache = cache,
         .stats = stats,
         .max_block = max_block};
-    open_files_init(&f->files, env, exec, max_open_files);
+    f->held_up_timer.fire = held_up_timer_fired;
+    open_files_init(&f->files, env, exec, max_open_files, file_closed, f);
     f->reads = xcalloc(FIRST_READS, sizeof(struct read *));
     f->reads_mask = FIRST_READS - 1;
     list_init(&f->queue);
@@ -250,6 +270,20 @@ static void free_read(struct read *r)
     free(r);
 }
 
+// Whether the read has met a moment without descriptors, and waits for a better one.
+static bool try_again(struct fetcher *f, struct read *r)
+{
+    if (r->error == NULL || r->error->status != RETRY || r->forgotten || ++r->tries > TRIES_MAX)
+        return false;
+    free(r->error);
+    r->error = NULL;
+    list_push_front(&f->queue, &r->queued);
+    if (!f->held_up)
+        exec_timer_start(f->exec, &f->held_up_timer, HELD_UP_MS);
+    f->held_up = true;
+    return true;
+}
+
 static void read_job_done(struct job *job)
 {
     struct read *r = (struct read *)(void *)job;
@@ -257,9 +291,13 @@ static void read_job_done(struct job *job)
     struct cached_block *b = NULL;
     f->submitted--;
     f->stats->cold_reads++;
-    remove_read(f, r);
-    if (r->opened != NULL)
+    if (r->opened != NULL) {
         open_file_opened(r->open, r->opened);
+        r->opened = NULL;
+    }
+    if (try_again(f, r))
+        return;
+    remove_read(f, r);
     if (r->contents != NULL && r->forgotten)
         free(r->contents);
     else if (r->contents != NULL)
@@ -275,8 +313,11 @@ static void read_job_done(struct job *job)
 
 void fetcher_submit(struct fetcher *f)
 {
-    while (f->submitted < SUBMITTED_MAX && !list_empty(&f->queue)) {
+    while (f->submitted < SUBMITTED_MAX && !list_empty(&f->queue) && !f->held_up) {
         struct read *r = LIST_ENTRY(f->queue.next, struct read, queued);
+        if (r->open->file == NULL && !open_files_has_room(&f->files) &&
+            f->submitted + f->files.closing > 0) // of which each comes back here
+            break;
         list_remove(&r->queued);
         f->submitted++;
         r->file = r->open->file;
@@ -373,6 +414,7 @@ void fetcher_free(struct fetcher *f)
     }
     while (f->submitted > 0)
         ENSURE(exec_drive(f->exec));
+    exec_timer_stop(f->exec, &f->held_up_timer);
     open_files_release(&f->files);
     if (f->ready_timer.fire != NULL)
         exec_timer_stop(f->exec, &f->ready_timer);

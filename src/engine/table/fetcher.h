@@ -40,6 +40,8 @@ struct fetcher {
     uint64_t incoming_bytes; // fetch_cost of them all
     struct list queue;       // not submitted yet, oldest first
     unsigned submitted;
+    bool held_up; // there was no descriptor: nothing is submitted before the timer
+    struct exec_timer held_up_timer;
     struct list ready; // fetches whose call back is due
     struct exec_timer ready_timer;
 };

@@ -1,6 +1,7 @@
 // open_files: see open_files.h. The list holds those that have a file, most recently used first;
 // what is in use may be anywhere in it and is passed over when one has to go. If all are in use the
-// bound is exceeded by as many: the number of reads under way is itself bounded.
+// bound is exceeded by as many: the number of reads under way is itself bounded. And who
+// would open one more while much is open or being closed waits for closes (open_files_has_room).
 //
 // Two jobs may open the same file at once. The first to come back provides it, the second's is
 // closed.
@@ -19,9 +20,11 @@ struct close_job {
     struct file *file;
 };
 
-void open_files_init(struct open_files *files, struct env *env, struct exec *exec, unsigned max)
+void open_files_init(struct open_files *files, struct env *env, struct exec *exec, unsigned max,
+    open_files_closed_cb closed_cb, void *arg)
 {
-    *files = (struct open_files){.env = env, .exec = exec, .max = max};
+    *files = (struct open_files){
+        .env = env, .exec = exec, .max = max, .closed_cb = closed_cb, .closed_arg = arg};
     list_init(&files->by_use);
 }
 
@@ -34,8 +37,16 @@ static void close_job_run(struct job *job)
 static void close_job_done(struct job *job)
 {
     struct close_job *c = (struct close_job *)(void *)job;
-    c->files->closing--;
+    struct open_files *files = c->files;
+    files->closing--;
     free(c);
+    files->closed_cb(files->closed_arg);
+}
+
+bool open_files_has_room(const struct open_files *files)
+{
+    // A quarter and a few more, so that nobody waits while closing keeps up.
+    return files->open + files->closing < files->max + files->max / 4 + 8;
 }
 
 static void close_file(struct open_files *files, struct file *file)

@@ -1,7 +1,8 @@
 // open_files: the bounded cache of table files that are open for the loop's reads. Loop-owned. An
 // open_file outlives its table while a read job uses it; one in use is never closed. Closing is a
 // job of the files lane: the last close of an unlinked file gives its blocks back, which takes a
-// while.
+// while. A file that is being closed still has its descriptor, and counts: who wants to open one
+// more asks open_files_has_room() first.
 #ifndef VARVE_ENGINE_TABLE_OPEN_FILES_H
 #define VARVE_ENGINE_TABLE_OPEN_FILES_H
 
@@ -10,6 +11,9 @@
 #include "engine/exec.h"
 #include "engine/table/table.h"
 
+// One more is closed: there may be room again. Loop, not inside a call of open_files.
+typedef void (*open_files_closed_cb)(void *arg);
+
 struct open_files {
     struct env *env;
     struct exec *exec;
@@ -17,6 +21,8 @@ struct open_files {
     unsigned open;      // with a file
     unsigned closing;   // jobs under way
     struct list by_use; // those with a file, most recently used first
+    open_files_closed_cb closed_cb;
+    void *closed_arg;
 };
 
 struct open_file {
@@ -27,7 +33,11 @@ struct open_file {
     uint32_t users;
 };
 
-void open_files_init(struct open_files *files, struct env *env, struct exec *exec, unsigned max);
+void open_files_init(struct open_files *files, struct env *env, struct exec *exec, unsigned max,
+    open_files_closed_cb closed_cb, void *arg);
+// Whether one more file should be opened now; else after a closed_cb, or when all who use one are
+// done.
+bool open_files_has_room(const struct open_files *files);
 // none is in use; drives exec until all are closed
 void open_files_release(struct open_files *files);
 // The table's open_file, made if need be, with one more user.

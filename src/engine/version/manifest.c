@@ -8,7 +8,7 @@
 //
 // A full disk. An append that fails half-way leaves the disk in a state that we do not know, which
 // makes the engine read-only. So that a full disk does not come to that, blocks are reserved ahead
-// of the writes: NO_SPACE is met there, where nothing has happened yet.
+// of the writes: NO_SPACE (and RETRY) is met there, where nothing has happened yet.
 //
 // After any other failure `failed` is set and every later append gets it.
 #include "engine/version/manifest.h"
@@ -229,8 +229,10 @@ static int switch_current(
         env->ops->unlink(env, tmp, NULL);
         return status;
     }
-    *switched = true;
     status = env->ops->rename(env, tmp, current, err);
+    *switched = !status_is_passing(status); // of which nobody knows that nothing has happened
+    if (!*switched)
+        env->ops->unlink(env, tmp, NULL);
     return status == OK ? env->ops->sync_dir(env, dir, err) : status;
 }
 
@@ -355,7 +357,7 @@ static void append_job_run(struct job *job)
         m->status = m->env->ops->sync(m->env, m->file, &m->err);
     if (m->status == OK)
         m->size += bytes.len;
-    else if (reserved || m->status != NO_SPACE)
+    else if (reserved || !status_is_passing(m->status))
         m->failed = m->err;
     buf_release(&bytes);
 }
@@ -364,10 +366,10 @@ static void append_job_done(struct job *job)
 {
     struct manifest *m = LIST_ENTRY(job, struct manifest, job);
     m->busy = false;
-    // A write that meets a full disk behind its reservation is as final as any other; it is not
-    // told as something to try again.
-    if (m->failed.status != OK && m->status == NO_SPACE)
-        m->status = m->err.status = IO;
+    // A write that meets a full disk behind its reservation is as final as any other, and so is
+    // what fails after the switch; it is not told as something to try again.
+    if (m->failed.status != OK && status_is_passing(m->status))
+        m->status = m->err.status = m->failed.status = IO;
     m->done_cb(m->done_arg, m->status, &m->err);
 }
 

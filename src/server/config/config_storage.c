@@ -59,10 +59,10 @@ const struct directive config_engine_rows[] = {
     {"max-open-files", .type = DIRECTIVE_INT, .flags = DIRECTIVE_OWN | DIRECTIVE_IMMUTABLE,
         .initial = "256", .min = 16, .max = 1 << 20, .field = FIELD(data.engine.max_open_files),
         .help = "Table files kept open at a time."},
-    {"threads", .type = DIRECTIVE_INT, .flags = DIRECTIVE_OWN | DIRECTIVE_IMMUTABLE, .initial = "8",
+    {"threads", .type = DIRECTIVE_INT, .flags = DIRECTIVE_OWN | DIRECTIVE_IMMUTABLE, .initial = "9",
         .min = 6, .max = 128, .field = FIELD(data.threads),
-        .help = "Threads for the disk: one each for log, flush, compaction and files, and the rest "
-                "for reads."},
+        .help = "Threads for the disk: one each for log, flush, compaction, files and unlinking, "
+                "and the rest for reads."},
     {"compaction-threads", .type = DIRECTIVE_INT, .flags = DIRECTIVE_OWN | DIRECTIVE_IMMUTABLE,
         .initial = "1", .min = 1, .max = 2, .field = FIELD(data.compaction_threads),
         .help = "Compactions at a time. For now one runs at a time whatever is given: a greater "
