@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/ensure.h"
 #include "engine/stats.h"
 #include "os/os.h"
 #include "server/config/config.h"
@@ -23,6 +24,7 @@ struct program {
     struct databases *databases;
     uv_signal_t signals[2]; // SIGTERM, SIGINT
     int interrupts;
+    unsigned open_files; // of the engine's tables
 };
 
 static int open_engine(struct program *p, struct error *err)
@@ -31,6 +33,7 @@ static int open_engine(struct program *p, struct error *err)
     struct env *env = os_env();
     struct engine_options options = data->engine;
     options.env = env;
+    options.max_open_files = p->open_files;
     options.exec = p->exec;
     options.logger = config_logger(p->config);
     options.counted_prefix = keys_counted_prefix;
@@ -48,7 +51,8 @@ static int open_engine(struct program *p, struct error *err)
 // As many clients as there are descriptors for; CONFIG GET shows what was possible.
 static void fit_clients(struct program *p)
 {
-    int possible = server_fit_descriptors(p->server, p->settings->network.maxclients);
+    int possible =
+        server_fit_descriptors(p->server, p->settings->network.maxclients, &p->open_files);
     if (possible >= p->settings->network.maxclients)
         return;
     log_line(config_logger(p->config), LOG_WARNING,
@@ -157,9 +161,15 @@ int main(int argc, char **argv)
         return 0;
     if (status != OK)
         return fail(&err);
+    status = server_check_descriptors(&err);
+    if (status != OK) {
+        config_free(p.config);
+        return fail(&err);
+    }
     signal(SIGPIPE, SIG_IGN);
     p.settings = config_settings(p.config);
-    uv_loop_init(&p.loop);
+    int failed = uv_loop_init(&p.loop);
+    ENSURE(!failed);
     status = start(&p, &err);
     if (status != OK) {
         int exit_status = fail(&err);

@@ -175,8 +175,12 @@ int server_listen_again(struct server *s, struct error *err);
 // returns to main, which calls server_free, and closes the engine. Callable from a command, whose
 // own reply is sent too.
 void server_stop(struct server *s, int exit_status);
-// Raises RLIMIT_NOFILE for so many clients; returns how many are possible.
-int server_fit_descriptors(struct server *s, int maxclients);
+// MISUSE if the process may not have as many descriptors as it takes to serve anybody. Before
+// everything else that needs some.
+int server_check_descriptors(struct error *err);
+// Raises RLIMIT_NOFILE for so many clients; returns how many are possible, at least 1. *files
+// (NULL: not wanted) is how many table files the engine may keep open beside them.
+int server_fit_descriptors(struct server *s, int maxclients, unsigned *files);
 
 // Bytes that client buffers hold, for INFO.
 uint64_t server_client_memory(const struct server *s);

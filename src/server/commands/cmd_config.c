@@ -99,7 +99,7 @@ static bool apply_listen(struct server *s, const char **why)
 static bool apply_maxclients(struct server *s, const char **why)
 {
     static char text[128]; // the reply is written before the next CONFIG SET
-    int possible = server_fit_descriptors(s, s->settings->network.maxclients);
+    int possible = server_fit_descriptors(s, s->settings->network.maxclients, NULL);
     snprintf(text, sizeof text,
         "The operating system is not able to handle the specified number of clients, try with %d",
         possible);

@@ -5,6 +5,9 @@
 // here, blocking, for this happens at the start (libuv's resolver would use the threadpool, which
 // belongs to the engine).
 //
+// Descriptors are the clients', but for what the engine cannot do without; with fewer open files it
+// opens them more often.
+//
 // At the door: too many clients are told so; without a password, strangers are turned away in
 // protected mode.
 
@@ -21,7 +24,15 @@
 #include "base/alloc.h"
 #include "server/loop/conn.h"
 
-enum { DESCRIPTORS_RESERVED = 32 };
+enum {
+    // sockets to listen on, log segments, manifest, what flush and compaction read and write, and
+    // what else a process has
+    DESCRIPTORS_RESERVED = 40,
+    // where there are few descriptors the engine's open files get such a part of them, and no fewer
+    FILES_SHARE = 32,
+    FILES_MIN = 8,
+    CLIENTS_MIN = 8,
+};
 
 struct listener {
     union {
@@ -42,11 +53,24 @@ static const char denied[] =
     "the mode off: 'CONFIG SET protected-mode no' from the machine itself, 'protected-mode no' in "
     "the configuration file, or --protected-mode no at the start.\r\n";
 
-int server_fit_descriptors(struct server *s, int maxclients)
+int server_check_descriptors(struct error *err)
 {
-    unsigned given = s->settings->data.engine.max_open_files, files = given > 0 ? given : 256;
-    rlim_t others = DESCRIPTORS_RESERVED + files, want = (rlim_t)maxclients + others;
     struct rlimit limit;
+    rlim_t least = DESCRIPTORS_RESERVED + FILES_MIN + CLIENTS_MIN;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_max >= least)
+        return OK;
+    return error_set(err, MISUSE, NULL, 0, 0,
+        "%llu file descriptors (ulimit -n) are too few: at least %llu are needed",
+        (unsigned long long)limit.rlim_max, (unsigned long long)least);
+}
+
+int server_fit_descriptors(struct server *s, int maxclients, unsigned *files)
+{
+    unsigned given = s->settings->data.engine.max_open_files, wanted = given > 0 ? given : 256;
+    rlim_t want = (rlim_t)maxclients + DESCRIPTORS_RESERVED + wanted;
+    struct rlimit limit;
+    if (files != NULL)
+        *files = wanted;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
         return maxclients;
     if (limit.rlim_cur < want) {
@@ -57,7 +81,13 @@ int server_fit_descriptors(struct server *s, int maxclients)
     }
     if (limit.rlim_cur >= want)
         return maxclients;
-    return limit.rlim_cur > others ? (int)(limit.rlim_cur - others) : 1;
+    rlim_t share = limit.rlim_cur / FILES_SHARE;
+    share = share < FILES_MIN ? FILES_MIN : share > wanted ? wanted : share;
+    if (files != NULL)
+        *files = (unsigned)share;
+    rlim_t others = DESCRIPTORS_RESERVED + share;
+    rlim_t possible = limit.rlim_cur > others ? limit.rlim_cur - others : 1;
+    return possible < (rlim_t)maxclients ? (int)possible : maxclients;
 }
 
 // One short line, as far as the socket takes it.

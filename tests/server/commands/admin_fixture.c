@@ -149,7 +149,7 @@ int server_listen_again(struct server *s, struct error *err)
     return current->listen_ok ? OK : error_set(err, IO, NULL, 0, 0, "no such address");
 }
 
-int server_fit_descriptors(struct server *s, int maxclients)
+int server_fit_descriptors(struct server *s, int maxclients, unsigned *files)
 {
     return current->descriptors < maxclients ? current->descriptors : maxclients;
 }
