@@ -1,15 +1,23 @@
 // Leveled compaction: level 0 holds flushed tables that overlap each other, every deeper level is
 // one sorted run, ten times the size of the one above. A level's score is its size over its limit
 // (level 0: its tables over theirs); the highest score from 1 on goes first. From level 0 all
-// tables are taken at once, because they overlap; from a deeper level the table that is cheapest to
-// push down, by bytes overlapped below for each byte of its own. A table that overlaps nothing
-// below is moved, not rewritten (compaction_scheduler.c makes an exception where it would enter the
-// compressed levels).
+// tables are taken at once, because they overlap (but see below); from a deeper level the table
+// that is cheapest to push down, by bytes overlapped below for each byte of its own. A table that
+// overlaps nothing below is moved, not rewritten (compaction_scheduler.c makes an exception where
+// it would enter the compressed levels).
 //
 // Besides sizes there are reasons that need no writes to arise: tables that lie inside a drop are
 // deleted unread; tables with much data that is dropped, expired or deleted are rewritten, so that
 // space comes back; and when nobody writes, tables with records in doubt, so that counts become
 // exact.
+//
+// Tables that are busy, for good if they are damaged, stop nobody else. A candidate that meets one
+// below is passed over for the next cheapest. In level 0, where the order of tables is the order of
+// their entries, a table stays if it is busy, meets a busy one in level 1, or overlaps an older one
+// that stays; and since an output must not reach across a busy table of level 1, of the rest one
+// side of it goes at a time. Example, newest first: a..m, k..z, c..f (damaged), x..z. a..m stays,
+// for its c..f is newer than what stays of it; k..z overlaps what stays only where that is newer,
+// and goes with x..z.
 //
 // What a drop that cuts through a table is worth: its share of the table is unknown. A drop that
 // reaches over the table's edge is taken for half of it; one strictly inside pays for DROP_WORTH
@@ -159,12 +167,79 @@ static uint64_t grandparent_max(const struct picker_options *o)
     return GRANDPARENT_FACTOR * o->target_file_size;
 }
 
+static bool meets_busy(const struct version *v, unsigned number, const struct table *t)
+{
+    uint32_t first, count = overlapping(&v->levels[number],
+                        (struct range){t->meta.smallest, t->meta.largest}, &first);
+    for (uint32_t i = first; i < first + count; i++)
+        if (v->levels[number].tables[i]->loop.being_compacted)
+            return true;
+    return false;
+}
+
+// Which tables of level 0 have to stay; false: none.
+static bool mark_staying(const struct version *v, bool *stays)
+{
+    const struct level *l = &v->levels[0];
+    bool any = false;
+    for (uint32_t i = l->count; i-- > 0;) {
+        const struct table *t = l->tables[i];
+        stays[i] = t->loop.being_compacted || meets_busy(v, 1, t);
+        for (uint32_t older = i + 1; any && older < l->count && !stays[i]; older++)
+            stays[i] = stays[older] && table_meta_overlaps(&l->tables[older]->meta,
+                                           t->meta.smallest, t->meta.largest);
+        any |= stays[i];
+    }
+    return any;
+}
+
+// How many busy tables of level 1 lie before t, which meets none: the side it is on.
+static uint32_t side_of(const struct version *v, const struct table *t)
+{
+    uint32_t before = 0, end = version_find(&v->levels[1], t->meta.smallest);
+    for (uint32_t i = 0; i < end; i++)
+        before += v->levels[1].tables[i]->loop.being_compacted;
+    return before;
+}
+
+// Takes those that may go and are on the side with the most bytes; in the order of the level.
+static void take_one_side(const struct version *v, const bool *stays, struct plan *out)
+{
+    const struct level *l = &v->levels[0];
+    uint32_t *sides = xcalloc(l->count + 1, sizeof *sides), best = 0;
+    uint64_t best_bytes = 0;
+    for (uint32_t i = 0; i < l->count; i++)
+        sides[i] = stays[i] ? 0 : side_of(v, l->tables[i]);
+    for (uint32_t i = 0; i < l->count; i++) {
+        uint64_t bytes = 0;
+        for (uint32_t j = 0; j < l->count && !stays[i]; j++)
+            bytes += !stays[j] && sides[j] == sides[i] ? l->tables[j]->meta.size : 0;
+        if (bytes > best_bytes) {
+            best_bytes = bytes;
+            best = sides[i];
+        }
+    }
+    for (uint32_t i = 0; i < l->count; i++)
+        if (!stays[i] && sides[i] == best)
+            out->inputs[0][out->input_count[0]++] = l->tables[i];
+    free(sides);
+}
+
 static int plan_level0(const struct version *v, uint64_t grandparents, struct plan *out)
 {
     const struct level *l = &v->levels[0];
+    bool *stays = xcalloc(l->count + 1, sizeof *stays);
     *out = (struct plan){.level = 0, .output_level = 1, .input_count = {l->count}};
     out->inputs[0] = copy_tables(l->tables, l->count);
-    return complete(v, grandparents, out);
+    if (mark_staying(v, stays)) {
+        out->input_count[0] = 0;
+        take_one_side(v, stays, out);
+    }
+    free(stays);
+    if (out->input_count[0] > 0)
+        return complete(v, grandparents, out);
+    plan_release(out);
+    return NOT_FOUND;
 }
 
 static int plan_table(const struct version *v, unsigned from, unsigned to, struct table *t,
@@ -231,7 +306,7 @@ static double level_score(const struct version *v, const struct picker_options *
     return (double)v->levels[l].bytes / level_limit(o, l);
 }
 
-// The table with the least bytes below for each byte of its own.
+// The table with the least bytes below for each byte of its own, of those that are free to go.
 static struct table *cheapest(const struct version *v, unsigned l)
 {
     struct table *best = NULL;
@@ -243,7 +318,7 @@ static struct table *cheapest(const struct version *v, unsigned l)
         uint64_t below =
             overlapping_bytes(v, l + 1, (struct range){t->meta.smallest, t->meta.largest});
         double cost = (double)below / (double)t->meta.size;
-        if (best == NULL || cost < best_cost) {
+        if ((best == NULL || cost < best_cost) && !meets_busy(v, l + 1, t)) {
             best = t;
             best_cost = cost;
         }
@@ -400,6 +475,14 @@ static bool is_old(const struct table *t)
     return t->meta.format < FORMAT_VERSION;
 }
 
+static bool takes(const struct plan *p, const struct table *t)
+{
+    for (uint32_t i = 0; i < p->input_count[0]; i++)
+        if (p->inputs[0][i] == t)
+            return true;
+    return false;
+}
+
 // A step of a level that is not the deepest. What an older version wrote is not moved but
 // rewritten.
 static int plan_descent(const struct version *v, unsigned l, struct table *t, struct plan *out)
@@ -420,8 +503,11 @@ int picker_pick_all(
     for (unsigned l = 0; l < deepest; l++)
         for (uint32_t i = 0; i < v->levels[l].count; i++)
             if (v->levels[l].tables[i]->meta.seq_min <= since_seq &&
-                plan_descent(v, l, v->levels[l].tables[i], out) == OK)
-                return OK;
+                plan_descent(v, l, v->levels[l].tables[i], out) == OK) {
+                if (takes(out, v->levels[l].tables[i]))
+                    return OK;
+                plan_release(out); // it has to stay in level 0, and others can wait
+            }
     for (uint32_t i = 0; i < v->levels[deepest].count; i++) {
         struct table *t = v->levels[deepest].tables[i];
         if ((t->meta.number < since_number || is_old(t)) &&

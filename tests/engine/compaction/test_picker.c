@@ -65,8 +65,15 @@ static void check_plan(const struct version *v, const struct plan *p)
     for (uint32_t i = 0; i < v->levels[p->output_level].count; i++)
         if (overlaps(v->levels[p->output_level].tables[i], low, high) && p->output_level > 0)
             cr_assert(is_input(p, v->levels[p->output_level].tables[i]));
-    if (p->level == 0)
-        cr_assert_eq(p->input_count[0], v->levels[0].count);
+    for (uint32_t i = 0; i < v->levels[0].count && p->level == 0; i++)
+        for (uint32_t older = i + 1; older < v->levels[0].count; older++) {
+            const struct table *t = v->levels[0].tables[i], *o = v->levels[0].tables[older];
+            if (is_input(p, t) && !is_input(p, o))
+                cr_assert(!overlaps(o, t->meta.smallest, t->meta.largest));
+        }
+    for (int side = 0; side < 2; side++)
+        for (uint32_t i = 0; i < p->input_count[side]; i++)
+            cr_assert(!p->inputs[side][i]->loop.being_compacted);
     if (p->kind == PLAN_MOVE)
         cr_assert_eq(p->input_count[1], 0);
 }
@@ -177,6 +184,56 @@ Test(picker, plans_are_right_and_come_to_an_end)
         cr_assert_eq(picker_debt(v, &o), 0);
         version_unref(v, NULL, NULL);
     }
+}
+
+// Whatever is damaged: all that need not wait for it goes on, and comes to an end.
+Test(picker, damaged_tables_stop_nobody_else)
+{
+    unsigned freed = 0;
+    for (uint64_t seed = 1; seed <= 300; seed++) {
+        struct random r = {seed};
+        struct version *v = random_version(&r);
+        struct picker_options o = options_for_test();
+        for (unsigned l = 0; l < 4; l++)
+            if (v->levels[l].count > 0 && random_below(&r, 2))
+                v->levels[l].tables[random_below(&r, v->levels[l].count)]->loop.being_compacted =
+                    true;
+        struct plan p;
+        unsigned steps = 0;
+        while (picker_pick(v, &o, &p) == OK) {
+            check_plan(v, &p);
+            freed += p.level == 0 && p.input_count[0] < v->levels[0].count;
+            v = carry_out(v, &p, 1000 + steps);
+            plan_release(&p);
+            cr_assert_lt(++steps, STEPS_MAX, "seed %lu does not end", seed);
+        }
+        version_unref(v, NULL, NULL);
+    }
+    cr_assert_gt(freed, 20);
+}
+
+// One damaged table of level 2 under a level 1 that is over its limit.
+Test(picker, a_candidate_over_a_damaged_table_is_passed_over)
+{
+    struct version_edit e = {.last_seq = 100};
+    for (uint64_t i = 0; i < 10; i++) {
+        char low[8], high[8];
+        snprintf(low, sizeof low, "k%u0", (unsigned)i);
+        snprintf(high, sizeof high, "k%u9", (unsigned)i);
+        struct table *t = fake_table(1 + i, low, high, 50, 90);
+        t->meta.size = i == 4 ? 100000 : 10000; // the cheapest, by its bytes
+        edit_add_fake(&e, 1, t);
+        edit_add_fake(&e, 2, fake_table(101 + i, low, high, 1, 40));
+    }
+    struct version *v = advance(version_new(), &e);
+    struct picker_options o = options_for_test();
+    struct plan p;
+    v->levels[2].tables[4]->loop.being_compacted = true;
+    cr_assert_eq(picker_pick(v, &o, &p), OK);
+    cr_assert_eq(p.level, 1);
+    cr_assert_neq(p.inputs[0][0]->meta.number, 5);
+    plan_release(&p);
+    version_unref(v, NULL, NULL);
 }
 
 Test(picker, everything_once_ends_in_one_level_rewritten)
@@ -304,7 +361,7 @@ Test(picker, tables_being_compacted_are_left_alone)
     struct version *v = advance(version_new(), &e);
     struct picker_options o = options_for_test();
     struct plan p;
-    v->levels[0].tables[3]->loop.being_compacted = true;
+    v->levels[0].tables[8]->loop.being_compacted = true; // the oldest, which all others overlap
     cr_assert_eq(picker_pick(v, &o, &p), NOT_FOUND);
     cr_assert_gt(picker_debt(v, &o), 0);
     version_unref(v, NULL, NULL);
