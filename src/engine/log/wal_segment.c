@@ -65,7 +65,7 @@ int wal_file_create(struct wal *w, struct wal_file *f, struct error *err)
     char path[FILENAME_PATH_SIZE], temporary[FILENAME_PATH_SIZE];
     filename_log(path, w->dir, f->number);
     filename_tmp(temporary, path);
-    int status = env_open(env, temporary, FILE_OVERWRITE, &f->file, err);
+    int status = env_create_anew(env, temporary, &f->file, err);
     if (status != OK)
         return status;
     status = fill_new_file(w, f, temporary, path, err);

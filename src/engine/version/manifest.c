@@ -4,7 +4,8 @@
 //
 // A new manifest is written beside the old one, whole and synced, before a rename switches CURRENT:
 // at any instant CURRENT names a complete one. The old file is unlinked afterwards; if that is lost
-// in a crash, recovery does it.
+// in a crash, recovery does it. After a power cut in the midst of the rename both names may lead to
+// the same file, so CURRENT.tmp is made anew each time: truncated, it would empty CURRENT.
 //
 // A full disk. An append that fails half-way leaves the disk in a state that we do not know, which
 // makes the engine read-only. So that a full disk does not come to that, blocks are reserved ahead
@@ -171,7 +172,7 @@ static int write_file(struct env *env, const char *dir, uint64_t number,
     char path[FILENAME_PATH_SIZE];
     filename_manifest(path, dir, number);
     struct file *file;
-    int status = env_open(env, path, FILE_OVERWRITE, &file, err);
+    int status = env_create_anew(env, path, &file, err);
     if (status != OK)
         return status;
     struct buf bytes = {0};
@@ -200,7 +201,7 @@ static int write_file(struct env *env, const char *dir, uint64_t number,
 static int write_current(struct env *env, const char *path, uint64_t number, struct error *err)
 {
     struct file *file;
-    int status = env_open(env, path, FILE_OVERWRITE, &file, err);
+    int status = env_create_anew(env, path, &file, err);
     if (status != OK)
         return status;
     char text[FILENAME_CURRENT_MAX];
