@@ -11,9 +11,9 @@
 //   - counts are right within their doubt, and exact once everything is compacted;
 //   - it goes on working: the workload continues where it was cut.
 //
-// A case is policy:cut:seed. By default a sample of the cuts of a few seeds is tried, other cuts for
-// each policy; VARVE_TEST_FULL=1 tries all of seeds 1 to 3, VARVE_POWER_LOSS_SEEDS=4-50/16 each 16th
-// of seeds 4 to 50. VARVE_POWER_LOSS=always:123:1 tries one, with VARVE_SIM_TRACE=1 to see its
+// A case is policy:cut:seed. By default a sample of the cuts of a few seeds is tried, other cuts
+// for each policy; VARVE_TEST_FULL=1 tries all of seeds 1 to 3, VARVE_POWER_LOSS_SEEDS=4-50/16 each
+// 16th of seeds 4 to 50. VARVE_POWER_LOSS=always:123:1 tries one, with VARVE_SIM_TRACE=1 to see its
 // operations.
 #include <criterion/criterion.h>
 

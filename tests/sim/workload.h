@@ -43,7 +43,8 @@ int64_t model_count(const struct model *m, int prefix, int64_t *expired);
 // How many batches an engine holds by its marker. A failure of the engine, else OK.
 int workload_batches(struct engine *engine, int *batches);
 // Compares all an engine holds with the model: point reads, iteration in both directions, counts
-// (exactly if `settled`, else within their doubt; what has expired may count). false and a line in `why`.
+// (exactly if `settled`, else within their doubt; what has expired may count). false and a line in
+// `why`.
 bool workload_check(struct engine *engine, const struct model *m, bool settled, struct buf *why);
 
 #endif

@@ -342,6 +342,8 @@ void wal_set_fsync(struct wal *w, enum fsync_policy policy)
 int wal_rotate(struct wal *w, uint64_t *number)
 {
     struct wal_file *next = w->space.ready;
+    if (next == NULL && w->space.create_failed != OK)
+        return w->space.create_failed;
     if (next == NULL) {
         wal_create_ahead(w);
         return WAIT;
@@ -356,6 +358,11 @@ int wal_rotate(struct wal *w, uint64_t *number)
     wal_create_ahead(w);
     *number = next->number;
     return OK;
+}
+
+bool wal_cannot_rotate(const struct wal *w)
+{
+    return w->space.ready == NULL && w->space.create_failed != OK;
 }
 
 uint64_t wal_segment_bytes(const struct wal *w)

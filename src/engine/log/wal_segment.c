@@ -8,8 +8,10 @@
 //
 // The current segment is extended when an eighth of a segment is left, or when a batch needs more
 // than that. A full disk shows up here and nowhere else, as an allocation that fails: batches that
-// still fit are taken, larger ones get NO_SPACE, and the allocation is tried again each second. A
-// failed creation is retried in the same way; meanwhile the engine stays on its old segment.
+// still fit are taken, larger ones get the failure (NO_SPACE, or IO from an ill disk), and the
+// allocation is tried again each second. A failed creation is retried in the same way; meanwhile
+// the engine stays on its old segment, and whoever needs the next one gets the failure instead of
+// waiting for a person. Nothing that anybody wrote is at stake, so neither is final.
 //
 // A file is used by the jobs that work on it; released, it is unlinked when the last of them is
 // done.
@@ -56,7 +58,16 @@ static int fill_new_file(
         status = ops->rename(w->options.env, temporary, path, err);
     if (status == OK)
         status = ops->sync_dir(w->options.env, w->dir, err);
-    return status;
+    if (status != OK)
+        return status;
+    // Opened again, so that errors name the file by the name it has.
+    struct file *renamed;
+    status = env_open(w->options.env, path, FILE_UPDATE, &renamed, err);
+    if (status != OK)
+        return status;
+    env_close(w->options.env, f->file);
+    f->file = renamed;
+    return OK;
 }
 
 int wal_file_create(struct wal *w, struct wal_file *f, struct error *err)
@@ -81,8 +92,8 @@ int wal_file_create(struct wal *w, struct wal_file *f, struct error *err)
 static void complain(struct wal *w, const struct error *err)
 {
     if (!w->space.complained)
-        log_line(w->options.logger, LOG_WARNING,
-            "No space for the log, trying again each second: %s", err->text);
+        log_line(w->options.logger, LOG_WARNING, "%s for the log, trying again each second: %s",
+            err->status == NO_SPACE ? "No space" : "No new space", err->text);
     w->space.complained = true;
 }
 
@@ -97,6 +108,7 @@ static void create_job_done(struct job *job)
     struct wal *w = LIST_ENTRY(job, struct wal, space.create_job);
     struct wal_space *space = &w->space;
     space->creating = false;
+    space->create_failed = space->create_status;
     if (space->create_status == OK) {
         space->ready = space->creation;
         space->complained = false;
@@ -107,6 +119,7 @@ static void create_job_done(struct job *job)
     wal_file_free(space->creation);
     if (!w->closing)
         exec_timer_start(w->options.exec, &space->create_timer, RETRY_MS);
+    wal_progress(w);
 }
 
 void wal_create_ahead(struct wal *w)
@@ -179,7 +192,7 @@ int wal_make_room(struct wal *w, uint64_t end)
     uint64_t size = w->current->size, step = w->options.segment_size;
     end += SEGMENT_SEAL_RECORD_SIZE;
     if (space->extend_wanted != 0)
-        return end <= size ? OK : NO_SPACE;
+        return end <= size ? OK : space->extend_err.status;
     if (end + step / 8 > size) {
         uint64_t wanted = size + step / 2;
         start_extension(w, end + step / 8 > wanted ? end + step / 8 : wanted);

@@ -407,7 +407,7 @@ Test(wal, the_next_segment_comes_when_space_does)
     sim_env_set_disk_size(f.sim, sim_env_disk_used(f.sim));
     cr_assert_eq(wal_rotate(f.wal, &number), OK);
     sim_exec_run_for(f.exec, 3000);
-    cr_assert_eq(wal_rotate(f.wal, &number), WAIT);
+    cr_assert_eq(wal_rotate(f.wal, &number), NO_SPACE);
     cr_assert_eq(append(&f, 100), OK);
     sim_env_set_disk_size(f.sim, UINT64_MAX);
     sim_exec_run_for(f.exec, 1500);
