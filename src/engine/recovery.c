@@ -380,9 +380,10 @@ int recovery_run(struct engine *e, struct error *err)
         clean(&r);
     if (status == OK && r.cut)
         log_line(e->logger, LOG_NOTICE,
-            "the log ended in an unfinished record (%" PRIu64 ".log, offset %" PRIu64 "); %" PRIu64
+            "the log ended in an unfinished record (%" PRIu64 ".log, offset %" PRIu64 "): %" PRIu64
+            " bytes were cut, which nothing says to have been synced; %" PRIu64
             " is the last sequence number",
-            r.cut_number, r.cut_offset, e->last_seq);
+            r.cut_number, r.cut_offset, r.cut_bytes, e->last_seq);
     for (size_t i = 0; i < r.file_count; i++)
         free(r.files[i].name);
     free(r.files);

@@ -32,7 +32,8 @@ struct recovery {
     bool cut;   // the log ends inside, in segment cut_number at cut_offset
     bool clean; // the log ends in a seal
     uint64_t cut_number, cut_offset;
-    uint64_t next; // number of the segment that goes on, as far as it is named; else 0
+    uint64_t cut_bytes; // that were written behind, in later segments too
+    uint64_t next;      // number of the segment that goes on, as far as it is named; else 0
     uint64_t last_seq;
     uint64_t timeline;      // of the newest segment that was read
     struct lineage lineage; // of this life

@@ -125,6 +125,23 @@ static int later_proof(struct recovery *r, size_t i, bool *proof, struct error *
     return OK;
 }
 
+// Bytes that were written from offset of segment i on, in later segments too.
+static uint64_t written_behind(struct recovery *r, size_t i, uint64_t offset)
+{
+    uint64_t bytes = 0;
+    for (; i < r->segment_count; i++, offset = 0) {
+        struct segment_reader reader;
+        if (recovery_open_segment(r, &r->segments[i], &reader, NULL) != OK)
+            continue;
+        uint64_t end = reader.len, from = offset > 0 ? offset : reader.header_size;
+        while (end > from && reader.data[end - 1] == 0)
+            end--;
+        bytes += end > from ? end - from : 0;
+        segment_close(&reader);
+    }
+    return bytes;
+}
+
 // The log ends in segment i at offset: all behind it goes, unless something there proves that it
 // was complete.
 static int cut_log(
@@ -142,6 +159,7 @@ static int cut_log(
             " are missing or damaged, and were complete before later ones were written",
             r->last_seq);
     }
+    r->cut_bytes = written_behind(r, i, offset);
     r->segments[i].limit = r->segments[i].end = offset;
     r->segment_count = i + 1;
     r->cut = true;

@@ -83,8 +83,10 @@ struct wal {
     size_t collecting_bytes;
     struct wal_job write_job, sync_job;
     struct wal_space space;
-    struct exec_timer sync_timer;
-    bool sync_timer_runs;
+    struct exec_timer sync_timer, rest_timer;
+    bool sync_timer_runs, rest_timer_runs;
+    bool unproven;     // batches were appended since the last proof
+    uint64_t rest_seq; // last_seq when the rest timer was started
     unsigned unlinking;
     uint64_t last_seq; // of the newest batch that was appended
     uint64_t durable_seq;
@@ -102,6 +104,9 @@ void wal_update_proven(struct wal *w);
 // Ends the current segment: this was all, `next` goes on. Into the group, as a batch.
 void wal_append_seal(struct wal *w, uint64_t next);
 void wal_count_sync(struct wal *w, uint64_t us);
+// Everything is written and synced, and not proven yet: a proof goes into the group. Whoever calls
+// hands it on and syncs it. If there is no room for it now, the rest timer tries again.
+bool wal_append_proof(struct wal *w);
 
 // wal_job.c
 struct wal_group *wal_groups_add(struct wal_groups *g);
@@ -114,6 +119,8 @@ void wal_submit_write(struct wal *w, bool sync); // all that was collected; the 
 void wal_start_sync(struct wal *w);
 void wal_arm_sync_timer(struct wal *w);
 void wal_sync_timer_fired(struct exec_timer *timer);
+void wal_arm_rest_timer(struct wal *w);
+void wal_rest_timer_fired(struct exec_timer *timer);
 void wal_job_release(struct wal_job *job);
 
 // wal_segment.c
