@@ -62,8 +62,8 @@ int wal_open(
     w->last_seq = w->durable_seq = last_seq;
     list_init(&w->files);
     init_jobs(w);
-    struct wal_file *first =
-        wal_file_new(w, options->new_number(options->arg), options->segment_size);
+    wal_note_need(w, 0);
+    struct wal_file *first = wal_file_new(w, options->new_number(options->arg), w->space.next_size);
     int status = wal_file_create(w, first, err);
     if (status != OK) {
         wal_file_free(first);
@@ -390,6 +390,7 @@ int wal_rotate(struct wal *w, uint64_t *number)
     w->space.ready = NULL;
     if (w->failed.status == OK)
         wal_append_seal(w, next->number);
+    wal_note_need(w, w->current->appended);
     list_push_back(&w->files, &next->link);
     w->current = next;
     w->space.extend_wanted = 0;

@@ -37,7 +37,7 @@ struct wal_options {
     const char *dir;
     enum fsync_policy fsync;
     struct lineage lineage; // of the segments that are begun
-    uint64_t segment_size;  // bytes allocated ahead
+    uint64_t segment_size;  // bytes allocated ahead at most, where that much is needed
     wal_number_cb new_number;
     wal_progress_cb on_progress;
     void *arg;

@@ -67,7 +67,8 @@ struct wal_space {
     uint64_t extend_to;
     uint64_t extend_wanted; // what the last failed extension was for; 0: none has failed
     int create_status, extend_status;
-    int create_failed; // status of the last creation, if none has worked since; tried each second
+    uint64_t next_size; // of the next segment: as much as the last one needed
+    int create_failed;  // status of the last creation, if none has worked since; tried each second
     struct error create_err, extend_err;
     struct exec_timer create_timer, extend_timer;
     bool complained;
@@ -128,6 +129,7 @@ int wal_file_create(struct wal *w, struct wal_file *f, struct error *err); // bl
 struct wal_file *wal_file_new(struct wal *w, uint64_t number, uint64_t size);
 void wal_file_free(struct wal_file *f); // and closes
 void wal_create_ahead(struct wal *w);
+void wal_note_need(struct wal *w, uint64_t bytes); // which the current segment had
 // OK, WAIT, or why the last extension has failed; keeps room for a seal
 int wal_make_room(struct wal *w, uint64_t end);
 void wal_file_unuse(struct wal_file *f); // a job is done with it
