@@ -18,7 +18,6 @@ struct log_segment {
     uint64_t limit; // of what counts
     uint64_t end;   // behind its last record
     bool named;     // it has to be there, with a whole header
-    bool unusable;  // bad header, no records: created, never written
     bool used;      // holds batches
 };
 
