@@ -21,8 +21,8 @@
 // flushed any more. In a healthy life a group is a buffer that is cleared when its seq is durable,
 // and used again.
 //
-// What can fail: nothing in the middle. READ_ONLY, TOO_LARGE, NO_SPACE and WAIT are answered before
-// anything has changed.
+// What can fail: nothing in the middle. READ_ONLY, TOO_LARGE, NO_SPACE, IO (the log cannot grow)
+// and WAIT are answered before anything has changed.
 #include "engine/commit.h"
 
 #include "base/alloc.h"
@@ -130,14 +130,15 @@ static int make_room(struct engine *e, const struct batch *b)
     uint64_t limit = e->options.write_buffer_size;
     bool full =
         is_over(e, limit, b->user_bytes) || wal_segment_bytes(e->wal) > SEGMENT_FACTOR * limit;
-    if (full && memtables_freeze(e) != OK && !has_slack(e, b->user_bytes))
-        return e->space.flush_has_none ? NO_SPACE : WAIT;
+    int status = full ? memtables_freeze(e) : OK;
+    if (status != OK && !has_slack(e, b->user_bytes))
+        return status == WAIT && e->space.flush_has_none ? NO_SPACE : status;
     return wal_reserve(e->wal, b->bytes.len);
 }
 
 static bool room_is_likely(const struct engine *e)
 {
-    return upkeep_has_failed(e) || e->space.flush_has_none ||
+    return upkeep_has_failed(e) || e->space.flush_has_none || wal_cannot_rotate(e->wal) ||
            e->memtables.frozen_count < memtables_frozen_max(e) || has_slack(e, 0);
 }
 

@@ -106,8 +106,9 @@ void txn_count(struct txn *txn, struct slice prefix, int64_t *count, int64_t *in
 void engine_each_count(const struct engine *engine, engine_count_cb count_cb, void *arg);
 
 // Applies all staged writes at once. OK; WAIT: no room for it now, wait and run again; NO_SPACE:
-// the disk is full or about to be (what only deletes or drops is accepted for longer); READ_ONLY:
-// an earlier log write failed; TOO_LARGE. On all but OK nothing has changed.
+// the disk is full or about to be (what only deletes or drops is accepted for longer); IO: the disk
+// gives the log no space, for another reason; READ_ONLY: an earlier log write failed; TOO_LARGE. On
+// all but OK nothing has changed.
 int txn_commit(struct txn *txn);
 // The newest seq among what this attempt has read, counted or written: the reply waits until it is
 // durable.
@@ -159,8 +160,8 @@ int engine_next_expired(struct engine *engine, int64_t now_ms, struct slice *key
 
 // --- Maintenance ---------------------------------------------------------------------------------
 
-// Freezes the memtable, flushes all that is frozen, then calls back with the status. Any number may
-// wait.
+// Freezes the memtable, flushes all that is frozen, then calls back with the status: what the disk
+// refuses is tried again by itself, but not waited for. Any number may wait.
 void engine_flush(struct engine *engine, engine_done_cb done_cb, void *arg);
 // Flushes, then compacts everything once down to the lowest level in use.
 void engine_compact(struct engine *engine, engine_done_cb done_cb, void *arg);

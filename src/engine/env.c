@@ -2,6 +2,14 @@
 
 #include "base/alloc.h"
 
+int env_create_anew(struct env *e, const char *path, struct file **out, struct error *err)
+{
+    int status = e->ops->unlink(e, path, err);
+    if (status < 0)
+        return status;
+    return env_open(e, path, FILE_CREATE, out, err);
+}
+
 int env_read_exactly(struct env *e, struct file *f, const char *path, uint64_t offset, void *data,
     size_t len, struct error *err)
 {

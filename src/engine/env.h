@@ -109,6 +109,10 @@ static inline uint64_t env_now_us(struct env *e)
     return e->ops->now_us(e);
 }
 
+// A new file under a name that may be taken: what an earlier attempt has left there is unlinked,
+// and never written to. Truncating it instead would be wrong: after a power cut in the midst of a
+// rename the name may lead to the file that is in force. Blocking.
+int env_create_anew(struct env *e, const char *path, struct file **out, struct error *err);
 // Reads exactly len bytes or fails: a shorter file is CORRUPT. Blocking.
 int env_read_exactly(struct env *e, struct file *f, const char *path, uint64_t offset, void *data,
     size_t len, struct error *err);

@@ -23,7 +23,7 @@
 //
 // flush_wait() wants everything up to the present in tables. The active memtable may not be
 // freezable at once (too many frozen, no log segment ready), so waiters are looked at after each
-// flush, after each progress of the log, and by a timer.
+// flush, after each progress of the log, and by a timer. A segment that cannot be made fails them.
 #include "engine/flush.h"
 
 #include "base/alloc.h"
@@ -253,9 +253,13 @@ static void serve_waiters(struct flush_state *f)
     if (list_empty(&f->waiters))
         return;
     uint64_t wanted = LIST_ENTRY(f->waiters.prev, struct flush_waiter, link)->seq;
-    if (memtables_frozen_seq(e) < wanted && memtable_last_seq(e->memtables.active) != 0 &&
-        memtables_freeze(e) == WAIT && !f->retrying)
+    if (memtables_frozen_seq(e) >= wanted || memtable_last_seq(e->memtables.active) == 0)
+        return;
+    int status = memtables_freeze(e);
+    if (status == WAIT && !f->retrying)
         exec_timer_start(e->exec, &f->timer, KICK_MS);
+    if (status < 0) // no log segment can be made; the log goes on trying, nobody waits for that
+        fail_waiters(f, status);
 }
 
 void flush_wait(struct engine *e, engine_done_cb done_cb, void *arg)

@@ -43,10 +43,12 @@
 //   24     7    wall clock, ms since 1970, when the record was written (before 1970: 0)
 //   31     1    enum segment_record_type [1: 0]. An unknown type below SEGMENT_OPTIONAL is
 //               NEWER_FORMAT, from it on the record is skipped
-//   32     ..   payload: BATCH in a log, EDIT in a manifest, SEAL
+//   32     ..   payload: BATCH in a log, EDIT in a manifest, SEAL, PROOF
 //   SEAL: 8 last sequence number (manifest: 0), 8 number of the next segment, 0: none, a clean end.
 //     The last record of its segment: what precedes it is all that was ever written there, behind
 //     it are zeros. A log ends in a seal with 0, or is unfinished; so does a manifest.
+//   PROOF: 8 last sequence number (manifest: 0). All before it was synced, and nothing came for a
+//     while: its own proven position is its offset.
 //   A segment that a seal, EDIT_LOG_START or EDIT_LOG_END names was there, with a whole header and
 //   its name synced, before it was named. Timelines never go back from one segment to the next; a
 //   later one than the manifest's stands only in a segment without records, of a failed start.
@@ -54,8 +56,10 @@
 //   What a bad record means. Below a proven position of a good record anywhere behind it (in this
 //   segment, or a later one): damage, CORRUPT with file and offset. Above every such position a
 //   power cut may have torn it, and damage looks the same: the log ends there, and what lies behind
-//   was never promised. A clean end, a seal whose own proven position is its offset, leaves
-//   nothing above. In a segment behind a cut (EDIT_LOG_END) nothing counts.
+//   was never promised; how much that was is told. A clean end (a seal whose own proven position is
+//   its offset) leaves nothing above, and so does a rest: a second after the last write, but under
+//   the policy that never syncs, a PROOF is written and synced. Damage to the last seal or proof
+//   costs nothing but that. In a segment behind a cut (EDIT_LOG_END) nothing counts.
 //
 // BATCH: entries, one behind the other. Entry i has sequence number first + i, skipped ones too.
 //   1      tag: enum record_kind in the low 4 bits, record_flags in the high 4
@@ -133,6 +137,7 @@ enum segment_record_type {
     SEGMENT_DATA = 0, // BATCH or EDIT
     SEGMENT_SEAL = 1,
     SEGMENT_OPTIONAL = 128,
+    SEGMENT_PROOF = 128,
 };
 
 enum record_kind {
@@ -164,6 +169,7 @@ enum {
     SEGMENT_HEADER_SIZE_V1 = 32,
     SEGMENT_RECORD_HEADER_SIZE = 32,
     SEGMENT_SEAL_SIZE = 16,
+    SEGMENT_PROOF_SIZE = 8,
     SEGMENT_ALIGNMENT = 8,
     BLOCK_TRAILER_SIZE = 16,
     TABLE_FOOTER_SIZE = 64,

@@ -45,8 +45,9 @@ int memtables_freeze(struct engine *e)
     uint64_t segment;
     if (memtable_last_seq(m->active) == 0)
         return OK;
-    if (m->frozen_count >= memtables_frozen_max(e) || wal_rotate(e->wal, &segment) != OK)
-        return WAIT;
+    int status = m->frozen_count >= memtables_frozen_max(e) ? WAIT : wal_rotate(e->wal, &segment);
+    if (status != OK)
+        return status;
     memtables_freeze_replayed(e, segment);
     memtables_trim_clean(e);
     e->commit.group_open = false;

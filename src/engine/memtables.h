@@ -7,7 +7,8 @@
 #include "engine/state.h"
 
 // Freezes the active memtable, rotates the log, and begins a new memtable: OK (also if it is
-// empty); WAIT: as many as may are frozen, or no segment is ready. Marks the change.
+// empty); WAIT: as many as may are frozen, or no segment is ready; NO_SPACE or IO: none can be made
+// for now. Marks the change.
 int memtables_freeze(struct engine *e);
 // The same for recovery, which has no log yet: the new one's records begin in `segment`.
 void memtables_freeze_replayed(struct engine *e, uint64_t segment);

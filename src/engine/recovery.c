@@ -11,7 +11,9 @@
 //   begin    a new log segment, then a new manifest with the version (tables from replay,
 //            log_start, where the log was cut): the switch
 //   clean    files that belong to nobody now: tables in no version, segments that do not count, old
-//            manifests, *.tmp
+//            manifests, *.tmp; and what was preallocated behind the log's end
+//   flush    of what was replayed, in the background, if it lies in more than one segment: so the
+//            log does not grow with each restart, nor the time to read it
 //
 // A crash before the switch leaves the old state plus files that belong to nobody; after it, the
 // new state. So a second crash anywhere in recovery is harmless.
@@ -266,7 +268,7 @@ static int settle_version(struct recovery *r, struct error *err)
     e->version = next;
     for (size_t i = 0; status == OK && i < r->segment_count; i++)
         if (r->segments[i].number >= next->log_start)
-            status = wal_adopt(e->wal, r->segments[i].number, r->segments[i].size, err);
+            status = wal_adopt(e->wal, r->segments[i].number, r->segments[i].end, err);
     return status;
 }
 
@@ -356,9 +358,29 @@ static bool is_orphan(const struct recovery *r, const struct found_file *f)
     }
 }
 
+// Of the last segment, whose end the manifest knows now: whatever a power cut makes of a
+// truncation, nobody looks behind that. The ones before were the last of their lives, or are full.
+static void cut_to_end(const struct recovery *r)
+{
+    struct env *env = r->e->env;
+    struct file *file;
+    char path[FILENAME_PATH_SIZE];
+    if (r->segment_count == 0)
+        return;
+    const struct log_segment *s = &r->segments[r->segment_count - 1];
+    if (s->end >= s->size || !is_replayed(r, s->number))
+        return;
+    filename_log(path, r->e->dir, s->number);
+    if (env_open(env, path, FILE_UPDATE, &file, NULL) != OK)
+        return;
+    env->ops->truncate(env, file, s->end, NULL); // where that fails it is only not smaller
+    env_close(env, file);
+}
+
 static void clean(const struct recovery *r)
 {
     char path[FILENAME_PATH_SIZE];
+    cut_to_end(r);
     for (size_t i = 0; i < r->file_count; i++) {
         if (!is_orphan(r, &r->files[i]))
             continue;
@@ -366,6 +388,20 @@ static void clean(const struct recovery *r)
         // what stays is found again at the next opening
         r->e->env->ops->unlink(r->e->env, path, NULL);
     }
+}
+
+static void nobody_waits(void *arg, int status)
+{
+}
+
+// Of segments that hold batches more than one would be read again at the next start.
+static void flush_backlog(const struct recovery *r)
+{
+    unsigned replayed = 0;
+    for (size_t i = 0; i < r->segment_count; i++)
+        replayed += r->segments[i].used && is_replayed(r, r->segments[i].number);
+    if (replayed > 1)
+        flush_wait(r->e, nobody_waits, NULL);
 }
 
 int recovery_run(struct engine *e, struct error *err)
@@ -376,13 +412,16 @@ int recovery_run(struct engine *e, struct error *err)
         status = judge(&r, err);
     if (status == OK)
         status = build(&r, err);
-    if (status == OK)
+    if (status == OK) {
         clean(&r);
+        flush_backlog(&r);
+    }
     if (status == OK && r.cut)
         log_line(e->logger, LOG_NOTICE,
-            "the log ended in an unfinished record (%" PRIu64 ".log, offset %" PRIu64 "); %" PRIu64
+            "the log ended in an unfinished record (%" PRIu64 ".log, offset %" PRIu64 "): %" PRIu64
+            " bytes were cut, which nothing says to have been synced; %" PRIu64
             " is the last sequence number",
-            r.cut_number, r.cut_offset, e->last_seq);
+            r.cut_number, r.cut_offset, r.cut_bytes, e->last_seq);
     for (size_t i = 0; i < r.file_count; i++)
         free(r.files[i].name);
     free(r.files);

@@ -18,7 +18,6 @@ struct log_segment {
     uint64_t limit; // of what counts
     uint64_t end;   // behind its last record
     bool named;     // it has to be there, with a whole header
-    bool unusable;  // bad header, no records: created, never written
     bool used;      // holds batches
 };
 
@@ -32,7 +31,8 @@ struct recovery {
     bool cut;   // the log ends inside, in segment cut_number at cut_offset
     bool clean; // the log ends in a seal
     uint64_t cut_number, cut_offset;
-    uint64_t next; // number of the segment that goes on, as far as it is named; else 0
+    uint64_t cut_bytes; // that were written behind, in later segments too
+    uint64_t next;      // number of the segment that goes on, as far as it is named; else 0
     uint64_t last_seq;
     uint64_t timeline;      // of the newest segment that was read
     struct lineage lineage; // of this life

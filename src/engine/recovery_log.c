@@ -26,8 +26,9 @@
 // written at 608, which says proven = 608, last number 4, next segment 0. Any bad record of the
 // four is below 608 and damage. If the seal itself is bad, nothing but the seal is missing.
 //
-// A segment whose header is bad and that has no record was being created when the power went,
-// unless it is named; with a record it is damage.
+// A segment gets its name when its header is synced, so a bad header is damage, in an empty one
+// too. One that is all zeros is empty (a file system may have lost its contents with the power),
+// unless it is named.
 #include <inttypes.h>
 
 #include "base/alloc.h"
@@ -68,39 +69,14 @@ static void find_segments(struct recovery *r)
     }
 }
 
-// A segment whose header does not hold: OK if it has no records either.
-static int judge_bad_header(
-    const struct recovery *r, const char *path, const struct log_segment *s, int status)
-{
-    uint8_t *data;
-    size_t len;
-    if (status != CORRUPT || s->named ||
-        env_read_file(r->e->env, path, SIZE_MAX - 1, &data, &len, NULL) != OK)
-        return status;
-    bool used = segment_was_used(slice_of(data, len), s->number);
-    free(data);
-    return used ? status : OK;
-}
-
 int recovery_open_segment(
     struct recovery *r, struct log_segment *s, struct segment_reader *reader, struct error *err)
 {
     char path[FILENAME_PATH_SIZE];
     filename_log(path, r->e->dir, s->number);
-    struct error cause = {0};
-    int status = segment_open(reader, r->e->env, path, LOG_MAGIC, s->number, s->limit, &cause);
-    if (status < 0) {
-        if (judge_bad_header(r, path, s, status) == OK) {
-            *reader = (struct segment_reader){.number = s->number,
-                .offset = SEGMENT_HEADER_SIZE,
-                .header_size = SEGMENT_HEADER_SIZE};
-            s->unusable = true;
-            return OK;
-        }
-        if (err != NULL)
-            *err = cause;
+    int status = segment_open(reader, r->e->env, path, LOG_MAGIC, s->number, s->limit, err);
+    if (status < 0)
         return status;
-    }
     if (status == NOT_FOUND)
         return error_set(err, MISSING, path, 0, 0, "the segment has just gone");
     if (s->named && reader->version == 0) {
@@ -125,6 +101,23 @@ static int later_proof(struct recovery *r, size_t i, bool *proof, struct error *
     return OK;
 }
 
+// Bytes that were written from offset of segment i on, in later segments too.
+static uint64_t written_behind(struct recovery *r, size_t i, uint64_t offset)
+{
+    uint64_t bytes = 0;
+    for (; i < r->segment_count; i++, offset = 0) {
+        struct segment_reader reader;
+        if (recovery_open_segment(r, &r->segments[i], &reader, NULL) != OK)
+            continue;
+        uint64_t end = reader.len, from = offset > 0 ? offset : reader.header_size;
+        while (end > from && reader.data[end - 1] == 0)
+            end--;
+        bytes += end > from ? end - from : 0;
+        segment_close(&reader);
+    }
+    return bytes;
+}
+
 // The log ends in segment i at offset: all behind it goes, unless something there proves that it
 // was complete.
 static int cut_log(
@@ -142,6 +135,7 @@ static int cut_log(
             " are missing or damaged, and were complete before later ones were written",
             r->last_seq);
     }
+    r->cut_bytes = written_behind(r, i, offset);
     r->segments[i].limit = r->segments[i].end = offset;
     r->segment_count = i + 1;
     r->cut = true;
@@ -282,7 +276,7 @@ static int judge_segment(struct recovery *r, size_t i, struct error *err)
     if (status != OK)
         return status;
     bool torn = false;
-    if (!r->segments[i].unusable && reader.version != 0)
+    if (reader.version != 0)
         status = judge_lineage(r, i, &reader, err);
     while (status == OK && (status = segment_next(&reader, path, &record, &torn, err)) == OK)
         status = judge_record(r, i, &reader, &record, err);
@@ -292,7 +286,7 @@ static int judge_segment(struct recovery *r, size_t i, struct error *err)
         status = OK;
     if (!r->cut)
         r->segments[i].end = reader.offset;
-    if (status == OK && !r->cut && (torn || r->segments[i].unusable))
+    if (status == OK && !r->cut && torn)
         status = cut_log(r, i, reader.offset, i + 1, err);
     if (status == OK && !r->cut)
         status = judge_successor(r, i, &reader, err);

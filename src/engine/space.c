@@ -79,7 +79,7 @@ static void drop_timer_fired(struct exec_timer *timer)
     struct engine *e = LIST_ENTRY(timer, struct engine, space.drop_timer);
     size_t drops;
     memtable_drops(e->memtables.active, &drops);
-    if (drops > 0 && e->upkeep.failed.status == OK && memtables_freeze(e) == WAIT)
+    if (drops > 0 && e->upkeep.failed.status == OK && memtables_freeze(e) != OK)
         exec_timer_start(e->exec, &e->space.drop_timer, DROP_MS);
     else
         e->space.drop_waits = false;

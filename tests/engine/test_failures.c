@@ -283,6 +283,43 @@ Test(failures, a_moment_without_descriptors_is_waited_for)
     run_short(SIM_SYNC_DIR, "db");
 }
 
+// A log segment that cannot be made or extended: who waits for it gets the reason, in bounded time,
+// and once the disk gives in everything goes on by itself.
+static void refuse_allocations(int reason)
+{
+    struct machine m;
+    start(&m, 3);
+    sim_exec_run_for(m.exec, 10);
+    for (unsigned i = 0; i < 5; i++)
+        cr_assert_eq(put(&m, i, 1), OK);
+    sim_env_fail(m.env, SIM_ALLOCATE, ".log", 0, UINT64_MAX, reason);
+    int status = engine_blocking_flush(m.engine); // takes the segment that was made before
+    for (unsigned i = 0; i < 3; i++) {
+        cr_assert_eq(put(&m, i, 2), OK);
+        status = engine_blocking_flush(m.engine);
+        cr_assert_eq(status, reason, "%s", status_text(status));
+    }
+    status = OK;
+    for (unsigned i = 0; i < 5000 && status == OK; i++)
+        status = put(&m, i % KEYS, 3 + i);
+    cr_assert_eq(status, reason, "%s", status_text(status));
+    cr_assert_eq(engine_blocking_compact(m.engine), reason);
+    cr_assert_eq(engine_write_status(m.engine, NULL), OK);
+    sim_env_heal(m.env);
+    sim_exec_run_for(m.exec, 3000);
+    cr_assert_eq(put(&m, 0, 9999), OK);
+    cr_assert_eq(engine_blocking_flush(m.engine), OK);
+    check_keys(&m);
+    cr_assert_eq(stop(&m), OK);
+    end(&m);
+}
+
+Test(failures, who_waits_for_a_log_segment_is_told_that_there_is_none)
+{
+    refuse_allocations(IO);
+    refuse_allocations(NO_SPACE);
+}
+
 // Damages a byte early in the only table, where its first keys are.
 static void damage_a_table(struct machine *m)
 {

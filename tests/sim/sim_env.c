@@ -472,7 +472,7 @@ static struct sim_env *new_machine(uint64_t seed)
     sim->env.ops = &sim_ops;
     sim->random.state = ~seed;
     sim->now_us = 1000000;
-    sim->wall_offset_ms = 1700000000000;
+    sim->wall_offset_ms = SIM_START_MS;
     sim->crash_at = UINT64_MAX;
     sim->disk_size = UINT64_MAX;
     sim->cold_percent = 50;

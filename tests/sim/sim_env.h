@@ -105,6 +105,8 @@ int sim_env_remove_file(struct sim_env *sim, const char *path);
 
 // --- Time ----------------------------------------------------------------------------------------
 
+#define SIM_START_MS 1700000000000 // the wall clock of a new machine
+
 void sim_env_advance_us(struct sim_env *sim, uint64_t us);
 void sim_env_advance(struct sim_env *sim, uint64_t ms);
 // Steps the wall clock only, as an administrator does.

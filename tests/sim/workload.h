@@ -4,7 +4,8 @@
 // Keys are a small universe, so that the same ones are written over and over: two counted prefixes
 // (one of them is dropped as a whole now and then, as FLUSHDB does), collections that are filled
 // and dropped, and a marker that every batch writes, by which a recovered database says how many
-// batches it holds.
+// batches it holds. Some expire: half of these far in the future, half around the time at which the
+// workload runs.
 #ifndef VARVE_TESTS_SIM_WORKLOAD_H
 #define VARVE_TESTS_SIM_WORKLOAD_H
 
@@ -26,6 +27,7 @@ enum { DEAD = -1, UNSPECIFIED = -2 }; // else: the number of the batch that wrot
 
 struct model {
     int writer[KEYS];
+    int64_t now_ms; // what expires up to then may be there or not, but nothing older in its place
 };
 
 // Options that make everything happen in a small workload: tiny memtables, tables and levels.
@@ -34,13 +36,15 @@ struct engine_options workload_options(struct env *env, struct exec *exec, enum 
 // Stages batch number `batch` of the workload `seed`.
 void workload_stage(struct txn *txn, uint64_t seed, int batch);
 // What holds after the first `batches` batches.
-void model_after(struct model *m, uint64_t seed, int batches);
-int64_t model_count(const struct model *m, int prefix);
+void model_after(struct model *m, uint64_t seed, int batches, int64_t now_ms);
+// Live keys below a prefix, without what has expired; *expired: how many of these.
+int64_t model_count(const struct model *m, int prefix, int64_t *expired);
 
 // How many batches an engine holds by its marker. A failure of the engine, else OK.
 int workload_batches(struct engine *engine, int *batches);
 // Compares all an engine holds with the model: point reads, iteration in both directions, counts
-// (exactly if `settled`, else within their doubt). false and a line in `why`.
+// (exactly if `settled`, else within their doubt; what has expired may count). false and a line in
+// `why`.
 bool workload_check(struct engine *engine, const struct model *m, bool settled, struct buf *why);
 
 #endif

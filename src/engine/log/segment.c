@@ -15,6 +15,9 @@
 // what its own proven position says, as of any record: under everysec it may have reached the disk
 // in the same write as records that did not.
 //
+// A proof is a record that says nothing else: what rests is proven by it, since no later record
+// comes to do that.
+//
 // A segment is read as a whole: it is bounded by the write buffer, and recovery has not yet filled
 // the memory that it may use. Nothing here trusts a length before it has compared it with what is
 // there.
@@ -102,6 +105,17 @@ void segment_append_seal(struct buf *out, uint64_t number, uint64_t offset, int6
     put_le64(payload, seal.last_seq);
     put_le64(payload + 8, seal.next);
     frame(out, SEGMENT_SEAL, 0, time_ms, proven, slice_of(payload, sizeof payload));
+    segment_sum(out->data + at, number, offset);
+}
+
+void segment_append_proof(
+    struct buf *out, uint64_t number, uint64_t offset, int64_t time_ms, uint64_t last_seq)
+{
+    uint8_t payload[SEGMENT_PROOF_SIZE];
+    size_t at = out->len;
+    ENSURE(offset <= UINT32_MAX);
+    put_le64(payload, last_seq);
+    frame(out, SEGMENT_PROOF, 0, time_ms, (uint32_t)offset, slice_of(payload, sizeof payload));
     segment_sum(out->data + at, number, offset);
 }
 

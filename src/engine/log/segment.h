@@ -22,7 +22,10 @@ struct segment_seal {
     uint64_t next; // number of the segment that goes on; 0: the log was ended here, cleanly
 };
 
-enum { SEGMENT_SEAL_RECORD_SIZE = SEGMENT_RECORD_HEADER_SIZE + SEGMENT_SEAL_SIZE };
+enum {
+    SEGMENT_SEAL_RECORD_SIZE = SEGMENT_RECORD_HEADER_SIZE + SEGMENT_SEAL_SIZE,
+    SEGMENT_PROOF_RECORD_SIZE = SEGMENT_RECORD_HEADER_SIZE + SEGMENT_PROOF_SIZE,
+};
 
 void segment_header_encode(uint8_t header[SEGMENT_HEADER_SIZE], uint64_t magic, uint64_t number,
     const struct lineage *lineage);
@@ -33,6 +36,9 @@ void segment_append(struct buf *out, uint64_t number, uint64_t offset, uint64_t 
     int64_t time_ms, uint32_t proven, struct slice payload);
 void segment_append_seal(struct buf *out, uint64_t number, uint64_t offset, int64_t time_ms,
     uint32_t proven, struct segment_seal seal);
+// Says that all before it has been synced, older segments too.
+void segment_append_proof(
+    struct buf *out, uint64_t number, uint64_t offset, int64_t time_ms, uint64_t last_seq);
 // segment_append in two steps, for a large payload whose checksum a job computes: frame appends the
 // record without its checksum, sum puts it in.
 void segment_frame(

@@ -23,6 +23,11 @@
 // well: wal_close syncs all that was written, so that the seal can say that everything before it
 // was, and then writes and syncs the seal. Room for a seal is kept by every reservation.
 //
+// Proofs. What was synced last is proven by the next record, and at rest there is none. So about a
+// second after the last write, when everything is synced, a small record follows that says so, and
+// is synced too (everysec: after a sync behind which nothing was written; always: by a timer that
+// finds two looks alike). One a rest; under `no`, which never syncs, none.
+//
 // What can fail: a write or a sync. Then the log has failed for good: what was collected is thrown
 // away, durable_seq stops, the owner is told and takes back what it had applied. Nothing is tried
 // again, since after a failed fsync nobody knows what the kernel has dropped. Running out of space
@@ -44,6 +49,7 @@ static void init_jobs(struct wal *w)
     w->write_job.wal = w;
     w->sync_job.wal = w;
     w->sync_timer.fire = wal_sync_timer_fired;
+    w->rest_timer.fire = wal_rest_timer_fired;
     wal_space_init(w);
 }
 
@@ -56,8 +62,8 @@ int wal_open(
     w->last_seq = w->durable_seq = last_seq;
     list_init(&w->files);
     init_jobs(w);
-    struct wal_file *first =
-        wal_file_new(w, options->new_number(options->arg), options->segment_size);
+    wal_note_need(w, 0);
+    struct wal_file *first = wal_file_new(w, options->new_number(options->arg), w->space.next_size);
     int status = wal_file_create(w, first, err);
     if (status != OK) {
         wal_file_free(first);
@@ -148,6 +154,7 @@ static void wind_down(struct wal *w)
 {
     w->closing = true;
     exec_timer_stop(w->options.exec, &w->sync_timer);
+    exec_timer_stop(w->options.exec, &w->rest_timer);
     wal_space_stop(w);
     wal_hand_over(w);
     while (!idle(w)) // the write job hands over what was collected behind it
@@ -254,9 +261,41 @@ void wal_append(struct wal *w, uint64_t first_seq, uint64_t last_seq, struct sli
     else
         segment_sum(g->bytes.data + before, g->file->number, g->offset + before);
     g->last_seq = w->last_seq = last_seq;
+    w->unproven = true;
     w->collecting_bytes += g->bytes.len - before;
     w->current->appended = g->offset + g->bytes.len;
     ENSURE(w->current->appended <= w->current->size);
+}
+
+static bool all_synced(const struct wal *w)
+{
+    for (struct list *l = w->files.next; l != &w->files; l = l->next) {
+        const struct wal_file *f = LIST_ENTRY(l, struct wal_file, link);
+        if (!f->released && f->synced < f->appended)
+            return false;
+    }
+    return true;
+}
+
+bool wal_append_proof(struct wal *w)
+{
+    struct wal_file *f = w->current;
+    if (!w->unproven || w->failed.status != OK || w->closing || w->write_job.busy ||
+        !all_synced(w) || f->appended > UINT32_MAX)
+        return false;
+    if (wal_make_room(w, f->appended + SEGMENT_PROOF_RECORD_SIZE) != OK) {
+        wal_arm_rest_timer(w);
+        return false;
+    }
+    struct wal_group *g = group_for_append(w);
+    size_t before = g->bytes.len;
+    segment_append_proof(
+        &g->bytes, f->number, g->offset + before, env_now_ms(w->options.env), w->last_seq);
+    g->last_seq = w->last_seq;
+    w->collecting_bytes += g->bytes.len - before;
+    f->appended = g->offset + g->bytes.len;
+    w->unproven = false;
+    return true;
 }
 
 void wal_append_seal(struct wal *w, uint64_t next)
@@ -342,6 +381,8 @@ void wal_set_fsync(struct wal *w, enum fsync_policy policy)
 int wal_rotate(struct wal *w, uint64_t *number)
 {
     struct wal_file *next = w->space.ready;
+    if (next == NULL && w->space.create_failed != OK)
+        return w->space.create_failed;
     if (next == NULL) {
         wal_create_ahead(w);
         return WAIT;
@@ -349,6 +390,7 @@ int wal_rotate(struct wal *w, uint64_t *number)
     w->space.ready = NULL;
     if (w->failed.status == OK)
         wal_append_seal(w, next->number);
+    wal_note_need(w, w->current->appended);
     list_push_back(&w->files, &next->link);
     w->current = next;
     w->space.extend_wanted = 0;
@@ -356,6 +398,11 @@ int wal_rotate(struct wal *w, uint64_t *number)
     wal_create_ahead(w);
     *number = next->number;
     return OK;
+}
+
+bool wal_cannot_rotate(const struct wal *w)
+{
+    return w->space.ready == NULL && w->space.create_failed != OK;
 }
 
 uint64_t wal_segment_bytes(const struct wal *w)

@@ -37,7 +37,7 @@ struct wal_options {
     const char *dir;
     enum fsync_policy fsync;
     struct lineage lineage; // of the segments that are begun
-    uint64_t segment_size;  // bytes allocated ahead
+    uint64_t segment_size;  // bytes allocated ahead at most, where that much is needed
     wal_number_cb new_number;
     wal_progress_cb on_progress;
     void *arg;
@@ -63,9 +63,9 @@ int wal_close(struct wal *w, struct error *err);
 // After a start that failed, before any append: as wal_close, but the log gets no seal.
 void wal_abandon(struct wal *w);
 
-// Whether a batch of this many payload bytes can be taken: OK; NO_SPACE: the segment cannot grow,
-// which is tried again each second; READ_ONLY; or WAIT: the collecting group is at its bound, or
-// the segment is growing: on_progress or the end of the turn brings news.
+// Whether a batch of this many payload bytes can be taken: OK; NO_SPACE or IO: the segment cannot
+// grow, which is tried again each second; READ_ONLY; or WAIT: the collecting group is at its bound,
+// or the segment is growing: on_progress or the end of the turn brings news.
 int wal_reserve(struct wal *w, size_t payload_bytes);
 // Adds a batch to the group. Never fails after a wal_reserve that said OK.
 void wal_append(struct wal *w, uint64_t first_seq, uint64_t last_seq, struct slice payload);
@@ -77,8 +77,10 @@ int wal_status(const struct wal *w, struct error *err);
 void wal_set_fsync(struct wal *w, enum fsync_policy policy);
 
 // Later appends go to a new segment if one is ready: OK and its number; WAIT: not ready yet, go on
-// with the old one.
+// with the old one, on_progress brings news; NO_SPACE or IO: as WAIT, but the last attempt to make
+// one has failed, which is tried again each second.
 int wal_rotate(struct wal *w, uint64_t *number);
+bool wal_cannot_rotate(const struct wal *w); // it would answer NO_SPACE or IO
 // written to the current segment, the group included
 uint64_t wal_segment_bytes(const struct wal *w);
 uint64_t wal_segment_number(const struct wal *w);

@@ -67,6 +67,8 @@ struct wal_space {
     uint64_t extend_to;
     uint64_t extend_wanted; // what the last failed extension was for; 0: none has failed
     int create_status, extend_status;
+    uint64_t next_size; // of the next segment: as much as the last one needed
+    int create_failed;  // status of the last creation, if none has worked since; tried each second
     struct error create_err, extend_err;
     struct exec_timer create_timer, extend_timer;
     bool complained;
@@ -82,8 +84,10 @@ struct wal {
     size_t collecting_bytes;
     struct wal_job write_job, sync_job;
     struct wal_space space;
-    struct exec_timer sync_timer;
-    bool sync_timer_runs;
+    struct exec_timer sync_timer, rest_timer;
+    bool sync_timer_runs, rest_timer_runs;
+    bool unproven;     // batches were appended since the last proof
+    uint64_t rest_seq; // last_seq when the rest timer was started
     unsigned unlinking;
     uint64_t last_seq; // of the newest batch that was appended
     uint64_t durable_seq;
@@ -101,6 +105,9 @@ void wal_update_proven(struct wal *w);
 // Ends the current segment: this was all, `next` goes on. Into the group, as a batch.
 void wal_append_seal(struct wal *w, uint64_t next);
 void wal_count_sync(struct wal *w, uint64_t us);
+// Everything is written and synced, and not proven yet: a proof goes into the group. Whoever calls
+// hands it on and syncs it. If there is no room for it now, the rest timer tries again.
+bool wal_append_proof(struct wal *w);
 
 // wal_job.c
 struct wal_group *wal_groups_add(struct wal_groups *g);
@@ -113,6 +120,8 @@ void wal_submit_write(struct wal *w, bool sync); // all that was collected; the 
 void wal_start_sync(struct wal *w);
 void wal_arm_sync_timer(struct wal *w);
 void wal_sync_timer_fired(struct exec_timer *timer);
+void wal_arm_rest_timer(struct wal *w);
+void wal_rest_timer_fired(struct exec_timer *timer);
 void wal_job_release(struct wal_job *job);
 
 // wal_segment.c
@@ -120,8 +129,10 @@ int wal_file_create(struct wal *w, struct wal_file *f, struct error *err); // bl
 struct wal_file *wal_file_new(struct wal *w, uint64_t number, uint64_t size);
 void wal_file_free(struct wal_file *f); // and closes
 void wal_create_ahead(struct wal *w);
-int wal_make_room(struct wal *w, uint64_t end); // OK, WAIT or NO_SPACE; keeps room for a seal
-void wal_file_unuse(struct wal_file *f);        // a job is done with it
+void wal_note_need(struct wal *w, uint64_t bytes); // which the current segment had
+// OK, WAIT, or why the last extension has failed; keeps room for a seal
+int wal_make_room(struct wal *w, uint64_t end);
+void wal_file_unuse(struct wal_file *f); // a job is done with it
 void wal_space_init(struct wal *w);
 void wal_space_stop(struct wal *w); // the timers
 

@@ -15,7 +15,11 @@
 #include "base/ensure.h"
 #include "engine/log/wal_impl.h"
 
-enum { SYNC_INTERVAL_MS = 1000, GROUP_BYTES_KEPT = 4 << 20 };
+enum {
+    SYNC_INTERVAL_MS = 1000,
+    REST_MS = 500, // between two looks for a rest: it is found 500 to 1000 ms after the last write
+    GROUP_BYTES_KEPT = 4 << 20,
+};
 
 struct wal_group *wal_groups_add(struct wal_groups *g)
 {
@@ -156,6 +160,8 @@ static void write_job_done(struct job *base)
     if (job->status != OK)
         wal_fail(w, &job->err);
     wal_arm_sync_timer(w);
+    if (w->options.fsync == FSYNC_ALWAYS)
+        wal_arm_rest_timer(w);
     wal_hand_over(w);
     wal_progress(w);
 }
@@ -176,6 +182,21 @@ void wal_submit_write(struct wal *w, bool sync)
     submit(job, write_job_done);
 }
 
+// The loop writes the proof itself where it may: a client that comes now does not wait for it.
+static void prove_rest(struct wal *w)
+{
+    if (w->options.fsync == FSYNC_NO || !wal_append_proof(w))
+        return;
+    if (w->options.fsync == FSYNC_ALWAYS) {
+        wal_submit_write(w, true);
+        return;
+    }
+    wal_hand_over(w);
+    wal_start_sync(w); // what the lane writes is synced by the timer
+    if (w->failed.status != OK)
+        wal_progress(w);
+}
+
 static void sync_job_done(struct job *base)
 {
     struct wal_job *job = (struct wal_job *)base;
@@ -187,6 +208,10 @@ static void sync_job_done(struct job *base)
         wal_progress(w);
         return;
     }
+    if (w->options.fsync == FSYNC_ALWAYS)
+        wal_arm_rest_timer(w);
+    else
+        prove_rest(w);
     wal_arm_sync_timer(w);
 }
 
@@ -230,4 +255,23 @@ void wal_sync_timer_fired(struct exec_timer *timer)
     w->sync_timer_runs = false;
     if (w->options.fsync == FSYNC_EVERYSEC)
         wal_start_sync(w); // if one is under way, its end arms the timer again
+}
+
+void wal_arm_rest_timer(struct wal *w)
+{
+    if (w->rest_timer_runs || w->closing || w->failed.status != OK || !w->unproven)
+        return;
+    w->rest_timer_runs = true;
+    w->rest_seq = w->last_seq;
+    exec_timer_start(w->options.exec, &w->rest_timer, REST_MS);
+}
+
+void wal_rest_timer_fired(struct exec_timer *timer)
+{
+    struct wal *w = LIST_ENTRY(timer, struct wal, rest_timer);
+    w->rest_timer_runs = false;
+    if (w->rest_seq == w->last_seq)
+        prove_rest(w);
+    if (w->options.fsync == FSYNC_ALWAYS)
+        wal_arm_rest_timer(w); // somebody has written, or is about to
 }

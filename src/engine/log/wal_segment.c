@@ -6,10 +6,18 @@
 // then renamed, and the directory synced. So a NUMBER.log that recovery finds always has a whole
 // header, and the first record's acknowledgement needs no directory sync.
 //
-// The current segment is extended when an eighth of a segment is left, or when a batch needs more
-// than that. A full disk shows up here and nowhere else, as an allocation that fails: batches that
-// still fit are taken, larger ones get NO_SPACE, and the allocation is tried again each second. A
-// failed creation is retried in the same way; meanwhile the engine stays on its old segment.
+// Preallocation follows need. The first segments are small; the current one is extended when half
+// of it is used, to double its size, until it has the size that a memtable fills; from there on
+// when an eighth of that is left, or when a batch needs more. The next one begins with what the
+// last one needed. Example, write buffer 64 MiB: a database of one key takes two segments of 1 MiB;
+// under load the first grows 1, 2, 4 ... 64 MiB, always ahead, and the segments after the next
+// begin with 64 MiB.
+//
+// A full disk shows up here and nowhere else, as an allocation that fails: batches that still fit
+// are taken, larger ones get the failure (NO_SPACE, or IO from an ill disk), and the allocation is
+// tried again each second. A failed creation is retried in the same way; meanwhile the engine stays
+// on its old segment, and whoever needs the next one gets the failure instead of waiting for a
+// person. Nothing that anybody wrote is at stake, so neither is final.
 //
 // A file is used by the jobs that work on it; released, it is unlinked when the last of them is
 // done.
@@ -18,7 +26,7 @@
 #include "base/alloc.h"
 #include "base/ensure.h"
 
-enum { RETRY_MS = 1000 };
+enum { RETRY_MS = 1000, FIRST_SIZE = 1 << 20 };
 
 struct wal_file *wal_file_new(struct wal *w, uint64_t number, uint64_t size)
 {
@@ -56,7 +64,16 @@ static int fill_new_file(
         status = ops->rename(w->options.env, temporary, path, err);
     if (status == OK)
         status = ops->sync_dir(w->options.env, w->dir, err);
-    return status;
+    if (status != OK)
+        return status;
+    // Opened again, so that errors name the file by the name it has.
+    struct file *renamed;
+    status = env_open(w->options.env, path, FILE_UPDATE, &renamed, err);
+    if (status != OK)
+        return status;
+    env_close(w->options.env, f->file);
+    f->file = renamed;
+    return OK;
 }
 
 int wal_file_create(struct wal *w, struct wal_file *f, struct error *err)
@@ -65,7 +82,7 @@ int wal_file_create(struct wal *w, struct wal_file *f, struct error *err)
     char path[FILENAME_PATH_SIZE], temporary[FILENAME_PATH_SIZE];
     filename_log(path, w->dir, f->number);
     filename_tmp(temporary, path);
-    int status = env_open(env, temporary, FILE_OVERWRITE, &f->file, err);
+    int status = env_create_anew(env, temporary, &f->file, err);
     if (status != OK)
         return status;
     status = fill_new_file(w, f, temporary, path, err);
@@ -81,8 +98,8 @@ int wal_file_create(struct wal *w, struct wal_file *f, struct error *err)
 static void complain(struct wal *w, const struct error *err)
 {
     if (!w->space.complained)
-        log_line(w->options.logger, LOG_WARNING,
-            "No room for the log, trying again each second: %s", err->text);
+        log_line(w->options.logger, LOG_WARNING, "%s for the log, trying again each second: %s",
+            err->status == NO_SPACE ? "No space" : "No new space", err->text);
     w->space.complained = true;
 }
 
@@ -97,6 +114,8 @@ static void create_job_done(struct job *job)
     struct wal *w = LIST_ENTRY(job, struct wal, space.create_job);
     struct wal_space *space = &w->space;
     space->creating = false;
+    // a moment without descriptors is waited for
+    space->create_failed = space->create_status == RETRY ? OK : space->create_status;
     if (space->create_status == OK) {
         space->ready = space->creation;
         space->complained = false;
@@ -107,6 +126,7 @@ static void create_job_done(struct job *job)
     wal_file_free(space->creation);
     if (!w->closing)
         exec_timer_start(w->options.exec, &space->create_timer, RETRY_MS);
+    wal_progress(w);
 }
 
 void wal_create_ahead(struct wal *w)
@@ -115,8 +135,7 @@ void wal_create_ahead(struct wal *w)
     if (space->creating || space->ready != NULL || w->closing || w->failed.status != OK)
         return;
     space->creating = true;
-    space->creation =
-        wal_file_new(w, w->options.new_number(w->options.arg), w->options.segment_size);
+    space->creation = wal_file_new(w, w->options.new_number(w->options.arg), w->space.next_size);
     exec_submit(w->options.exec, LANE_FILES, &space->create_job);
 }
 
@@ -176,15 +195,23 @@ static void extend_timer_fired(struct exec_timer *timer)
 int wal_make_room(struct wal *w, uint64_t end)
 {
     struct wal_space *space = &w->space;
-    uint64_t size = w->current->size, step = w->options.segment_size;
+    uint64_t size = w->current->size, full = w->options.segment_size;
+    bool small = size < full;
+    uint64_t ahead = small ? size / 2 : full / 8, step = small ? size : full / 2;
     end += SEGMENT_SEAL_RECORD_SIZE;
     if (space->extend_wanted != 0)
-        return end <= size ? OK : space->extend_status == RETRY ? WAIT : NO_SPACE;
-    if (end + step / 8 > size) {
-        uint64_t wanted = size + step / 2;
-        start_extension(w, end + step / 8 > wanted ? end + step / 8 : wanted);
-    }
+        return end <= size                         ? OK
+               : space->extend_err.status == RETRY ? WAIT
+                                                   : space->extend_err.status;
+    if (end + ahead > size)
+        start_extension(w, end + ahead > size + step ? end + ahead : size + step);
     return end <= size ? OK : WAIT;
+}
+
+void wal_note_need(struct wal *w, uint64_t bytes)
+{
+    uint64_t full = w->options.segment_size, least = full < FIRST_SIZE ? full : FIRST_SIZE;
+    w->space.next_size = bytes < least ? least : bytes > full ? full : bytes;
 }
 
 static void unlink_job_run(struct job *job)

@@ -1,10 +1,13 @@
 // The manifest is a segment of edits (format.h), and CURRENT names the one in force. Every append
 // is synced before it is reported, so the record before is always proven; a bad last record is an
-// edit that nobody was told of, and is left out. At a clean end a seal proves the last record too.
+// edit that nobody was told of, and is left out. At a clean end a seal proves the last record too,
+// and when no edit has come for a while a proof does. Its job goes through the same lane of one
+// slot as the appends, so each finds the file as the one before has left it.
 //
 // A new manifest is written beside the old one, whole and synced, before a rename switches CURRENT:
 // at any instant CURRENT names a complete one. The old file is unlinked afterwards; if that is lost
-// in a crash, recovery does it.
+// in a crash, recovery does it. After a power cut in the midst of the rename both names may lead to
+// the same file, so CURRENT.tmp is made anew each time: truncated, it would empty CURRENT.
 //
 // A full disk. An append that fails half-way leaves the disk in a state that we do not know, which
 // makes the engine read-only. So that a full disk does not come to that, blocks are reserved ahead
@@ -21,6 +24,7 @@
 
 enum {
     RESERVE_STEP = 64 * 1024, // bytes reserved ahead
+    REST_MS = 1000,           // without an edit, then the last one is proven
     LARGE_MIN = 256 * 1024,   // bytes below which a manifest is never large
     LARGE_FACTOR = 4,         // times the size it began with
 };
@@ -37,6 +41,13 @@ struct manifest {
     // The append under way.
     struct job job;
     bool busy;
+    struct {
+        struct exec_timer timer;
+        struct job job;
+        bool busy;
+        int status; // the job's: of the last proof
+        struct error err;
+    } rest;
     struct buf edit, whole; // payloads; whole is empty unless a new manifest is to be begun
     uint64_t new_number;
     struct lineage new_lineage;
@@ -152,6 +163,10 @@ int manifest_load(struct env *env, const char *dir, struct version **version, ui
     return OK;
 }
 
+static void rest_timer_fired(struct exec_timer *timer);
+static void proof_job_run(struct job *job);
+static void proof_job_done(struct job *job);
+
 // --- Writing -------------------------------------------------------------------------------------
 
 static void encode_whole(struct buf *out, const struct version *v, uint64_t next_file)
@@ -171,7 +186,7 @@ static int write_file(struct env *env, const char *dir, uint64_t number,
     char path[FILENAME_PATH_SIZE];
     filename_manifest(path, dir, number);
     struct file *file;
-    int status = env_open(env, path, FILE_OVERWRITE, &file, err);
+    int status = env_create_anew(env, path, &file, err);
     if (status != OK)
         return status;
     struct buf bytes = {0};
@@ -200,7 +215,7 @@ static int write_file(struct env *env, const char *dir, uint64_t number,
 static int write_current(struct env *env, const char *path, uint64_t number, struct error *err)
 {
     struct file *file;
-    int status = env_open(env, path, FILE_OVERWRITE, &file, err);
+    int status = env_create_anew(env, path, &file, err);
     if (status != OK)
         return status;
     char text[FILENAME_CURRENT_MAX];
@@ -261,6 +276,8 @@ int manifest_create(struct env *env, struct exec *exec, const char *dir,
     m->dir = xstrdup(dir);
     m->number = number;
     m->first_size = m->size;
+    m->rest.timer.fire = rest_timer_fired;
+    m->rest.job = (struct job){.run = proof_job_run, .done = proof_job_done};
     *out = m;
     return OK;
 }
@@ -281,6 +298,9 @@ static void seal_the_end(struct manifest *m)
 void manifest_close(struct manifest *m)
 {
     ENSURE(!m->busy);
+    exec_timer_stop(m->exec, &m->rest.timer);
+    while (m->rest.busy)
+        ENSURE(exec_drive(m->exec));
     if (m->failed.status == OK)
         seal_the_end(m);
     env_close(m->env, m->file);
@@ -335,6 +355,11 @@ static int reserve(struct manifest *m, uint64_t end)
 static void append_job_run(struct job *job)
 {
     struct manifest *m = LIST_ENTRY(job, struct manifest, job);
+    if (m->rest.status != OK) { // of a proof whose end the loop had not seen yet
+        m->status = m->rest.status;
+        m->err = m->failed = m->rest.err;
+        return;
+    }
     if (m->whole.len > 0) {
         bool switched;
         m->status = begin_new(m, &switched);
@@ -370,8 +395,47 @@ static void append_job_done(struct job *job)
     // what fails after the switch; it is not told as something to try again.
     if (m->failed.status != OK && status_is_passing(m->status))
         m->status = m->err.status = m->failed.status = IO;
+    if (m->status == OK)
+        exec_timer_start(m->exec, &m->rest.timer, REST_MS);
     m->done_cb(m->done_arg, m->status, &m->err);
 }
+
+// --- Resting -------------------------------------------------------------------------------------
+
+static void proof_job_run(struct job *job)
+{
+    struct manifest *m = LIST_ENTRY(job, struct manifest, rest.job);
+    struct buf bytes = {0};
+    if (m->size > UINT32_MAX || m->size + SEGMENT_PROOF_RECORD_SIZE > m->reserved)
+        return;
+    segment_append_proof(&bytes, m->number, m->size, env_now_ms(m->env), 0);
+    struct slice piece = buf_slice(&bytes);
+    m->rest.status = m->env->ops->write(m->env, m->file, m->size, &piece, 1, &m->rest.err);
+    if (m->rest.status == OK)
+        m->rest.status = m->env->ops->sync(m->env, m->file, &m->rest.err);
+    if (m->rest.status == OK)
+        m->size += bytes.len;
+    buf_release(&bytes);
+}
+
+static void proof_job_done(struct job *job)
+{
+    struct manifest *m = LIST_ENTRY(job, struct manifest, rest.job);
+    m->rest.busy = false;
+    if (m->rest.status != OK && !m->busy && m->failed.status == OK)
+        m->failed = m->rest.err;
+}
+
+static void rest_timer_fired(struct exec_timer *timer)
+{
+    struct manifest *m = LIST_ENTRY(timer, struct manifest, rest.timer);
+    if (m->busy || m->rest.busy || m->failed.status != OK)
+        return;
+    m->rest.busy = true;
+    exec_submit(m->exec, LANE_FILES, &m->rest.job);
+}
+
+// --- Appending, on the loop ----------------------------------------------------------------------
 
 // The answer of a manifest that has failed before, in a job of its own: a callback never fires
 // inside the call.

@@ -21,7 +21,7 @@ int manifest_load(struct env *env, const char *dir, struct version **version, ui
 int manifest_create(struct env *env, struct exec *exec, const char *dir,
     const struct version *version, uint64_t number, uint64_t next_file, struct manifest **out,
     struct error *err);
-// Nothing is under way. Blocking: a seal proves the last edit.
+// No append is under way. Blocking (drives exec): a seal proves the last edit.
 void manifest_close(struct manifest *m);
 
 // Makes an edit durable; done_cb fires when it is. Nothing else may be under way. version_after is

@@ -126,10 +126,12 @@ Test(wal, everysec_writes_in_the_turn_and_syncs_within_a_second)
     cr_assert_eq(sim_env_count(f.sim, SIM_WRITE), writes + 1);
     cr_assert_eq(sim_env_count(f.sim, SIM_SYNC), syncs);
     sim_exec_run_for(f.exec, 1100);
-    cr_assert_eq(sim_env_count(f.sim, SIM_SYNC), syncs + 1);
+    cr_assert_eq(sim_env_count(f.sim, SIM_SYNC), syncs + 2, "the batches, then their proof");
+    cr_assert_eq(sim_env_count(f.sim, SIM_WRITE), writes + 2);
     sim_exec_run_for(f.exec, 5000);
     cr_assert_eq(
-        sim_env_count(f.sim, SIM_SYNC), syncs + 1, "nothing is synced when nothing was written");
+        sim_env_count(f.sim, SIM_SYNC), syncs + 2, "nothing is synced when nothing was written");
+    cr_assert_eq(sim_env_count(f.sim, SIM_WRITE), writes + 2);
     tear_down(&f);
 }
 
@@ -322,6 +324,64 @@ Test(wal, a_segment_that_is_left_is_sealed_in_the_same_write)
     }
 }
 
+// What lies before the end of segment `number`: is all of it proven?
+static bool is_proven(struct fixture *f, uint64_t number)
+{
+    char path[64];
+    struct segment_reader r;
+    struct segment_record record;
+    bool torn;
+    uint64_t end = SEGMENT_HEADER_SIZE;
+    snprintf(path, sizeof path, "./%llu.log", (unsigned long long)number);
+    cr_assert_eq(
+        segment_open(&r, sim_env_env(f->sim), path, LOG_MAGIC, number, UINT64_MAX, NULL), OK);
+    while (segment_next(&r, path, &record, &torn, NULL) == OK)
+        end = record.offset + segment_record_size(record.payload.len);
+    segment_close(&r);
+    return r.proven >= end;
+}
+
+Test(wal, a_rest_leaves_a_synced_proof_and_is_written_once)
+{
+    for (int policy = FSYNC_ALWAYS; policy <= FSYNC_EVERYSEC; policy++) {
+        struct fixture f;
+        uint64_t number;
+        set_up(&f, 3, (enum fsync_policy)policy);
+        for (unsigned round = 0; round < 3; round++) {
+            cr_assert_eq(append(&f, 100), OK);
+            if (round == 1)
+                cr_assert_eq(wal_rotate(f.wal, &number), OK); // the old end is proven by the new
+            wal_turn_end(f.wal);
+            sim_exec_run_for(f.exec, 1500);
+            cr_assert(is_proven(&f, wal_segment_number(f.wal)));
+            uint64_t writes = sim_env_count(f.sim, SIM_WRITE);
+            sim_exec_run_for(f.exec, 5000);
+            cr_assert_eq(sim_env_count(f.sim, SIM_WRITE), writes, "none while idle");
+            cr_assert_eq(sim_exec_timers(f.exec), 0);
+        }
+        wal_abandon(f.wal);
+        f.wal = NULL;
+        sim_env_crash(f.sim); // it is synced
+        cr_assert(is_proven(&f, number));
+        tear_down(&f);
+    }
+}
+
+Test(wal, writers_are_not_held_up_by_proofs)
+{
+    struct fixture f;
+    set_up(&f, 1, FSYNC_ALWAYS);
+    sim_exec_settle(f.exec);
+    uint64_t syncs = sim_env_count(f.sim, SIM_SYNC);
+    for (unsigned i = 0; i < 100; i++) {
+        cr_assert_eq(append(&f, 100), OK);
+        wal_turn_end(f.wal);
+        sim_exec_run_for(f.exec, 100);
+    }
+    cr_assert_eq(sim_env_count(f.sim, SIM_SYNC), syncs + 100, "no rest, no proof");
+    tear_down(&f);
+}
+
 Test(wal, a_clean_end_proves_everything)
 {
     for (int policy = FSYNC_ALWAYS; policy <= FSYNC_NO; policy++) {
@@ -407,7 +467,7 @@ Test(wal, the_next_segment_comes_when_space_does)
     sim_env_set_disk_size(f.sim, sim_env_disk_used(f.sim));
     cr_assert_eq(wal_rotate(f.wal, &number), OK);
     sim_exec_run_for(f.exec, 3000);
-    cr_assert_eq(wal_rotate(f.wal, &number), WAIT);
+    cr_assert_eq(wal_rotate(f.wal, &number), NO_SPACE);
     cr_assert_eq(append(&f, 100), OK);
     sim_env_set_disk_size(f.sim, UINT64_MAX);
     sim_exec_run_for(f.exec, 1500);
