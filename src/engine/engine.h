@@ -114,6 +114,9 @@ int txn_commit(struct txn *txn);
 // The newest seq among what this attempt has read, counted or written: the reply waits until it is
 // durable.
 uint64_t txn_seq(const struct txn *txn);
+// This attempt shows what was committed as seq, though it has not read it: something that its
+// caller keeps in memory.
+void txn_shows(struct txn *txn, uint64_t seq);
 
 // Asks for a call back when what the last attempt missed has arrived (or failed: the next attempt
 // gets the failure). One at a time a txn; txn_free cancels.

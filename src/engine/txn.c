@@ -274,6 +274,11 @@ uint64_t txn_seq(const struct txn *t)
     return t->seq;
 }
 
+void txn_shows(struct txn *t, uint64_t seq)
+{
+    txn_saw(t, seq);
+}
+
 // --- Attempts and waiting ------------------------------------------------------------------------
 
 void txn_begin(struct txn *t)
