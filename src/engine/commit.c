@@ -285,6 +285,8 @@ static void apply_entry(struct engine *e, struct batch *b, uint32_t i, uint64_t 
             batch_flag(b, i, flags);
         entry.tag |= flags;
     }
+    if (entry_kind(&entry) == RECORD_DROP)
+        counts_forget(&e->corrections, entry.key);
     memtable_apply(e->memtables.active, &entry, hash, keep_seq, &e->counts, undo);
     if (e->pins.used > 0)
         pins_on_commit(&e->pins, &entry);

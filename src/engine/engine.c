@@ -26,6 +26,7 @@
 #include "engine/memtables.h"
 #include "engine/publish.h"
 #include "engine/recovery.h"
+#include "engine/settle.h"
 #include "engine/space.h"
 #include "engine/unlink.h"
 #include "engine/upkeep.h"
@@ -121,6 +122,7 @@ static struct engine *engine_new(const struct engine_options *options)
     space_init(e);
     flush_init(e);
     compaction_scheduler_init(e);
+    settle_init(e);
     return e;
 }
 
@@ -141,6 +143,8 @@ static void engine_free(struct engine *e)
     fetcher_free(e->fetcher);
     cache_free(e->cache);
     counts_release(&e->counts);
+    counts_release(&e->corrections);
+    settle_release(e);
     if (e->lock != NULL)
         e->env->ops->unlock(e->env, e->lock);
     upkeep_stop(e);
@@ -181,6 +185,7 @@ int engine_close(struct engine *e, struct error *err)
     ENSURE(list_empty(&e->snapshots) && list_empty(&e->views));
     commit_turn_end(e);
     space_stop(e);
+    settle_stop(e);
     flush_stop(e);
     compaction_scheduler_stop(e);
     while (is_busy(e))

@@ -98,8 +98,10 @@ void txn_rewind(struct txn *txn, size_t mark);
 // Calls write_cb for every staged write, in order. kind is a enum record_kind of format.h.
 void txn_each(struct txn *txn, txn_write_cb write_cb, void *arg);
 
-// Live keys below a counted prefix (exactly that one), staged writes included; O(1) and staged.
-// Never WAIT. in_doubt may be NULL.
+// Live keys below a counted prefix (exactly that one), staged writes included; O(1) and staged. The
+// truth is not further away than there are in doubt; in quiet times these come to nothing within
+// seconds. What has expired goes within a second or so. Never negative, never WAIT. in_doubt may be
+// NULL.
 void txn_count(struct txn *txn, struct slice prefix, int64_t *count, int64_t *in_doubt);
 
 // Every counted prefix that has live keys or keys in doubt, in no order. count_cb makes no changes.
@@ -113,6 +115,9 @@ int txn_commit(struct txn *txn);
 // The newest seq among what this attempt has read, counted or written: the reply waits until it is
 // durable.
 uint64_t txn_seq(const struct txn *txn);
+// This attempt shows what was committed as seq, though it has not read it: something that its
+// caller keeps in memory.
+void txn_shows(struct txn *txn, uint64_t seq);
 
 // Asks for a call back when what the last attempt missed has arrived (or failed: the next attempt
 // gets the failure). One at a time a txn; txn_free cancels.

@@ -22,6 +22,7 @@
 #include "engine/publish.h"
 
 #include "base/ensure.h"
+#include "engine/settle.h"
 #include "engine/unlink.h"
 #include "engine/upkeep.h"
 
@@ -56,6 +57,7 @@ void publish_recount(struct engine *e)
     for (unsigned i = 0; i < e->memtables.frozen_count; i++)
         add_memtable_counts(&e->counts, e->memtables.frozen[i]);
     add_memtable_counts(&e->counts, e->memtables.active);
+    settle_recount(e);
 }
 
 // --- The queue -----------------------------------------------------------------------------------

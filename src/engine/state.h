@@ -27,6 +27,7 @@ enum { FROZEN_MAX = 4 };
 struct compaction_scheduler; // compaction_scheduler.c
 struct edit_op;              // publish.h
 struct flush_state;          // flush.c
+struct settle_state;         // settle.c
 
 // memtables.h
 struct memtables {
@@ -103,7 +104,8 @@ struct engine {
     uint64_t next_file;
     struct memtables memtables;
     struct version *version;
-    struct counts counts; // version's plus all memtables': what txn_count answers from
+    struct counts counts;      // version's plus all memtables'; with what follows ...
+    struct counts corrections; // ... which settle.c has found out, what txn_count answers from
     struct wal *wal;
     struct manifest *manifest;
 
@@ -124,6 +126,7 @@ struct engine {
     struct space_state space;
     struct flush_state *flush;
     struct compaction_scheduler *compaction;
+    struct settle_state *settle;
     struct edit_queue edits;
     struct upkeep_state upkeep;
     unsigned unlinks; // files that the files lane is unlinking

@@ -61,4 +61,6 @@ void engine_get_stats(const struct engine *e, struct engine_stats *out)
     out->keys_in_doubt = 0;
     for (uint32_t i = 0; i < e->counts.cap; i++)
         out->keys_in_doubt += e->counts.slots[i].in_doubt;
+    for (uint32_t i = 0; i < e->corrections.cap; i++)
+        out->keys_in_doubt += e->corrections.slots[i].in_doubt;
 }

@@ -243,6 +243,16 @@ void txn_each(struct txn *t, txn_write_cb write_cb, void *arg)
     }
 }
 
+static void add_count(const struct counts *counts, struct slice prefix, bool forgotten,
+    int64_t *live, int64_t *doubts)
+{
+    const struct count *c = forgotten ? NULL : counts_find(counts, prefix);
+    if (c == NULL)
+        return;
+    *live += c->live;
+    *doubts += c->in_doubt;
+}
+
 void txn_count(struct txn *t, struct slice prefix, int64_t *count, int64_t *in_doubt)
 {
     struct engine *e = t->engine;
@@ -250,16 +260,23 @@ void txn_count(struct txn *t, struct slice prefix, int64_t *count, int64_t *in_d
     bool forgotten = false;
     if (t->batch.count > 0)
         commit_staged_count(e, &t->batch, prefix, &live, &doubts, &forgotten);
-    const struct count *c = forgotten ? NULL : counts_find(&e->counts, prefix);
-    *count = live + (c != NULL ? c->live : 0);
+    add_count(&e->counts, prefix, forgotten, &live, &doubts);
+    add_count(&e->corrections, prefix, forgotten, &live, &doubts);
+    // The truth lies between live and live + doubts, and not below nothing.
+    *count = live > 0 ? live : 0;
     if (in_doubt != NULL)
-        *in_doubt = doubts + (c != NULL ? c->in_doubt : 0);
+        *in_doubt = doubts > 0 ? doubts : 0;
     txn_saw(t, e->last_seq); // any commit may have changed it
 }
 
 uint64_t txn_seq(const struct txn *t)
 {
     return t->seq;
+}
+
+void txn_shows(struct txn *t, uint64_t seq)
+{
+    txn_saw(t, seq);
 }
 
 // --- Attempts and waiting ------------------------------------------------------------------------

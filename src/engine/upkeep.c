@@ -8,7 +8,8 @@
 //   space        asks the disk by a job; its answer is a change of its own
 //   wake         writers first: what they commit may freeze a memtable ...
 //   flush        ... which is flushed in the same run
-//   compaction   last, since it picks from what the others have left
+//   compaction   late, since it picks from what the others have left
+//   settle       last: what is being compacted need not be looked through
 //
 // Example. A job ends that flushed a memtable: its edit is written, publish.c installs the version
 // and marks CHANGED_VERSION, flush.c retires the memtable and marks CHANGED_MEMTABLES. The job's
@@ -29,6 +30,7 @@
 #include "engine/compaction_scheduler.h"
 #include "engine/flush.h"
 #include "engine/pace.h"
+#include "engine/settle.h"
 #include "engine/space.h"
 
 typedef void (*upkeep_step)(struct engine *e);
@@ -54,6 +56,7 @@ static const struct {
         flush_start},
     {CHANGED_VERSION | CHANGED_SNAPSHOTS | CHANGED_FAILURE | COMPACTION_WANTED,
         compaction_scheduler_start},
+    {CHANGED_VERSION, settle_start},
 };
 
 void upkeep_run(struct engine *e)
@@ -77,6 +80,7 @@ void upkeep_turn_end(struct engine *e)
     e->upkeep.in_turn = true;
     upkeep_run(e);
     e->upkeep.in_turn = false;
+    settle_turn_end(e);
 }
 
 void upkeep_fail(struct engine *e, const struct error *cause)

@@ -16,6 +16,13 @@
 // M 'd' 0 -> 2^32, M 'e' -> 1, M 'g' -> 2^32 + 1, and drops the prefixes K 0 and C 0. SWAPDB 0 1
 // then writes M 'd' 0 -> 1, M 'd' 1 -> 2^32, M 'e' -> 2, and touches no key.
 //
+// The mapping in memory is as old as the commit that changed it last: until that is durable every
+// view says so to its txn, whose reply then waits, and if the log fails the mapping goes back with
+// everything else. Example: under `always` one client's FLUSHDB commits as 17, and while it is
+// being synced another asks for GET a. It finds nothing below the new generation, which it may not
+// say yet: its txn has seen 17. The sync fails: both get the error, and the next GET a finds its
+// value.
+//
 // Invariants: two databases never map to one generation; a generation that was written is never
 // handed out again. The mapping of an attempt is a copy that replaces the loop's own after its
 // commit; an attempt that is repeated gets the same generations again, so that it finds what it has
@@ -62,6 +69,7 @@ void databases_free(struct databases *dbs)
     buf_release(&dbs->copy);
     free(dbs->gens);
     free(dbs->spare_gens);
+    free(dbs->remapped);
     free(dbs);
 }
 
@@ -316,9 +324,30 @@ static uint64_t generation(const struct databases_view *v, int db)
     return v->staged_gens != NULL ? v->staged_gens[db] : v->dbs->gens[db];
 }
 
+// Forgets how to take back what is durable, and takes back what the engine has lost.
+static void settle_mapping(struct databases *dbs)
+{
+    uint64_t durable = engine_durable_seq(dbs->engine);
+    size_t done = 0;
+    while (done < dbs->remapped_count && dbs->remapped[done].seq <= durable)
+        done++;
+    dbs->remapped_count -= done;
+    memmove(dbs->remapped, dbs->remapped + done, dbs->remapped_count * sizeof *dbs->remapped);
+    if (engine_write_status(dbs->engine, NULL) == OK)
+        return;
+    while (dbs->remapped_count > 0) {
+        const struct remapped *r = &dbs->remapped[--dbs->remapped_count];
+        dbs->gens[r->db] = r->old_gen;
+    }
+}
+
 void databases_begin(
     struct databases_view *v, struct databases *dbs, struct txn *txn, int db, int64_t now_ms)
 {
+    if (dbs->remapped_count > 0)
+        settle_mapping(dbs);
+    if (dbs->remapped_count > 0)
+        txn_shows(txn, dbs->gens_seq);
     *v = (struct databases_view){.dbs = dbs,
         .txn = txn,
         .now_ms = now_ms,
@@ -327,10 +356,31 @@ void databases_begin(
         .next_gen = dbs->next_gen};
 }
 
+static void note_remapped(struct databases *dbs, int db)
+{
+    if (dbs->remapped_count == dbs->remapped_cap) {
+        dbs->remapped_cap = dbs->remapped_cap ? dbs->remapped_cap * 2 : 4;
+        dbs->remapped = xrealloc(dbs->remapped, dbs->remapped_cap * sizeof *dbs->remapped);
+    }
+    dbs->remapped[dbs->remapped_count++] = (struct remapped){dbs->gens_seq, db, dbs->gens[db]};
+}
+
+static void install_mapping(struct databases_view *v)
+{
+    struct databases *dbs = v->dbs;
+    dbs->gens_seq = txn_seq(v->txn);
+    for (int db = 0; db < dbs->number; db++) {
+        if (dbs->gens[db] == v->staged_gens[db])
+            continue;
+        note_remapped(dbs, db);
+        dbs->gens[db] = v->staged_gens[db];
+    }
+}
+
 void databases_installed(struct databases_view *v)
 {
     if (v->staged_gens != NULL)
-        memcpy(v->dbs->gens, v->staged_gens, (size_t)v->dbs->number * sizeof *v->staged_gens);
+        install_mapping(v);
     v->dbs->next_gen = v->next_gen;
     v->staged_gens = NULL;
 }

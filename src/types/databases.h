@@ -42,7 +42,8 @@ struct databases_view {
     uint64_t hits, misses, expired;
 };
 
-// Begins an attempt. The txn has been begun.
+// Begins an attempt. The txn has been begun; while the mapping is not durable, it shows that
+// (txn_shows). What the engine has lost of the mapping has been taken back.
 void databases_begin(
     struct databases_view *v, struct databases *dbs, struct txn *txn, int db, int64_t now_ms);
 // After txn_commit() == OK: installs the mapping. Otherwise the view is just abandoned.

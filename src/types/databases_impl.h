@@ -8,11 +8,21 @@
 #include "types/databases.h"
 #include "types/keys.h"
 
+// What a commit has changed of the mapping.
+struct remapped {
+    uint64_t seq;
+    int db;
+    uint64_t old_gen;
+};
+
 struct databases {
     struct engine *engine;
     int number;
-    uint64_t *gens;       // of each database
-    uint64_t *spare_gens; // the copy that an attempt stages in; one attempt at a time does
+    uint64_t *gens;            // of each database
+    uint64_t *spare_gens;      // the copy that an attempt stages in; one attempt at a time does
+    uint64_t gens_seq;         // of the commit that changed them last
+    struct remapped *remapped; // what is not durable yet, oldest first
+    size_t remapped_count, remapped_cap;
     uint64_t next_gen;
     uint64_t mapped_end;         // no database from this one on was ever remapped
     uint64_t cursor, cursor_end; // numbers for SCAN: the next one, and where the reserved ones end

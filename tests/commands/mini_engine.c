@@ -194,6 +194,11 @@ static bool misses(struct engine *e, struct slice key)
     return true;
 }
 
+uint64_t engine_durable_seq(const struct engine *e)
+{
+    return e->seq;
+}
+
 int engine_write_status(const struct engine *e, struct error *err)
 {
     return e->commit_status == OK
@@ -292,6 +297,10 @@ bool txn_has_writes(const struct txn *t)
 size_t txn_mark(const struct txn *t)
 {
     return t->count;
+}
+
+void txn_shows(struct txn *t, uint64_t seq)
+{
 }
 
 uint64_t txn_seq(const struct txn *t)

@@ -440,7 +440,8 @@ static void stage_random(struct random *random, struct txn *txn, struct model *m
     }
 }
 
-// The count is never above the truth and never further below than there are doubts.
+// The count is never above the truth (but for what has expired a moment ago), never further below
+// than there are doubts, and never negative.
 static void check_counts(
     struct fixture *f, const struct model *m, uint64_t seed, int64_t counts[PREFIXES])
 {
@@ -449,7 +450,7 @@ static void check_counts(
         char text[3] = {'K', (char)('a' + prefix), '\0'};
         int64_t count, in_doubt, most = live_in(m, prefix, 0), least = live_in(m, prefix, now_ms);
         txn_count(f->txn, slice_cstr(text), &count, &in_doubt);
-        cr_assert(count <= most && least <= count + in_doubt,
+        cr_assert(count >= 0 && count <= most && least <= count + in_doubt,
             "seed %llu: %s has %lld, %lld in doubt, of %lld to %lld", (unsigned long long)seed,
             text, (long long)count, (long long)in_doubt, (long long)least, (long long)most);
         counts[prefix] = count;
@@ -477,6 +478,67 @@ static void live_a_little(struct random *random, struct fixture *f, struct snaps
     } else if (what == 45 && *snapshot == NULL) {
         cr_assert_eq(close_engine(f), OK);
         open_engine(f, FSYNC_EVERYSEC, 8 << 10);
+    }
+}
+
+// What the server's expiry cycle does.
+static void reap(struct fixture *f)
+{
+    struct slice key;
+    while (engine_next_expired(f->engine, env_now_ms(sim_env_env(f->sim)), &key) == OK) {
+        txn_begin(f->txn);
+        txn_delete(f->txn, key);
+        cr_assert_eq(engine_blocking_commit(f->engine, f->txn), OK);
+    }
+}
+
+// Some seconds without writes, and nothing is asked for: the counts are exact by then.
+static void rest_and_check(struct fixture *f, const struct model *m, uint64_t seed)
+{
+    sim_exec_run_for(f->exec, 1000); // all that expires has expired
+    reap(f);
+    engine_turn_end(f->engine);
+    sim_exec_run_for(f->exec, 10000);
+    for (unsigned prefix = 0; prefix < PREFIXES; prefix++) {
+        char text[3] = {'K', (char)('a' + prefix), '\0'};
+        int64_t count, in_doubt, live = live_in(m, prefix, env_now_ms(sim_env_env(f->sim)));
+        txn_begin(f->txn);
+        txn_count(f->txn, slice_cstr(text), &count, &in_doubt);
+        cr_assert(count == live && in_doubt == 0, "seed %llu: %s has %lld, %lld in doubt, of %lld",
+            (unsigned long long)seed, text, (long long)count, (long long)in_doubt, (long long)live);
+    }
+}
+
+// Random writes with pauses in which everything but a compaction of everything may happen.
+Test(commit, counts_become_exact_at_rest, .timeout = 240)
+{
+    for (uint64_t seed = 1; seed <= 60; seed++) {
+        struct random random = {seed};
+        struct fixture f;
+        struct model model = {0};
+        set_up(&f, seed, FSYNC_EVERYSEC, 8 << 10);
+        for (unsigned round = 0; round < 4; round++) {
+            for (uint64_t step = random_below(&random, 200); step > 0; step--) {
+                int64_t ignored[PREFIXES];
+                txn_begin(f.txn);
+                for (uint64_t n = random_below(&random, 6); n > 0; n--)
+                    stage_random(&random, f.txn, &model, env_now_ms(sim_env_env(f.sim)));
+                cr_assert_eq(engine_blocking_commit(f.engine, f.txn), OK);
+                txn_begin(f.txn);
+                check_counts(&f, &model, seed, ignored);
+                if (random_below(&random, 10) == 0)
+                    sim_exec_run_for(f.exec, random_below(&random, 700));
+                if (random_below(&random, 40) == 0)
+                    cr_assert_eq(engine_blocking_flush(f.engine), OK);
+            }
+            rest_and_check(&f, &model, seed);
+            if (random_below(&random, 3) == 0) {
+                cr_assert_eq(close_engine(&f), OK);
+                open_engine(&f, FSYNC_EVERYSEC, 8 << 10);
+                rest_and_check(&f, &model, seed);
+            }
+        }
+        tear_down(&f);
     }
 }
 
@@ -508,7 +570,7 @@ Test(commit, counts_agree_with_a_model_through_flush_compaction_and_restart, .ti
         }
         if (snapshot != NULL)
             snapshot_free(f.engine, snapshot);
-        sim_exec_run_for(f.exec, 1000); // all that expires has expired
+        rest_and_check(&f, &model, seed);
         cr_assert_eq(engine_blocking_compact(f.engine), OK);
         int64_t now_ms = env_now_ms(sim_env_env(f.sim));
         for (unsigned prefix = 0; prefix < PREFIXES; prefix++) {

@@ -355,9 +355,9 @@ static int pick_by_size(const struct version *v, const struct picker_options *o,
 // About how many records have expired by now, taking expiries for evenly spread.
 static uint64_t expired(const struct table *t, int64_t now_ms)
 {
-    if (t->meta.expiring == 0 || t->meta.expire_min > now_ms)
+    if (t->meta.expiring == 0 || t->meta.expire_min >= now_ms)
         return 0;
-    if (t->meta.expire_max <= now_ms)
+    if (t->meta.expire_max < now_ms)
         return t->meta.expiring;
     double share =
         (double)(now_ms - t->meta.expire_min) / (double)(t->meta.expire_max - t->meta.expire_min);

@@ -144,7 +144,7 @@ static bool has_expired(const struct rewriter *r)
 {
     const struct entry *e = &r->pending;
     return r->newest && entry_kind(e) == RECORD_PUT && (e->tag & RECORD_EXPIRES) &&
-           e->expire_ms <= r->options.now_ms;
+           e->expire_ms < r->options.now_ms;
 }
 
 // The expired record stands as a tombstone from now on.

@@ -46,6 +46,7 @@ void table_unref(struct table *t)
     table_meta_release(&t->meta);
     free(t->loop.built_index.data);
     free(t->loop.built_filter.data);
+    corrections_free(t->loop.corrections);
     free(t);
 }
 

@@ -4,6 +4,7 @@
 #define VARVE_ENGINE_TABLE_TABLE_H
 
 #include "engine/env.h"
+#include "engine/record/corrections.h"
 #include "engine/table/block.h"
 #include "engine/table/table_meta.h"
 
@@ -20,6 +21,8 @@ struct table_loop {
     // Into the cache when the table is published, so that nobody has to wait for them.
     struct built_block built_index, built_filter;
     bool being_compacted;
+    bool survey_failed;              // its doubts stay
+    struct corrections *corrections; // of the counts; NULL: nobody has looked (survey.h)
 };
 
 // One job makes it, the loop publishes it; from then on jobs read meta and nothing else.

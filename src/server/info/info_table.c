@@ -225,7 +225,7 @@ static const char *ok_or_err(bool failed)
     METRIC(sync_full, COUNTER, 0) \
     METRIC(sync_partial_ok, COUNTER, 0) \
     METRIC(sync_partial_err, COUNTER, 0) \
-    METRIC(expired_keys, COUNTER, x->commands.expired) \
+    METRIC(expired_keys, COUNTER, x->commands.expired + x->engine.expired_dropped) \
     METRIC(expired_stale_perc, RATIO, 0) \
     METRIC(expired_time_cap_reached_count, COUNTER, 0) \
     METRIC(expire_cycle_cpu_milliseconds, COUNTER, 0) \
