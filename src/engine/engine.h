@@ -70,6 +70,14 @@ struct row {
     int64_t expire_ms;
 };
 
+// What most commands need to know of a row: a small fact, which costs a parked command a hundred
+// bytes, however long the value is.
+struct fact {
+    uint64_t value_len, seq;
+    int64_t expire_ms; // both as in struct row
+    uint8_t head[8];   // what the value begins with
+};
+
 struct txn *txn_new(struct engine *engine);
 void txn_free(struct txn *txn);
 // A new attempt: forgets staged writes and noted misses, keeps pins.
@@ -78,9 +86,10 @@ void txn_begin(struct txn *txn);
 // waited.
 void txn_reset(struct txn *txn);
 
-// OK, NOT_FOUND, WAIT (the miss is noted; go on to other keys to fetch them together), or a
-// failure: CORRUPT, IO.
+// OK, NOT_FOUND, WAIT (the key is noted; go on to other keys to fetch them together), or a failure:
+// CORRUPT, IO; NO_MEMORY: the command needs more than it may have, and so will each attempt.
 int txn_get(struct txn *txn, struct slice key, struct row *out);
+int txn_get_fact(struct txn *txn, struct slice key, struct fact *out);
 // Stages a write. The bytes are copied. `value` may be given in two pieces (value2 may be empty).
 // Order matters as in a log.
 void txn_put(

@@ -241,6 +241,8 @@ static int move_on(struct iter *it)
         int status = make_move(it);
         if (status < 0)
             log_failure(it, status);
+        if (status == WAIT && it->txn != NULL && it->txn->over)
+            return NO_MEMORY;
         if (status < 0 || status == WAIT)
             return status;
         it->move = CALL_DONE;
