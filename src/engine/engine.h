@@ -138,6 +138,7 @@ struct iter_options {
     struct slice lower;        // first key that may be seen; empty: from the start. Copied
     struct slice upper;        // first key that may not be seen; empty: to the end. Copied
     struct snapshot *snapshot; // NULL: the state at opening. With a txn: and its staged writes
+    bool shows_gone; // forward, shows a deleted key now and then if there are many in a row
 };
 
 // A view that does not change. With a txn, its attempts share one view of the tables, misses are
@@ -156,6 +157,7 @@ int iter_prev(struct iter *it);
 // Valid after OK, until the next positioning.
 struct slice iter_key(const struct iter *it);
 struct row iter_row(const struct iter *it);
+bool iter_is_gone(const struct iter *it); // what is shown is a key that is not there
 // For iterators without a txn: fires when what the last call missed has arrived. iter_close
 // cancels.
 void iter_wait(struct iter *it, iter_ready_cb ready_cb, void *arg);

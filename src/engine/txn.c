@@ -501,7 +501,7 @@ static void unpark(struct txn *t)
 {
     struct engine *e = t->engine;
     t->waited = t->yields = t->over = false;
-    t->reach = t->stalled = 0;
+    t->reach = t->stalled = t->skip_waits = 0;
     fetch_release(&t->fetch);
     unpin_rows(t);
     if (t->view != NULL)

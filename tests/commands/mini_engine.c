@@ -480,6 +480,11 @@ int iter_prev(struct iter *it)
     return settle(it, ITER_PREV, it->at - 1);
 }
 
+bool iter_is_gone(const struct iter *it)
+{
+    return false;
+}
+
 struct slice iter_key(const struct iter *it)
 {
     return buf_slice(&it->rows.at[it->at - 1].key);
