@@ -37,11 +37,11 @@ struct exchange {
 static void visit_watched(void *arg, struct slice key, const struct watch_state *state)
 {
     struct exchange *x = arg;
-    struct value v;
+    struct value_fact there;
     bool changed = state->exists;
     if (!changed && x->other >= 0) {
         databases_use(x->call->keys, x->other);
-        int status = keys_get(x->call->keys, LOOKUP_QUIET, key, &v);
+        int status = keys_get_fact(x->call->keys, LOOKUP_QUIET, key, &there);
         if (status == WAIT || status < 0)
             x->status = status;
         changed = status == OK;

@@ -74,26 +74,45 @@ static bool condition_holds(unsigned conditions, int64_t current, int64_t when)
     return !(conditions & IF_LT) || current == 0 || when < current;
 }
 
+// Writes the record of a key with another expiry, if it is there: only this needs the value.
+static int write_expiry(struct call *call, enum lookup how, int64_t expire_ms)
+{
+    struct value v;
+    int status = keys_get(call->keys, how, call->argv[1], &v);
+    if (status == OK)
+        keys_expire(call->keys, call->argv[1], &v, expire_ms);
+    return status;
+}
+
+// Sets the expiry if the conditions hold, or deletes where that is what it comes to, and says
+// whether it did: OK or NOT_FOUND, or as a lookup.
+static int set_expiry(struct call *call, unsigned conditions, int64_t when)
+{
+    struct value_fact fact;
+    if (conditions == 0 && when > call->now_ms)
+        return write_expiry(call, LOOKUP_WRITE, when);
+    int status = keys_get_fact(call->keys, LOOKUP_WRITE, call->argv[1], &fact);
+    if (status != OK)
+        return status;
+    if (!condition_holds(conditions, fact.expire_ms, when))
+        return NOT_FOUND;
+    if (when > call->now_ms)
+        return write_expiry(call, LOOKUP_QUIET, when);
+    keys_delete(call->keys, call->argv[1], fact.type);
+    return OK;
+}
+
 static int expire_generic(struct call *call, struct expire_unit unit)
 {
     unsigned conditions;
     int64_t when;
-    struct value v;
     if (!parse_conditions(call, &conditions) || !call_int(call, call->argv[2], &when) ||
         !to_absolute(call, when, unit, &when))
         return OK;
-    int status = keys_get(call->keys, LOOKUP_WRITE, call->argv[1], &v);
+    int status = set_expiry(call, conditions, when);
     if (status != OK && status != NOT_FOUND)
         return status;
-    if (status == NOT_FOUND || !condition_holds(conditions, v.expire_ms, when)) {
-        reply_int(call->reply, 0);
-        return OK;
-    }
-    if (when <= call->now_ms)
-        keys_delete(call->keys, call->argv[1], &v);
-    else
-        keys_expire(call->keys, call->argv[1], &v, when);
-    reply_int(call->reply, 1);
+    reply_int(call->reply, status == OK);
     return OK;
 }
 
@@ -119,15 +138,15 @@ static int pexpireat_command(struct call *call)
 
 static int ttl_generic(struct call *call, struct expire_unit unit)
 {
-    struct value v;
-    int status = keys_get(call->keys, LOOKUP_READ, call->argv[1], &v);
+    struct value_fact fact;
+    int status = keys_get_fact(call->keys, LOOKUP_READ, call->argv[1], &fact);
     if (status != OK && status != NOT_FOUND)
         return status;
-    if (status == NOT_FOUND || v.expire_ms == 0) {
+    if (status == NOT_FOUND || fact.expire_ms == 0) {
         reply_int(call->reply, status == NOT_FOUND ? -2 : -1);
         return OK;
     }
-    int64_t left = unit.relative ? v.expire_ms - call->now_ms : v.expire_ms;
+    int64_t left = unit.relative ? fact.expire_ms - call->now_ms : fact.expire_ms;
     reply_int(call->reply, unit.ms == 1 ? left : left / 1000 + (left % 1000 >= 500));
     return OK;
 }
@@ -154,13 +173,13 @@ static int pexpiretime_command(struct call *call)
 
 static int persist_command(struct call *call)
 {
-    struct value v;
-    int status = keys_get(call->keys, LOOKUP_WRITE, call->argv[1], &v);
+    struct value_fact fact;
+    int status = keys_get_fact(call->keys, LOOKUP_WRITE, call->argv[1], &fact);
     if (status != OK && status != NOT_FOUND)
         return status;
-    bool had = status == OK && v.expire_ms != 0;
-    if (had)
-        keys_expire(call->keys, call->argv[1], &v, 0);
+    bool had = status == OK && fact.expire_ms != 0;
+    if (had && (status = write_expiry(call, LOOKUP_QUIET, 0)) != OK)
+        return status;
     reply_int(call->reply, had);
     return OK;
 }

@@ -2,10 +2,11 @@
 //
 // Commands over several keys go on past a miss, so that all misses are fetched together, and stage
 // nothing that depends on one they have not seen: what they staged is thrown away with the attempt.
+// Who does not need a value asks for the fact, so that very many cold keys pass at a small budget.
 #include "commands/dispatch.h"
 #include "commands/families.h"
 
-typedef int (*key_visit)(struct call *call, struct slice key, const struct value *found);
+typedef int (*key_visit)(struct call *call, struct slice key, enum value_type found);
 
 // Looks up all keys from the first argument on; visit says what each one found adds to the integer
 // reply.
@@ -14,12 +15,12 @@ static int count_keys(struct call *call, enum lookup how, key_visit visit)
     bool waits = false;
     int64_t count = 0;
     for (int i = 1; i < call->argc; i++) {
-        struct value v;
-        int status = keys_get(call->keys, how, call->argv[i], &v);
+        struct value_fact fact;
+        int status = keys_get_fact(call->keys, how, call->argv[i], &fact);
         if (status < 0)
             return status;
         if (status == OK)
-            count += visit(call, call->argv[i], &v);
+            count += visit(call, call->argv[i], fact.type);
         waits |= status == WAIT;
     }
     if (waits)
@@ -28,12 +29,12 @@ static int count_keys(struct call *call, enum lookup how, key_visit visit)
     return OK;
 }
 
-static int visit_present(struct call *call, struct slice key, const struct value *found)
+static int visit_present(struct call *call, struct slice key, enum value_type found)
 {
     return 1;
 }
 
-static int visit_delete(struct call *call, struct slice key, const struct value *found)
+static int visit_delete(struct call *call, struct slice key, enum value_type found)
 {
     keys_delete(call->keys, key, found);
     return 1;
@@ -51,11 +52,11 @@ static int exists_command(struct call *call)
 
 static int type_command(struct call *call)
 {
-    struct value v;
-    int status = keys_get(call->keys, LOOKUP_READ, call->argv[1], &v);
+    struct value_fact fact;
+    int status = keys_get_fact(call->keys, LOOKUP_READ, call->argv[1], &fact);
     if (status != OK && status != NOT_FOUND)
         return status;
-    reply_simple(call->reply, value_type_name(status == OK ? v.type : TYPE_NONE));
+    reply_simple(call->reply, value_type_name(status == OK ? fact.type : TYPE_NONE));
     return OK;
 }
 
@@ -63,7 +64,8 @@ static int type_command(struct call *call)
 
 static int rename_generic(struct call *call, bool only_if_free)
 {
-    struct value v, there;
+    struct value v;
+    struct value_fact there;
     struct slice from = call->argv[1], to = call->argv[2];
     int status = keys_get(call->keys, LOOKUP_WRITE, from, &v);
     if (status == NOT_FOUND)
@@ -72,7 +74,7 @@ static int rename_generic(struct call *call, bool only_if_free)
         return status;
     bool same = slice_equal(from, to), taken = same;
     if (only_if_free && !same) {
-        int other = keys_get(call->keys, LOOKUP_WRITE, to, &there);
+        int other = keys_get_fact(call->keys, LOOKUP_WRITE, to, &there);
         if (other < 0)
             return other;
         if (other == WAIT)
@@ -112,14 +114,15 @@ struct transfer {
 static int transfer(struct call *call, const struct transfer *t)
 {
     struct databases_view *keys = call->keys;
-    struct value v, there;
+    struct value v;
+    struct value_fact there;
     int db = keys->db, target = NOT_FOUND;
     int status = keys_get(keys, t->keep_source ? LOOKUP_READ : LOOKUP_WRITE, t->from, &v);
     if (status < 0)
         return status;
     databases_use(keys, t->to_db);
     if (!t->replace && status != NOT_FOUND)
-        target = keys_get(keys, LOOKUP_WRITE, t->to, &there);
+        target = keys_get_fact(keys, LOOKUP_WRITE, t->to, &there);
     bool done = status == OK && target == NOT_FOUND;
     if (done)
         keys_put(keys, t->to, &v);
@@ -129,7 +132,7 @@ static int transfer(struct call *call, const struct transfer *t)
     if (status == WAIT || target == WAIT)
         return WAIT;
     if (done && !t->keep_source)
-        keys_delete(keys, t->from, &v);
+        keys_delete(keys, t->from, v.type);
     reply_int(call->reply, done);
     return OK;
 }

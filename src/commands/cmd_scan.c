@@ -3,7 +3,8 @@
 // SCAN goes in key order, so each key is seen at most once, keys that stay are seen, and a literal
 // prefix of the pattern is sought and left again. COUNT is keys looked at, as in Redis; a call
 // looks at no more than it may in one go, whatever COUNT says, and then hands out a cursor, which a
-// client must expect anyway. The cursor stands for the last key looked at (cursors.h); it is
+// client must expect anyway. So does a call that has gone over many deleted keys: what is not there
+// must not hold the loop. The cursor stands for the last key looked at (cursors.h); it is
 // remembered when the attempt is over.
 //
 // KEYS is a stream (stream_keys.c), but for a pattern that is just a key, and inside EXEC.
@@ -148,7 +149,7 @@ static int scan_walk(struct call *call, const struct scan *scan, struct found *f
     struct slice from = buf_slice(&found->last);
     if (from.len > KEY_MAX) // then the walk begins at the key itself, which is passed over below
         from.len = KEY_MAX;
-    walk_open(&walk, call->keys, scan->prefix, from);
+    walk_open(&walk, call->keys, scan->prefix, from, true);
     int status = walk_next(&walk, &at);
     bool skip = status == OK && scan->resumed && slice_equal(at.key, scan->after);
     if (skip)
@@ -157,10 +158,11 @@ static int scan_walk(struct call *call, const struct scan *scan, struct found *f
         if (wanted(scan, &at))
             add_found(found, at.key);
         left--;
-        if (left <= 0 || found->bytes.len >= SCAN_BYTES_MAX) {
+        if (at.gone || left <= 0 || found->bytes.len >= SCAN_BYTES_MAX) {
             buf_clear(&found->last);
             buf_append_slice(&found->last, at.key);
-            status = walk_next(&walk, &at);
+            if (!at.gone) // else whether there are more would cost as much again
+                status = walk_next(&walk, &at);
             found->more = status == OK;
             break;
         }
@@ -225,7 +227,7 @@ static int keys_in_one_go(struct call *call, struct scan *scan)
     } else if (scan->prefix.len <= KEY_MAX) {
         struct walk walk;
         struct walk_key at;
-        walk_open(&walk, call->keys, scan->prefix, slice_of(NULL, 0));
+        walk_open(&walk, call->keys, scan->prefix, slice_of(NULL, 0), false);
         while ((status = walk_next(&walk, &at)) == OK)
             if (wanted(scan, &at))
                 add_found(&found, at.key);
@@ -368,7 +370,7 @@ static int randomkey_command(struct call *call)
     struct walk walk;
     struct buf picked = {0};
     bool found = false;
-    walk_open(&walk, call->keys, slice_of(NULL, 0), slice_of(NULL, 0));
+    walk_open(&walk, call->keys, slice_of(NULL, 0), slice_of(NULL, 0), false);
     int64_t in_doubt, count = databases_key_count(call->keys, call->keys->db, &in_doubt);
     bool small = count + in_doubt <= RANDOM_SMALL;
     int status = small ? pick_of_all(&walk, &random, &picked, &found)

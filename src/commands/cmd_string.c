@@ -93,8 +93,14 @@ static void put_string(struct call *call, struct slice key, struct slice bytes, 
 static int set_after_look(struct call *call, const struct set_options *o, int64_t expire_ms)
 {
     struct value old;
-    int status = o->flags & SET_GET ? call_get_string(call, LOOKUP_READ, call->argv[1], &old)
-                                    : keys_get(call->keys, LOOKUP_WRITE, call->argv[1], &old);
+    struct value_fact fact = {0};
+    int status;
+    if (o->flags & SET_GET) {
+        status = call_get_string(call, LOOKUP_READ, call->argv[1], &old);
+        fact.expire_ms = status == OK ? old.expire_ms : 0;
+    } else {
+        status = keys_get_fact(call->keys, LOOKUP_WRITE, call->argv[1], &fact);
+    }
     if (status != OK && status != NOT_FOUND)
         return call_status(status);
     bool found = status == OK, set = !(o->flags & (found ? SET_NX : SET_XX));
@@ -106,7 +112,7 @@ static int set_after_look(struct call *call, const struct set_options *o, int64_
         reply_ok(call->reply);
     if (set)
         put_string(call, call->argv[1], call->argv[2],
-            (o->flags & SET_KEEPTTL) && found ? old.expire_ms : expire_ms);
+            (o->flags & SET_KEEPTTL) && found ? fact.expire_ms : expire_ms);
     return OK;
 }
 
@@ -129,8 +135,8 @@ static int set_command(struct call *call)
 
 static int setnx_command(struct call *call)
 {
-    struct value old;
-    int status = keys_get(call->keys, LOOKUP_WRITE, call->argv[1], &old);
+    struct value_fact old;
+    int status = keys_get_fact(call->keys, LOOKUP_WRITE, call->argv[1], &old);
     if (status != OK && status != NOT_FOUND)
         return status;
     if (status == NOT_FOUND && !call_value_fits(call, call->argv[2].len))
@@ -191,8 +197,8 @@ static int msetnx_command(struct call *call)
         return OK;
     bool waits = false, found = false;
     for (int i = 1; i < call->argc && !found; i += 2) {
-        struct value old;
-        int status = keys_get(call->keys, LOOKUP_WRITE, call->argv[i], &old);
+        struct value_fact old;
+        int status = keys_get_fact(call->keys, LOOKUP_WRITE, call->argv[i], &old);
         if (status < 0)
             return status;
         waits |= status == WAIT;
@@ -245,11 +251,13 @@ static int mget_command(struct call *call)
 
 static int strlen_command(struct call *call)
 {
-    struct value v;
-    int status = call_get_string(call, LOOKUP_READ, call->argv[1], &v);
+    struct value_fact fact;
+    int status = keys_get_fact(call->keys, LOOKUP_READ, call->argv[1], &fact);
     if (status != OK && status != NOT_FOUND)
-        return call_status(status);
-    reply_int(call->reply, status == OK ? (int64_t)v.bytes.len : 0);
+        return status;
+    if (status == OK && fact.type != TYPE_STRING)
+        return call_wrong_type(call);
+    reply_int(call->reply, status == OK ? (int64_t)fact.len : 0);
     return OK;
 }
 
@@ -270,7 +278,7 @@ static int getdel_command(struct call *call)
     if (status != OK)
         return call_status(status);
     reply_bulk(call->reply, v.bytes);
-    keys_delete(call->keys, call->argv[1], &v);
+    keys_delete(call->keys, call->argv[1], v.type);
     return OK;
 }
 
@@ -292,7 +300,7 @@ static int getex_command(struct call *call)
         return OK;
     reply_bulk(call->reply, v.bytes);
     if (o.expire != NULL && expire_ms <= call->now_ms)
-        keys_delete(call->keys, call->argv[1], &v);
+        keys_delete(call->keys, call->argv[1], v.type);
     else if (o.expire != NULL || ((o.flags & SET_PERSIST) && v.expire_ms != 0))
         keys_expire(call->keys, call->argv[1], &v, expire_ms);
     return OK;

@@ -1,7 +1,9 @@
 // Transactions. MULTI makes the dispatcher queue; EXEC runs the queue in one attempt, so in one
 // batch. A command of the queue that waits makes all of EXEC wait: the others still run, to note
 // what they would miss, and then everything starts again from the first. A command that fails takes
-// back only what it staged itself; the others stay, as in Redis.
+// back only what it staged itself; the others stay, as in Redis. Only when all of them together
+// need more memory than a command may have is that EXEC's own error: which of them meets it depends
+// on the attempt, and the others would wait for it for ever.
 #include "base/alloc.h"
 #include "commands/dispatch.h"
 #include "commands/families.h"
@@ -44,12 +46,16 @@ static int exec_command(struct call *call)
         reply_null_array(call->reply);
         return OK;
     }
-    int status = OK;
+    int result = OK;
     reply_array(call->reply, m->count);
-    for (int i = 0; i < m->count; i++)
-        if (dispatch_inner(call, m->entries[i], m->argvs[i], m->argcs[i], i) == WAIT)
-            status = WAIT;
-    return status;
+    for (int i = 0; i < m->count; i++) {
+        int status = dispatch_inner(call, m->entries[i], m->argvs[i], m->argcs[i], i);
+        if (status < 0)
+            return status;
+        if (status == WAIT)
+            result = WAIT;
+    }
+    return result;
 }
 
 // --- Watching ------------------------------------------------------------------------------------
@@ -70,7 +76,7 @@ static void begin_watch(struct commands *c, struct session *s, struct slice data
 static int watch_key(struct call *call, struct slice key)
 {
     struct seen seen = {.db = call->keys->db};
-    struct value found;
+    struct value_fact found;
     bool expired = false;
     int status = keys_peek(call->keys, key, &found, &expired);
     if (status != OK && status != NOT_FOUND)

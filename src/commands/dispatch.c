@@ -390,8 +390,8 @@ int dispatch_inner(
     reply->failed = false;
     int status = e->row->fn(&call);
     ENSURE(call.stream == NULL);
-    if (status == WAIT)
-        return WAIT;
+    if (status == WAIT || status == NO_MEMORY)
+        return status;
     if (status != OK) {
         reply->out->len = at;
         commands_reply_status(c, reply, status);

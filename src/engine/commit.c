@@ -71,8 +71,9 @@ static uint8_t beneath_memtables(const struct engine *e, struct slice key, uint6
     const struct version *v = e->version;
     const struct pin *pin = pins_find(&e->pins, key, hash);
     if (pin != NULL) {
-        bool dead = !pin->present || version_dropped(v, key, pin->entry.seq);
-        return dead ? RECORD_FRESH : flags_over(&pin->entry, false);
+        const struct entry older = {.seq = pin->seq, .tag = pin->tag};
+        bool dead = !pin_is_present(pin) || version_dropped(v, key, pin->seq);
+        return dead ? RECORD_FRESH : flags_over(&older, false);
     }
     for (uint32_t i = 0; i < v->levels[0].count; i++)
         if (may_be_in(e, v->levels[0].tables[i], key, hash))

@@ -70,6 +70,14 @@ struct row {
     int64_t expire_ms;
 };
 
+// What most commands need to know of a row: a small fact, which costs a parked command a hundred
+// bytes, however long the value is.
+struct fact {
+    uint64_t value_len, seq;
+    int64_t expire_ms; // both as in struct row
+    uint8_t head[8];   // what the value begins with
+};
+
 struct txn *txn_new(struct engine *engine);
 void txn_free(struct txn *txn);
 // A new attempt: forgets staged writes and noted misses, keeps pins.
@@ -78,9 +86,10 @@ void txn_begin(struct txn *txn);
 // waited.
 void txn_reset(struct txn *txn);
 
-// OK, NOT_FOUND, WAIT (the miss is noted; go on to other keys to fetch them together), or a
-// failure: CORRUPT, IO.
+// OK, NOT_FOUND, WAIT (the key is noted; go on to other keys to fetch them together), or a failure:
+// CORRUPT, IO; NO_MEMORY: the command needs more than it may have, and so will each attempt.
 int txn_get(struct txn *txn, struct slice key, struct row *out);
+int txn_get_fact(struct txn *txn, struct slice key, struct fact *out);
 // Stages a write. The bytes are copied. `value` may be given in two pieces (value2 may be empty).
 // Order matters as in a log.
 void txn_put(
@@ -135,6 +144,7 @@ struct iter_options {
     struct slice lower;        // first key that may be seen; empty: from the start. Copied
     struct slice upper;        // first key that may not be seen; empty: to the end. Copied
     struct snapshot *snapshot; // NULL: the state at opening. With a txn: and its staged writes
+    bool shows_gone; // forward, shows a deleted key now and then if there are many in a row
 };
 
 // A view that does not change. With a txn, its attempts share one view of the tables, misses are
@@ -153,6 +163,7 @@ int iter_prev(struct iter *it);
 // Valid after OK, until the next positioning.
 struct slice iter_key(const struct iter *it);
 struct row iter_row(const struct iter *it);
+bool iter_is_gone(const struct iter *it); // what is shown is a key that is not there
 // For iterators without a txn: fires when what the last call missed has arrived. iter_close
 // cancels.
 void iter_wait(struct iter *it, iter_ready_cb ready_cb, void *arg);

@@ -10,9 +10,12 @@
 //
 // Waiting is as with cursors (entry.h): `pending` is the call that is under way, `move` the
 // movement of the cursor that is due for it, and is repeated when the call is. Everything else of
-// the state (the key to pass over, the copy) is in the iterator. An iterator of its own (no txn)
-// also answers WAIT after SKIP_MAX records that showed nothing: many tombstones in a row must not
-// hold the loop.
+// the state (the key to pass over, the copy) is in the iterator. Many tombstones in a row must not
+// hold the loop: after SKIP_MAX records that showed nothing the answer is WAIT, too. An iterator of
+// its own (no txn) goes on from there; one of a txn is opened anew by the next attempt, and what
+// makes that one get further is that a memtable remembers its runs of tombstones. So only these are
+// left at SKIP_MAX there, and tombstones in tables, or over records in tables, are gone over. Who
+// can go on another time asks to be shown where he has come to (shows_gone).
 //
 // With a txn, attempts share the tables, so that what one attempt fetched is of use to the next,
 // but not the moment: each attempt sees everything that has been committed. The view of the next
@@ -27,7 +30,7 @@
 #include "engine/txn.h"
 #include "engine/view.h"
 
-enum { SKIP_MAX = 10000 };
+enum { SKIP_MAX = 5000, SKIP_WAITS_MAX = 2000, GONE_MAX = 1000 };
 
 enum verdict { SHOW, MORE, STOP };
 
@@ -41,6 +44,8 @@ struct iter {
     struct pending pending; // of a turn: its target is the key where it happens
     enum call_kind move;    // due, to the pending call's target; CALL_DONE: none
     bool ended;             // the last movement led out of everything
+    bool shows_gone, gone;
+    unsigned skips; // records that this call may yet pass over
     // forward: the key whose other records are passed over. Backward: the key of `copy`
     struct buf passed;
     bool has_passed;
@@ -108,6 +113,7 @@ struct iter *iter_open(struct engine *e, struct txn *t, const struct iter_option
     struct iter *it = xcalloc(1, sizeof *it);
     it->engine = e;
     it->txn = t;
+    it->shows_gone = options->shows_gone;
     buf_append_slice(&it->lower, options->lower);
     buf_append_slice(&it->upper, options->upper);
     uint64_t seq = options->snapshot != NULL ? options->snapshot->seq : e->last_seq;
@@ -207,6 +213,16 @@ static enum verdict judge_backward(struct iter *it, bool at_end)
     return MORE;
 }
 
+// The next record, past deletions that hide nothing. What was passed over has been seen, too.
+static int make_next(struct iter *it)
+{
+    unsigned before = it->skips;
+    int status = it->cursor->ops->next_live(it->cursor, slice_of(NULL, 0), &it->skips);
+    if (it->txn != NULL && before - it->skips > 1)
+        txn_saw(it->txn, it->view->seq);
+    return status;
+}
+
 static int make_move(struct iter *it)
 {
     struct cursor *c = it->cursor;
@@ -218,7 +234,7 @@ static int make_move(struct iter *it)
     case CALL_SEEK_LAST:
         return c->ops->seek_last(c);
     case CALL_NEXT:
-        return c->ops->next(c);
+        return make_next(it);
     case CALL_PREV:
         return c->ops->prev(c);
     case CALL_LOST:
@@ -234,13 +250,38 @@ static void log_failure(const struct iter *it, int status)
         it->err.status == status ? it->err.text : status_text(status));
 }
 
+// Many deletions were passed over. The next attempt of a txn passes them, or nearly all of them, in
+// no time (order_skip_dead in memtable_order.c). It is asked a bounded number of times, so that it
+// ends in any case.
+static bool gives_the_loop_back(struct iter *it)
+{
+    it->skips = SKIP_MAX;
+    return it->txn == NULL || it->txn->skip_waits++ < SKIP_WAITS_MAX;
+}
+
+// The record at hand is of a key that is known to be deleted: shown as such, it is a place from
+// which a caller can go on another time.
+static bool shows_gone(struct iter *it)
+{
+    const struct entry *e = &it->cursor->entry;
+    it->gone = !it->backward && it->has_passed && is_visible(it, e) &&
+               slice_equal(e->key, buf_slice(&it->passed));
+    if (it->gone)
+        it->shown = *e;
+    return it->gone;
+}
+
 // Makes the move that is due, and more, until there is something to show.
 static int move_on(struct iter *it)
 {
+    it->skips = SKIP_MAX;
+    it->gone = false;
     for (unsigned steps = 0; steps < SKIP_MAX || it->txn != NULL; steps++) {
         int status = make_move(it);
         if (status < 0)
             log_failure(it, status);
+        if (status == WAIT && it->txn != NULL && it->txn->over)
+            return NO_MEMORY;
         if (status < 0 || status == WAIT)
             return status;
         it->move = CALL_DONE;
@@ -254,6 +295,10 @@ static int move_on(struct iter *it)
         case MORE:
             it->move = it->backward ? CALL_PREV : CALL_NEXT;
         }
+        if (it->shows_gone && (steps >= GONE_MAX || it->skips == 0) && shows_gone(it))
+            return OK;
+        if (it->skips == 0 && gives_the_loop_back(it))
+            return WAIT;
     }
     return WAIT;
 }
@@ -323,6 +368,11 @@ int iter_prev(struct iter *it)
 struct slice iter_key(const struct iter *it)
 {
     return it->shown.key;
+}
+
+bool iter_is_gone(const struct iter *it)
+{
+    return it->gone;
 }
 
 struct row iter_row(const struct iter *it)

@@ -7,16 +7,28 @@
 // needs a block which is not in memory notes it and answers WAIT; the command gives up, waits, and
 // runs again from its start.
 //
-// Progress. From the second attempt on (`waited`), what the tables say of a key, or that they say
-// nothing, is held as a row: newer commits keep it current, and no eviction or compaction takes it
-// away. So each attempt finds what all before it have fetched, and at least one thing more. Blocks
-// are held only until their rows are; what a read that has to wait again has used on its way stays
-// (fetch.h). A txn that never waits holds no rows and allocates nothing here.
+// Progress. A key that an attempt has missed is wanted: txn_wait reads wanted keys in rounds, the
+// blocks of one round being let go when the next begins, and calls back when all are held: as rows,
+// or, where that is enough, as small facts (pins.h). Newer commits keep them current, and no
+// eviction or compaction takes them away. So an attempt finds what all before it have missed, and a
+// command over 100,000 keys that do not depend on each other is attempted two or three times. Also
+// what a later attempt comes across is held, key by key. An attempt with an iterator (`view`) needs
+// the blocks that it has gone over, so there nothing is wanted and the rounds are its attempts. A
+// txn that never waits holds nothing and allocates nothing here.
 //
-// Bounds. Rows are held within a share of the budget. Over the soft limit only the oldest parked
-// command goes on collecting; younger ones that hold many rows (over the hard limit: any) give them
-// back and start over when it is their turn. If the oldest comes to the hard limit, it gets
-// NO_MEMORY.
+// Example: EXISTS of a, b and c, which lie in cold blocks A, B and C; a round has room for two.
+//   attempt 1   a, b and c are wanted: WAIT
+//   round 1     A and B are read; a and b are held as facts; C is noted
+//   round 2     A and B are let go, C is read; c is held: nothing more is wanted
+//   attempt 2   answers from the three facts
+//
+// Bounds. What is held or wanted stays within a share of the budget. Over the soft limit only the
+// oldest parked command goes on collecting; younger ones that hold many rows (over the hard limit:
+// any) give them back and start over when it is their turn. If the oldest comes to the hard limit,
+// it gets NO_MEMORY, in this attempt and in each that follows. So does a command whose attempts do
+// not get further: each must hold more, or note more, than all before it, or it is stalled; after
+// STALLED_MAX of those in a row it ends. (Others' commits and compactions may throw an iterator
+// back, so one is not enough.)
 //
 // Row values borrow from blocks, memtables and pins, which all live until the next commit or
 // longer; blocks are pinned for that. Staged values are copied, because staging more moves them.
@@ -34,6 +46,9 @@ enum {
     ROWS_SOFT_SHARE = 4, // of the memory budget, for all rows that are held
     ROWS_HARD_SHARE = 2,
     ROWS_FEW = 64, // who holds no more is never held back
+    // Keys looked up in one round: about a millisecond if all are in memory.
+    ROUND_KEYS = 512,
+    STALLED_MAX = 200, // attempts in a row that did not get further than one before
     FEW_BLOCKS = sizeof(((struct txn_borrowed *)0)->few) / sizeof(struct block_ref),
 };
 
@@ -102,12 +117,28 @@ static void give_back(struct txn *t)
 
 // --- Reading -------------------------------------------------------------------------------------
 
-static int answer(struct txn *t, const struct entry *e, struct row *out)
+// What a read finds: the value, or for a fact at least what it begins with.
+struct found {
+    struct slice value;
+    uint64_t value_len, seq;
+    int64_t expire_ms;
+};
+
+static int answer(struct txn *t, const struct entry *e, struct found *out)
 {
     txn_saw(t, e->seq);
     if (entry_kind(e) != RECORD_PUT)
         return NOT_FOUND;
-    *out = (struct row){e->value, e->seq, e->expire_ms};
+    *out = (struct found){e->value, e->value.len, e->seq, e->expire_ms};
+    return OK;
+}
+
+static int answer_from_pin(struct txn *t, const struct pin *pin, struct found *out)
+{
+    txn_saw(t, pin->seq);
+    if (!pin_is_present(pin))
+        return NOT_FOUND;
+    *out = (struct found){pin_value(pin), pin->value_len, pin->seq, pin->expire_ms};
     return OK;
 }
 
@@ -126,53 +157,88 @@ static int may_hold(struct txn *t)
 {
     const struct engine *e = t->engine;
     bool too_many = e->pins.bytes > e->options.memory_budget / ROWS_HARD_SHARE;
-    if (is_oldest(t))
-        return too_many ? NO_MEMORY : OK;
+    if (is_oldest(t)) {
+        t->over = t->over || too_many;
+        return t->over ? NO_MEMORY : OK;
+    }
     t->yields = t->yields || too_many || (rows_are_many(e) && t->pinned_count >= ROWS_FEW);
     return t->yields ? WAIT : OK;
 }
 
-// Holds what the tables say of key (entry NULL: nothing) for the attempts to come, and answers from
-// there.
-static int hold_row(
-    struct txn *t, struct slice key, uint64_t hash, const struct entry *entry, struct row *out)
+static void append_pin(struct pin ***pins, uint32_t *count, uint32_t *cap, struct pin *pin)
+{
+    if (*count == *cap) {
+        *cap = *cap == 0 ? 8 : *cap * 2;
+        *pins = xrealloc(*pins, *cap * sizeof(struct pin *));
+    }
+    (*pins)[(*count)++] = pin;
+}
+
+static void hold(struct txn *t, struct pin *pin)
+{
+    append_pin(&t->pinned, &t->pinned_count, &t->pinned_cap, pin);
+}
+
+// The key will be read while the txn waits. WAIT or NO_MEMORY.
+static int want(struct txn *t, struct slice key, uint64_t hash, bool whole)
 {
     int status = may_hold(t);
     if (status != OK)
         return status;
-    if (t->pinned_count == t->pinned_cap) {
-        t->pinned_cap = t->pinned_cap == 0 ? 8 : t->pinned_cap * 2;
-        t->pinned = xrealloc(t->pinned, t->pinned_cap * sizeof(struct pin *));
+    if (t->view != NULL)
+        return WAIT;
+    struct pin *pin = pins_want(&t->engine->pins, key, hash, whole);
+    if (pin->wanter == t) { // already, by this attempt
+        pins_unref(&t->engine->pins, pin);
+        return WAIT;
     }
-    struct pin *pin = pins_add(&t->engine->pins, key, hash, entry);
-    t->pinned[t->pinned_count++] = pin;
-    return pin->present ? answer(t, &pin->entry, out) : NOT_FOUND;
+    pin->wanter = t;
+    append_pin(&t->wanted, &t->wanted_count, &t->wanted_cap, pin);
+    return WAIT;
 }
 
-static int read_tables(struct txn *t, struct slice key, uint64_t hash, struct row *out)
+static int log_failure(const struct txn *t, int status, const struct error *err)
+{
+    if (status < 0)
+        log_line(t->engine->logger, LOG_WARNING, "a read failed: %s", err->text);
+    return status;
+}
+
+static int read_tables(
+    struct txn *t, struct slice key, uint64_t hash, bool whole, struct found *out)
 {
     struct entry entry;
     struct block_ref ref;
     struct error err;
-    if (t->yields || fetch_full(&t->fetch))
+    if (t->over)
+        return NO_MEMORY;
+    if (t->yields)
         return WAIT;
+    if (t->wanted_count - t->wanted_at >= ROUND_KEYS || fetch_full(&t->fetch))
+        return want(t, key, hash, whole);
     uint32_t mark = fetch_mark(&t->fetch);
     int status = point_read(t->engine, &t->fetch, key, hash, &entry, &ref, &err);
-    if (status < 0) {
-        log_line(t->engine->logger, LOG_WARNING, "a read failed: %s", err.text);
-        return status;
-    }
+    if (status < 0)
+        return log_failure(t, status, &err);
     if (status == WAIT)
-        return WAIT;
+        return want(t, key, hash, whole);
     bool found = status == OK;
     if (!t->waited) {
-        if (found)
+        if (found && whole)
             borrow_block(t, &ref);
+        else if (found) // nothing is evicted before the fact has been taken
+            t->fetch.source.put(&t->fetch.source, &ref);
         return found ? answer(t, &entry, out) : NOT_FOUND;
     }
     if (found)
         txn_saw(t, entry.seq);
-    status = hold_row(t, key, hash, found ? &entry : NULL, out);
+    status = may_hold(t);
+    if (status == OK) {
+        struct pin *pin = pins_want(&t->engine->pins, key, hash, whole);
+        pins_fill(&t->engine->pins, pin, found ? &entry : NULL);
+        hold(t, pin);
+        status = answer_from_pin(t, pin, out);
+    }
     if (found)
         t->fetch.source.put(&t->fetch.source, &ref);
     if (t->view == NULL)
@@ -180,25 +246,48 @@ static int read_tables(struct txn *t, struct slice key, uint64_t hash, struct ro
     return status;
 }
 
-int txn_get(struct txn *t, struct slice key, struct row *out)
+// In the order that the top of this file tells. What is staged has seq 0.
+static int find(struct txn *t, struct slice key, bool whole, struct found *out)
 {
     struct engine *e = t->engine;
     struct entry entry;
     if (t->batch.count > 0 && batch_get(&t->batch, key, &entry) == OK) {
         if (entry_kind(&entry) != RECORD_PUT)
             return NOT_FOUND;
-        *out = (struct row){borrow_copy(t, entry.value), 0, entry.expire_ms};
+        struct slice value = whole ? borrow_copy(t, entry.value) : entry.value;
+        *out = (struct found){value, value.len, 0, entry.expire_ms};
         return OK;
     }
     uint64_t hash = hash64(key);
     if (memtables_get(e, key, hash, &entry) == OK)
         return answer(t, &entry, out);
     struct pin *pin = e->pins.used > 0 ? pins_find(&e->pins, key, hash) : NULL;
-    if (pin != NULL) {
-        txn_saw(t, pin->entry.seq);
-        return pin->present ? answer(t, &pin->entry, out) : NOT_FOUND;
-    }
-    return read_tables(t, key, hash, out);
+    if (pin != NULL && pin_answers(pin, whole))
+        return answer_from_pin(t, pin, out);
+    return read_tables(t, key, hash, whole, out);
+}
+
+int txn_get(struct txn *t, struct slice key, struct row *out)
+{
+    struct found found;
+    int status = find(t, key, true, &found);
+    if (status == OK)
+        *out = (struct row){found.value, found.seq, found.expire_ms};
+    return status;
+}
+
+int txn_get_fact(struct txn *t, struct slice key, struct fact *out)
+{
+    struct found found;
+    int status = find(t, key, false, &found);
+    if (status != OK)
+        return status;
+    *out =
+        (struct fact){.value_len = found.value_len, .seq = found.seq, .expire_ms = found.expire_ms};
+    if (found.value.len > 0)
+        memcpy(out->head, found.value.data,
+            found.value.len < sizeof out->head ? found.value.len : sizeof out->head);
+    return OK;
 }
 
 // --- Staging -------------------------------------------------------------------------------------
@@ -281,8 +370,23 @@ void txn_shows(struct txn *t, uint64_t seq)
 
 // --- Attempts and waiting ------------------------------------------------------------------------
 
+static void forget_wanted(struct txn *t)
+{
+    while (t->wanted_count > t->wanted_at) {
+        struct pin *pin = t->wanted[--t->wanted_count];
+        if (pin->wanter == t)
+            pin->wanter = NULL;
+        pins_unref(&t->engine->pins, pin);
+    }
+    free(t->wanted);
+    t->wanted = NULL;
+    t->wanted_at = t->wanted_count = t->wanted_cap = 0;
+}
+
 void txn_begin(struct txn *t)
 {
+    if (t->wanted_count > 0)
+        forget_wanted(t);
     batch_clear(&t->batch);
     give_back(t);
     fetch_rewind(&t->fetch);
@@ -305,18 +409,88 @@ void txn_has_room(struct txn *t)
     call_back(t);
 }
 
-static void txn_fetched(struct fetch *f)
-{
-    call_back(LIST_ENTRY(f, struct txn, fetch));
-}
-
 static void unpin_rows(struct txn *t)
 {
+    forget_wanted(t);
     while (t->pinned_count > 0)
         pins_unref(&t->engine->pins, t->pinned[--t->pinned_count]);
     free(t->pinned);
     t->pinned = NULL;
     t->pinned_cap = 0;
+}
+
+// Reads one wanted key: OK, it needs no more reading; WAIT, what it misses was noted, or the txn
+// yields; or a failure, which the next attempt will meet itself.
+static int resolve(struct txn *t, struct pin *pin)
+{
+    struct engine *e = t->engine;
+    struct entry entry;
+    struct block_ref ref;
+    struct error err;
+    if (pin->forgotten || pin_answers(pin, pin->whole))
+        return OK;
+    uint32_t mark = fetch_mark(&t->fetch);
+    int status = point_read(e, &t->fetch, pin_key(pin), pin->hash, &entry, &ref, &err);
+    if (status < 0)
+        return log_failure(t, status, &err);
+    if (status == WAIT)
+        return WAIT;
+    bool found = status == OK;
+    status = may_hold(t);
+    if (status == OK)
+        pins_fill(&e->pins, pin, found ? &entry : NULL);
+    if (found)
+        t->fetch.source.put(&t->fetch.source, &ref);
+    fetch_resolved(&t->fetch, mark);
+    return status;
+}
+
+// One round's worth of wanted keys. Those that have to wait stay, in front of those that were not
+// looked at yet. OK, or a failure.
+static int resolve_some(struct txn *t)
+{
+    uint32_t at = t->wanted_at, kept = 0;
+    int status = OK;
+    while (at < t->wanted_count && at - t->wanted_at < ROUND_KEYS && status >= 0 && !t->yields &&
+           !fetch_full(&t->fetch)) {
+        struct pin *pin = t->wanted[at++];
+        status = resolve(t, pin);
+        if (status == WAIT) {
+            t->wanted[t->wanted_at + kept++] = pin;
+            continue;
+        }
+        if (pin->wanter == t)
+            pin->wanter = NULL;
+        hold(t, pin);
+    }
+    memmove(t->wanted + at - kept, t->wanted + t->wanted_at, kept * sizeof(struct pin *));
+    t->wanted_at = at - kept;
+    if (t->wanted_at == t->wanted_count)
+        t->wanted_at = t->wanted_count = 0;
+    return status < 0 ? status : OK;
+}
+
+static void hold_back(struct txn *t)
+{
+    t->yields = false;
+    t->reach = t->stalled = 0;
+    unpin_rows(t);
+    fetch_release(&t->fetch);
+    fetch_keep(&t->fetch, true);
+    t->state = TXN_HELD_BACK;
+    list_push_back(&t->engine->held_back, &t->held_back_link);
+}
+
+static void txn_fetched(struct fetch *f)
+{
+    struct txn *t = LIST_ENTRY(f, struct txn, fetch);
+    int status = t->wanted_count > 0 && t->view == NULL ? resolve_some(t) : END;
+    if (status == OK && t->yields && !is_oldest(t))
+        hold_back(t);
+    else if (status == OK && t->wanted_count > 0)
+        fetch_start(f, txn_fetched);
+    else
+        call_back(t);
 }
 
 static void go_on(struct txn *t)
@@ -343,7 +517,8 @@ static void let_go_on(struct engine *e)
 static void unpark(struct txn *t)
 {
     struct engine *e = t->engine;
-    t->waited = t->yields = false;
+    t->waited = t->yields = t->over = false;
+    t->reach = t->stalled = t->skip_waits = 0;
     fetch_release(&t->fetch);
     unpin_rows(t);
     if (t->view != NULL)
@@ -358,7 +533,7 @@ void txn_reset(struct txn *t)
 {
     ENSURE(t->state == TXN_IDLE);
     txn_begin(t);
-    if (t->waited || t->view != NULL)
+    if (t->waited || t->view != NULL || t->pinned_count > 0)
         unpark(t);
 }
 
@@ -372,6 +547,20 @@ void txn_free(struct txn *t)
     fetch_free(&t->fetch);
     batch_release(&t->batch);
     free(t);
+}
+
+// An attempt has ended in WAIT. How far it got is what is held and wanted for it, and the blocks
+// that it went over and noted. Who waits for the order of a memtable gets further each time.
+static void watch_progress(struct txn *t)
+{
+    uint64_t reach =
+        (uint64_t)t->pinned_count + (t->wanted_count - t->wanted_at) + fetch_mark(&t->fetch);
+    if (reach > t->reach || !fetch_has_misses(&t->fetch)) {
+        t->reach = reach > t->reach ? reach : t->reach;
+        t->stalled = 0;
+    } else if (++t->stalled >= STALLED_MAX) {
+        t->over = true;
+    }
 }
 
 void txn_wait(struct txn *t, txn_ready_cb ready_cb, void *arg)
@@ -392,14 +581,11 @@ void txn_wait(struct txn *t, txn_ready_cb ready_cb, void *arg)
         list_push_back(&e->parked, &t->parked_link);
         fetch_keep(&t->fetch, true);
     }
+    watch_progress(t);
     bool yields = t->yields && !is_oldest(t);
     t->yields = false;
     if (yields) {
-        unpin_rows(t);
-        fetch_release(&t->fetch);
-        fetch_keep(&t->fetch, true);
-        t->state = TXN_HELD_BACK;
-        list_push_back(&e->held_back, &t->held_back_link);
+        hold_back(t);
         return;
     }
     // An iterator may also wait for a memtable to be put in order, which needs no reads: then this

@@ -21,14 +21,20 @@ struct txn {
     struct batch batch;
     struct fetch fetch;
     struct txn_borrowed borrowed;
-    struct pin **pinned; // rows this txn holds
+    struct pin **pinned; // rows and facts this txn holds
     uint32_t pinned_count, pinned_cap;
+    struct pin **wanted; // by this attempt, and to be read before the next: from wanted_at on
+    uint32_t wanted_at, wanted_count, wanted_cap;
     struct view *view; // shared by the attempts' iterators; NULL until one is opened
     uint64_t seq;
     enum txn_state state;
-    bool waited;     // this is not the first attempt
-    bool yields;     // it has come to the limit of rows that all may hold: older ones first
-    bool wants_room; // the last commit said WAIT
+    bool waited;         // this is not the first attempt
+    bool yields;         // it has come to the limit of rows that all may hold: older ones first
+    bool wants_room;     // the last commit said WAIT
+    bool over;           // it needs more rows than a command may hold: NO_MEMORY
+    uint64_t reach;      // how far the best attempt so far has come
+    unsigned stalled;    // attempts since then
+    unsigned skip_waits; // attempts that ended to give the loop back (iter.c)
     struct list room_link;
     struct list parked_link, held_back_link;
     txn_ready_cb ready_cb;

@@ -96,24 +96,15 @@ bool keys_user_key(
 
 // --- One key -------------------------------------------------------------------------------------
 
-int keys_peek(struct databases_view *v, struct slice key, struct value *out, bool *expired)
+static bool has_expired(const struct databases_view *v, int64_t expire_ms)
 {
-    struct row row;
-    int status = txn_get(v->txn, keys_build(v->dbs, v->gen, key), &row);
-    if (status != OK)
-        return status;
-    if (!value_decode(row.value, out))
-        return CORRUPT;
-    out->expire_ms = row.expire_ms;
-    out->staged = row.seq == 0;
-    *expired = row.expire_ms != 0 && v->now_ms > row.expire_ms;
-    return OK;
+    return expire_ms != 0 && v->now_ms > expire_ms;
 }
 
-int keys_get(struct databases_view *v, enum lookup how, struct slice key, struct value *out)
+// What follows from a lookup: its status, with what has expired hidden.
+static int conclude(
+    struct databases_view *v, enum lookup how, struct slice key, int status, bool expired)
 {
-    bool expired = false;
-    int status = keys_peek(v, key, out, &expired);
     if (status == OK && expired) {
         status = NOT_FOUND;
         if (how != LOOKUP_QUIET && !v->frozen) {
@@ -126,6 +117,43 @@ int keys_get(struct databases_view *v, enum lookup how, struct slice key, struct
         v->misses += status == NOT_FOUND;
     }
     return status;
+}
+
+int keys_get(struct databases_view *v, enum lookup how, struct slice key, struct value *out)
+{
+    struct row row;
+    bool expired = false;
+    int status = txn_get(v->txn, keys_build(v->dbs, v->gen, key), &row);
+    if (status == OK) {
+        if (!value_decode(row.value, out))
+            return CORRUPT;
+        out->expire_ms = row.expire_ms;
+        out->staged = row.seq == 0;
+        expired = has_expired(v, row.expire_ms);
+    }
+    return conclude(v, how, key, status, expired);
+}
+
+int keys_peek(struct databases_view *v, struct slice key, struct value_fact *out, bool *expired)
+{
+    struct fact fact;
+    int status = txn_get_fact(v->txn, keys_build(v->dbs, v->gen, key), &fact);
+    if (status != OK)
+        return status;
+    if (fact.value_len == 0 || !value_decode_header(fact.head[0], &out->type, &out->form))
+        return CORRUPT;
+    out->len = fact.value_len - 1;
+    out->expire_ms = fact.expire_ms;
+    *expired = has_expired(v, fact.expire_ms);
+    return OK;
+}
+
+int keys_get_fact(
+    struct databases_view *v, enum lookup how, struct slice key, struct value_fact *out)
+{
+    bool expired = false;
+    int status = keys_peek(v, key, out, &expired);
+    return conclude(v, how, key, status, expired);
 }
 
 void keys_put(struct databases_view *v, struct slice key, const struct value *value)
@@ -142,9 +170,9 @@ void keys_put(struct databases_view *v, struct slice key, const struct value *va
         buf_shrink(&v->dbs->copy, COPY_KEPT);
 }
 
-void keys_delete(struct databases_view *v, struct slice key, const struct value *found)
+void keys_delete(struct databases_view *v, struct slice key, enum value_type found)
 {
-    ENSURE(found->type == TYPE_STRING);
+    ENSURE(found == TYPE_STRING);
     txn_delete(v->txn, keys_build(v->dbs, v->gen, key));
 }
 

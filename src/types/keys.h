@@ -66,14 +66,17 @@ enum lookup {
 // OK, NOT_FOUND (absent or expired), WAIT or a failure. out->bytes is borrowed until the txn's next
 // begin or commit, and, where it is `staged`, until the attempt stages its next write.
 int keys_get(struct databases_view *v, enum lookup how, struct slice key, struct value *out);
-// As keys_get with LOOKUP_QUIET, but shows what has expired: OK with *expired set.
-int keys_peek(struct databases_view *v, struct slice key, struct value *out, bool *expired);
+// The same for who does not need the value: any number of cold keys costs little.
+int keys_get_fact(
+    struct databases_view *v, enum lookup how, struct slice key, struct value_fact *out);
+// As keys_get_fact with LOOKUP_QUIET, but shows what has expired: OK with *expired set.
+int keys_peek(struct databases_view *v, struct slice key, struct value_fact *out, bool *expired);
 
 // Stages a key, whatever was there before. expire_ms 0: never. Reads nothing. value.bytes may be
 // what keys_get handed out.
 void keys_put(struct databases_view *v, struct slice key, const struct value *value);
 // Stages the deletion of a key that a lookup of this attempt has found.
-void keys_delete(struct databases_view *v, struct slice key, const struct value *found);
+void keys_delete(struct databases_view *v, struct slice key, enum value_type found);
 // Stages another expiry (0: none) for a key that a lookup of this attempt has found.
 void keys_expire(
     struct databases_view *v, struct slice key, const struct value *found, int64_t expire_ms);

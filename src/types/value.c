@@ -9,15 +9,20 @@
 
 enum { INTEGER_TEXT_MAX = 20, EMBSTR_MAX = 44 };
 
+bool value_decode_header(uint8_t header, enum value_type *type, enum string_form *form)
+{
+    unsigned low = header & 0x0f, high = header >> 4;
+    if (low == TYPE_NONE || low > TYPE_STREAM || high > FORM_RAW)
+        return false;
+    *type = (enum value_type)low;
+    *form = (enum string_form)high;
+    return true;
+}
+
 bool value_decode(struct slice stored, struct value *out)
 {
-    if (stored.len == 0)
+    if (stored.len == 0 || !value_decode_header(stored.data[0], &out->type, &out->form))
         return false;
-    uint8_t type = stored.data[0] & 0x0f, form = stored.data[0] >> 4;
-    if (type == TYPE_NONE || type > TYPE_STREAM || form > FORM_RAW)
-        return false;
-    out->type = (enum value_type)type;
-    out->form = (enum string_form)form;
     out->bytes = slice_skip(stored, 1);
     return true;
 }

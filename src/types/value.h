@@ -22,6 +22,14 @@ struct value {
     bool staged;       // set by lookups: the bytes lie in the attempt's own batch
 };
 
+// What a small fact of the engine tells of a value.
+struct value_fact {
+    enum value_type type;
+    enum string_form form;
+    uint64_t len;      // of the bytes
+    int64_t expire_ms; // 0: never
+};
+
 static inline uint8_t value_header(const struct value *v)
 {
     return (uint8_t)(v->type | v->form << 4);
@@ -29,6 +37,8 @@ static inline uint8_t value_header(const struct value *v)
 
 // Decodes what the engine holds; false if it is not a value.
 bool value_decode(struct slice stored, struct value *out);
+// The same for the header byte alone.
+bool value_decode_header(uint8_t header, enum value_type *type, enum string_form *form);
 const char *value_type_name(enum value_type type); // "string", "none" ...
 // "int", "embstr" or "raw".
 const char *value_encoding(const struct value *v);

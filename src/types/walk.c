@@ -24,7 +24,7 @@ static size_t prefix_end(uint8_t *prefix, size_t len)
 }
 
 static void open_bounded(struct walk *w, struct databases *dbs, struct txn *txn,
-    struct snapshot *snapshot, uint64_t gen, struct slice prefix, struct slice from)
+    struct snapshot *snapshot, uint64_t gen, struct slice prefix, struct slice from, bool in_steps)
 {
     struct slice start = keys_build(dbs, gen, slice_compare(from, prefix) > 0 ? from : prefix);
     w->from_len = start.len;
@@ -38,22 +38,24 @@ static void open_bounded(struct walk *w, struct databases *dbs, struct txn *txn,
     }
     struct iter_options options = {.lower = slice_of(w->from, w->from_len),
         .upper = slice_of(dbs->scratch, upper_len),
-        .snapshot = snapshot};
+        .snapshot = snapshot,
+        .shows_gone = in_steps};
     w->it = iter_open(dbs->engine, txn, &options);
     w->started = false;
 }
 
-void walk_open(struct walk *w, struct databases_view *v, struct slice prefix, struct slice from)
+void walk_open(
+    struct walk *w, struct databases_view *v, struct slice prefix, struct slice from, bool in_steps)
 {
     w->now_ms = v->now_ms;
-    open_bounded(w, v->dbs, v->txn, NULL, v->gen, prefix, from);
+    open_bounded(w, v->dbs, v->txn, NULL, v->gen, prefix, from, in_steps);
 }
 
 void walk_open_snapshot(struct walk *w, struct databases *dbs, struct snapshot *snapshot, int db,
     int64_t now_ms, struct slice prefix)
 {
     w->now_ms = now_ms;
-    open_bounded(w, dbs, NULL, snapshot, dbs->gens[db], prefix, prefix);
+    open_bounded(w, dbs, NULL, snapshot, dbs->gens[db], prefix, prefix, false);
 }
 
 void walk_close(struct walk *w)
@@ -69,13 +71,16 @@ static int current(struct walk *w, int status, struct walk_key *out)
     if (status != OK)
         return status;
     w->started = true;
+    out->key = slice_skip(iter_key(w->it), KEY_PREFIX_LEN);
+    out->gone = out->expired = iter_is_gone(w->it);
+    if (out->gone)
+        return OK;
     struct row row = iter_row(w->it);
     if (!value_decode(row.value, &out->value))
         return CORRUPT;
     out->value.expire_ms = row.expire_ms;
     out->value.staged = false;
     out->expired = row.expire_ms != 0 && w->now_ms > row.expire_ms;
-    out->key = slice_skip(iter_key(w->it), KEY_PREFIX_LEN);
     return OK;
 }
 

@@ -23,10 +23,13 @@ struct walk_key {
     struct slice key;   // borrowed until the next step
     struct value value; // same
     bool expired;       // hidden: count it, do not show it
+    bool gone;          // the same; and it stands for many that were passed over
 };
 
-// from: the first user key that may be seen (empty: the first of all).
-void walk_open(struct walk *w, struct databases_view *v, struct slice prefix, struct slice from);
+// from: the first user key that may be seen (empty: the first of all). in_steps: a walk that can be
+// given up and gone on with at another time is shown keys that are gone, where there are many.
+void walk_open(struct walk *w, struct databases_view *v, struct slice prefix, struct slice from,
+    bool in_steps);
 void walk_open_snapshot(struct walk *w, struct databases *dbs, struct snapshot *snapshot, int db,
     int64_t now_ms, struct slice prefix);
 void walk_close(struct walk *w);

@@ -342,6 +342,18 @@ int txn_get(struct txn *t, struct slice key, struct row *out)
     return OK;
 }
 
+int txn_get_fact(struct txn *t, struct slice key, struct fact *out)
+{
+    struct row row;
+    int status = txn_get(t, key, &row);
+    if (status != OK)
+        return status;
+    *out = (struct fact){.value_len = row.value.len, .seq = row.seq, .expire_ms = row.expire_ms};
+    for (size_t i = 0; i < row.value.len && i < sizeof out->head; i++)
+        out->head[i] = row.value.data[i];
+    return OK;
+}
+
 static void merged(struct txn *t, struct rows *out)
 {
     rows_copy(out, &t->engine->rows);
@@ -475,6 +487,11 @@ int iter_next(struct iter *it)
 int iter_prev(struct iter *it)
 {
     return settle(it, ITER_PREV, it->at - 1);
+}
+
+bool iter_is_gone(const struct iter *it)
+{
+    return false;
 }
 
 struct slice iter_key(const struct iter *it)

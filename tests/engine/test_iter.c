@@ -327,3 +327,56 @@ Test(iter, closing_cancels_what_is_waited_for)
     cr_assert_eq(calls, 0);
     side_close(&s);
 }
+
+// A txn's walk over what was flushed and then deleted shows how far it has come; and what it shows
+// as gone, and what it leaves out, is not there.
+Test(iter, a_walk_over_what_is_gone_shows_where_it_is)
+{
+    for (uint64_t seed = 90; seed < 94; seed++) {
+        struct side s;
+        side_open(&s, seed, 12000);
+        side_write_all(&s);
+        if (seed % 2 == 0)
+            cr_assert_eq(engine_blocking_flush(s.engine), OK);
+        struct txn *t = txn_new(s.engine);
+        for (uint32_t i = 0; i < s.keys; i++) {
+            if (i == 5000)
+                continue;
+            stage(&s, t, s.cells, i, false);
+            if (i % 100 == 99) {
+                cr_assert_eq(engine_blocking_commit(s.engine, t), OK);
+                txn_reset(t);
+            }
+        }
+        cr_assert_eq(engine_blocking_commit(s.engine, t), OK);
+        txn_reset(t);
+        unsigned gone = 0, found = 0, attempts = 0;
+        char place[KEY_LEN] = "", key[KEY_LEN];
+        int status = OK;
+        while (status != END) {
+            cr_assert_lt(attempts++, 3000);
+            txn_begin(t);
+            struct iter *it = iter_open(s.engine, t,
+                &(struct iter_options){.lower = slice_cstr(place), .shows_gone = true});
+            status = iter_seek(it, slice_cstr(place));
+            if (status == OK) {
+                bool is_gone = iter_is_gone(it);
+                gone += is_gone;
+                found += !is_gone;
+                cr_assert(is_gone || slice_equal(iter_key(it), key_at(5000, key)));
+                snprintf(place, sizeof place, "%.*s~", (int)iter_key(it).len,
+                    (const char *)iter_key(it).data);
+            }
+            iter_close(it);
+            cr_assert_geq(status, 0);
+            if (status == WAIT)
+                wait_txn(&s, t);
+            else
+                txn_reset(t);
+        }
+        cr_assert_eq(found, 1);
+        cr_assert_gt(gone, 0);
+        txn_free(t);
+        side_close(&s);
+    }
+}

@@ -180,16 +180,16 @@ Test(walk, a_walk_is_bounded_by_its_prefix)
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
         put(1, keys[i], 0);
     begin(1, 1000);
-    walk_open(&w, &view, slice_cstr("b\xff"), slice_of(NULL, 0));
+    walk_open(&w, &view, slice_cstr("b\xff"), slice_of(NULL, 0), false);
     cr_assert_eq(walk_next(&w, &at), OK);
     cr_assert(slice_equal(at.key, slice_cstr("b\xff")));
     cr_assert_eq(walk_next(&w, &at), OK);
     cr_assert_eq(walk_next(&w, &at), END);
     walk_close(&w);
-    walk_open(&w, &view, slice_cstr("b"), slice_cstr("zzz"));
+    walk_open(&w, &view, slice_cstr("b"), slice_cstr("zzz"), false);
     cr_assert_eq(walk_next(&w, &at), END);
     walk_close(&w);
-    walk_open(&w, &view, slice_of(NULL, 0), slice_cstr("bb"));
+    walk_open(&w, &view, slice_of(NULL, 0), slice_cstr("bb"), false);
     cr_assert_eq(walk_next(&w, &at), OK);
     cr_assert(slice_equal(at.key, slice_cstr("bb")));
     cr_assert_eq(walk_before(&w, slice_cstr("c"), &at), OK);

@@ -155,6 +155,8 @@ static void apply_write(struct memtable *m, const struct entry *e, uint64_t hash
         note.kind = UNDO_OVERWRITE;
         if (undo != NULL)
             undo_note_overwrite(undo, old, note);
+        if (record_is_dead(old) && entry_kind(e) == RECORD_PUT)
+            order_revive(&m->order, old);
         fill_record(m, old, e, tag);
         return;
     }

@@ -96,6 +96,23 @@ static int skip_list_next(struct cursor *cursor)
     return in_order(c) ? show_forward(c, c->at->next[0]) : WAIT;
 }
 
+// A record that is not dead may be an old version, kept for a view, of a key whose newest was gone
+// over as dead: then that one is shown first.
+static int skip_list_next_live(struct cursor *cursor, struct slice limit, unsigned *budget)
+{
+    struct memtable_cursor *c = (struct memtable_cursor *)cursor;
+    if (!in_order(c))
+        return WAIT;
+    struct order_node *from = c->at;
+    struct order_node *n = order_skip_dead(&c->m->order, from, limit, budget);
+    if (n != NULL && n->record->superseded) {
+        struct slice key = record_key(n->record);
+        while (n->prev != from && slice_equal(record_key(n->prev->record), key))
+            n = n->prev;
+    }
+    return show_forward(c, n);
+}
+
 static int skip_list_prev(struct cursor *cursor)
 {
     struct memtable_cursor *c = (struct memtable_cursor *)cursor;
@@ -116,6 +133,7 @@ struct cursor *memtable_cursor(struct memtable *m, uint64_t max_seq)
         .seek_before = skip_list_seek_before,
         .seek_last = skip_list_seek_last,
         .next = skip_list_next,
+        .next_live = skip_list_next_live,
         .prev = skip_list_prev,
         .close = skip_list_close,
     };

@@ -105,6 +105,9 @@ struct order_node {
     struct key_head head; // of the record's key: most comparisons look no further
     struct record *record;
     struct order_node *prev; // on the lowest level; the head before the first
+    uint32_t dead_epoch;     // of `dead`; another than the order's: none
+    uint16_t dead;           // bit L: all records strictly between here and next[L] are dead
+    uint8_t height;
     struct order_node *next[];
 };
 
@@ -114,12 +117,28 @@ struct order {
     struct order_node *last; // on the lowest level; the head when empty
     struct record *linked;   // the newest arrival that is in the list
     uint64_t count;          // records in the list
+    uint32_t dead_epoch;     // of the spans in force; 0: nobody has looked for any
     struct random random;
 };
+
+// Nobody sees it, whatever view he has: void, or a tombstone. (One that a view needs has left the
+// record beneath it in place, which is not dead.)
+static inline bool record_is_dead(const struct record *r)
+{
+    return r->tag == 0 || (r->tag & RECORD_KIND_MASK) == RECORD_DELETE;
+}
 
 void order_release(struct order *o);
 // The first node that is not before (key, seq), or NULL. The list is not empty of a head.
 struct order_node *order_lower_bound(const struct order *o, struct slice key, uint64_t seq);
+// From a node forward over dead ones with keys below limit (empty: any): the first node that is
+// not dead, or not below limit, or, at *budget 0, where it has come to; NULL: the end. What it has
+// gone over, it remembers: the next one goes over it in O(log n).
+struct order_node *order_skip_dead(
+    struct order *o, struct order_node *from, struct slice limit, unsigned *budget);
+// A dead record that may be in the list is to be seen again.
+void order_revive(struct order *o, const struct record *r);
+void order_forget_dead(struct order *o); // any may have come to life
 
 struct memtable {
     uint32_t refs;

@@ -10,6 +10,14 @@
 // A node has the first bytes of its key beside its links: a search that went to the record for each
 // comparison would wait for memory twice a node.
 //
+// Dead runs. A queue whose jobs came and went leaves a run of tombstones at its head, and who looks
+// for the first job would go over all of them each time. So who goes over a run notes, link by
+// link, that all between the link's two ends is dead (`dead`); the next one follows the highest
+// such link. The notes are true until a record comes to life or arrives in between, which clears
+// those of its search path. Example: 1 to 8 are dead, 1 and 5 have links of a second level, 9 is
+// alive. The first walk goes over eight nodes and notes 1 => 5 and 5 => 9; the second goes 1, 5, 9.
+// When 6 comes to life, 5 => 9 is not true any more, 1 => 5 is: the third goes 1, 5, 6.
+//
 // A node never moves and never leaves, so a cursor's position stays valid while the list grows.
 // Cost is bounded by the budget of a step.
 #include <stddef.h>
@@ -54,6 +62,9 @@ static struct order_node *new_node(
     n->head = head;
     n->record = r;
     n->prev = NULL;
+    n->dead_epoch = 0;
+    n->dead = 0;
+    n->height = (uint8_t)height;
     memset(n->next, 0, links);
     return n;
 }
@@ -87,6 +98,8 @@ static void link_record(struct order *o, struct record *r, struct order_node **p
     unsigned height = random_height(o);
     struct order_node *n = new_node(o, r, head, height);
     n->prev = path[0];
+    for (unsigned level = height; level < ORDER_HEIGHT_MAX && o->dead_epoch != 0; level++)
+        path[level]->dead &= (uint16_t) ~(1u << level);
     for (unsigned level = 0; level < height; level++) {
         n->next[level] = path[level]->next[level];
         path[level]->next[level] = n;
@@ -150,4 +163,75 @@ struct order_node *order_lower_bound(const struct order *o, struct slice key, ui
         behind = next;
     }
     return behind;
+}
+
+// --- Dead runs -----------------------------------------------------------------------------------
+
+static bool is_dead_link(const struct order *o, const struct order_node *n, unsigned level)
+{
+    return level == 0 || (n->dead_epoch == o->dead_epoch && (n->dead >> level & 1) != 0);
+}
+
+static void note_dead_link(const struct order *o, struct order_node *n, unsigned level)
+{
+    if (n->dead_epoch != o->dead_epoch)
+        n->dead = 0;
+    n->dead_epoch = o->dead_epoch;
+    n->dead |= (uint16_t)(1u << level);
+}
+
+struct order_node *order_skip_dead(
+    struct order *o, struct order_node *from, struct slice limit, unsigned *budget)
+{
+    if (from->next[0] == NULL || !record_is_dead(from->next[0]->record))
+        return from->next[0];
+    struct order_node *starts[ORDER_HEIGHT_MAX] = {0}; // of the links that are being gone under
+    struct order_node *at = from;
+    if (o->dead_epoch == 0)
+        o->dead_epoch = 1;
+    for (bool first = true;; first = false) {
+        for (unsigned level = 0; level < at->height; level++)
+            starts[level] = at;
+        unsigned level = at->height - 1u;
+        while (level > 0 && !(is_dead_link(o, at, level) && at->next[level] != NULL &&
+                                (limit.len == 0 ||
+                                    slice_compare(record_key(at->next[level]->record), limit) < 0)))
+            level--;
+        struct order_node *next = at->next[level];
+        if (next == NULL)
+            return NULL;
+        for (unsigned l = 1; l < next->height; l++)
+            if (starts[l] != NULL && starts[l]->next[l] == next)
+                note_dead_link(o, starts[l], l);
+        at = next;
+        *budget -= *budget > 0 && !first;
+        if (*budget == 0 || !record_is_dead(at->record) ||
+            (limit.len > 0 && slice_compare(record_key(at->record), limit) >= 0))
+            return at;
+    }
+}
+
+void order_forget_dead(struct order *o)
+{
+    o->dead_epoch += o->dead_epoch != 0;
+}
+
+void order_revive(struct order *o, const struct record *r)
+{
+    if (o->dead_epoch == 0)
+        return;
+    struct slice key = record_key(r);
+    struct key_head head = head_of(key);
+    struct order_node *at = o->head;
+    for (unsigned level = ORDER_HEIGHT_MAX; level-- > 0;) {
+        while (at->next[level] != NULL && node_before(at->next[level], head, key, SEQ_MAX))
+            at = at->next[level];
+        at->dead &= (uint16_t) ~(1u << level);
+    }
+    // void records of the same key may stand before it
+    for (at = at->next[0]; at != NULL && at->record != r; at = at->next[0]) {
+        if (!slice_equal(record_key(at->record), key))
+            break;
+        at->dead = 0;
+    }
 }

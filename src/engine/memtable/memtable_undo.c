@@ -101,6 +101,7 @@ static void take_back(struct memtable *m, const struct undo_note *note, struct s
 void memtable_undo(struct memtable *m, struct buf *undo)
 {
     m->frozen = true;
+    order_forget_dead(&m->order);
     while (undo->len > 0) {
         struct undo_note note;
         ENSURE(undo->len >= sizeof note);

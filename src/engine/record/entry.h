@@ -83,6 +83,10 @@ struct cursor_ops {
     // what the next will touch, so that who seeks with many cursors waits for all at once. OK: the
     // seek is under way, go on with it. Other answers are the seek's own. Steps may be left out.
     int (*aim)(struct cursor *c, struct slice key, uint64_t seq, unsigned step);
+    // Optional. As next, but may leave out entries that hide nothing in the cursor itself:
+    // deletions of keys below limit (empty: of any). Each record that it leaves out takes one of
+    // *budget; at 0 it shows the one it has come to. A repeated call may be next.
+    int (*next_live)(struct cursor *c, struct slice limit, unsigned *budget);
 };
 
 struct cursor {

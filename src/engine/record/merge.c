@@ -225,12 +225,27 @@ static int merge_seek_last(struct cursor *c)
     return seek_all((struct merge *)(void *)c, CALL_SEEK_LAST, true, (struct slice){0}, 0);
 }
 
-// The top child takes one step in the direction that holds.
-static int step_top(struct merge *m)
+// What the top child may leave out deletions up to: the next child's key, which one may hide.
+static struct slice next_key(const struct merge *m)
+{
+    if (m->heap_count < 2)
+        return slice_of(NULL, 0);
+    bool right = m->heap_count > 2 && before(m, m->heap[2], m->heap[1]);
+    return m->children[m->heap[right ? 2 : 1]]->entry.key;
+}
+
+// The top child takes one step in the direction that holds. budget: of next_live, or NULL.
+static int step_top(struct merge *m, unsigned *budget)
 {
     uint32_t i = m->heap[0];
     struct cursor *top = m->children[i];
-    int status = m->backward ? top->ops->prev(top) : top->ops->next(top);
+    int status;
+    if (m->backward)
+        status = top->ops->prev(top);
+    else if (budget != NULL && top->ops->next_live != NULL)
+        status = top->ops->next_live(top, next_key(m), budget);
+    else
+        status = top->ops->next(top);
     if (status == WAIT)
         m->stages[i] = m->backward ? STAGE_PREV : STAGE_NEXT;
     if (status == END) {
@@ -257,7 +272,17 @@ static int step(struct merge *m, enum call_kind call, bool backward)
 {
     if (pending_step(&m->pending, call))
         return position(m);
-    return m->backward == backward ? step_top(m) : turn(m, backward);
+    return m->backward == backward ? step_top(m, NULL) : turn(m, backward);
+}
+
+// The merge is of all there is: nobody else's entries are hidden, so limit is of no concern.
+static int merge_next_live(struct cursor *c, struct slice limit, unsigned *budget)
+{
+    struct merge *m = (struct merge *)(void *)c;
+    if (m->backward || m->pending.call == CALL_NEXT)
+        return step(m, CALL_NEXT, false);
+    pending_step(&m->pending, CALL_NEXT);
+    return step_top(m, budget);
 }
 
 static int merge_next(struct cursor *c)
@@ -287,6 +312,7 @@ static const struct cursor_ops merge_ops = {
     .seek_before = merge_seek_before,
     .seek_last = merge_seek_last,
     .next = merge_next,
+    .next_live = merge_next_live,
     .prev = merge_prev,
     .close = merge_close,
 };

@@ -9,6 +9,10 @@
 // been flushed: the memtable is gone then, and the pin must not answer with what the tables said
 // before.
 //
+// A small fact. Most commands over many keys need to know only that a key is there, how long its
+// value is, what it begins with, when it expires. So a pin always has that, in a hundred bytes with
+// its key, and the value only if a holder wants the whole row.
+//
 // Keys are found by full comparison; the table doubles at a load of one. A forgotten pin has left
 // the table but still belongs to its holders. Nothing here can fail.
 #include "engine/table/pins.h"
@@ -26,14 +30,20 @@ void pins_release(struct pins *p)
     *p = (struct pins){0};
 }
 
-struct pin *pins_find(const struct pins *p, struct slice key, uint64_t hash)
+static struct pin *find_any(const struct pins *p, struct slice key, uint64_t hash)
 {
     if (p->used == 0)
         return NULL;
     struct pin *pin = p->slots[hash & (p->cap - 1)];
-    while (pin != NULL && !(pin->hash == hash && slice_equal(pin->entry.key, key)))
+    while (pin != NULL && !(pin->hash == hash && slice_equal(pin_key(pin), key)))
         pin = pin->next_hash;
     return pin;
+}
+
+struct pin *pins_find(const struct pins *p, struct slice key, uint64_t hash)
+{
+    struct pin *pin = find_any(p, key, hash);
+    return pin != NULL && pin->known ? pin : NULL;
 }
 
 static void grow(struct pins *p)
@@ -54,49 +64,58 @@ static void grow(struct pins *p)
 
 static size_t memory_of(const struct pin *pin)
 {
-    return sizeof *pin + pin->key.cap + pin->value.cap;
+    enum { HEAP = 16 }; // what the allocator takes for a block
+    return sizeof *pin + pin->key_len + HEAP +
+           (pin->value != NULL ? (size_t)pin->value_len + HEAP : 0);
 }
 
 // entry NULL: the key is absent.
 static void set_state(struct pins *p, struct pin *pin, const struct entry *entry, uint64_t seq)
 {
-    p->bytes -= memory_of(pin);
     bool present = entry != NULL && entry_kind(entry) == RECORD_PUT;
-    buf_clear(&pin->value);
-    if (present)
-        buf_append_slice(&pin->value, entry->value);
-    else
-        buf_release(&pin->value);
-    pin->present = present;
-    pin->entry = (struct entry){
-        .key = buf_slice(&pin->key),
-        .value = buf_slice(&pin->value),
-        .seq = seq,
-        .expire_ms = present ? entry->expire_ms : 0,
-        .tag = present ? entry->tag : RECORD_DELETE,
-    };
+    struct slice value = present ? entry->value : slice_of(NULL, 0);
+    p->bytes -= memory_of(pin);
+    free(pin->value);
+    pin->value = NULL;
+    if (pin->whole && value.len > PIN_HEAD_MAX) {
+        pin->value = xmalloc(value.len);
+        memcpy(pin->value, value.data, value.len);
+    }
+    if (value.len > 0)
+        memcpy(pin->head, value.data, value.len < PIN_HEAD_MAX ? value.len : PIN_HEAD_MAX);
+    pin->value_len = value.len;
+    pin->seq = seq;
+    pin->expire_ms = present ? entry->expire_ms : 0;
+    pin->tag = present ? entry->tag : RECORD_DELETE;
+    pin->known = true;
     p->bytes += memory_of(pin);
 }
 
-struct pin *pins_add(struct pins *p, struct slice key, uint64_t hash, const struct entry *entry)
+struct pin *pins_want(struct pins *p, struct slice key, uint64_t hash, bool whole)
 {
-    struct pin *pin = pins_find(p, key, hash);
-    if (pin != NULL) {
-        pin->refs++;
-        return pin;
+    struct pin *pin = find_any(p, key, hash);
+    if (pin == NULL) {
+        if (p->used >= p->cap)
+            grow(p);
+        pin = xcalloc(1, sizeof *pin + key.len);
+        pin->hash = hash;
+        pin->key_len = (uint32_t)key.len;
+        if (key.len > 0)
+            memcpy(pin->key, key.data, key.len);
+        p->bytes += memory_of(pin);
+        pin->next_hash = p->slots[hash & (p->cap - 1)];
+        p->slots[hash & (p->cap - 1)] = pin;
+        p->used++;
     }
-    if (p->used >= p->cap)
-        grow(p);
-    pin = xcalloc(1, sizeof *pin);
-    pin->refs = 1;
-    pin->hash = hash;
-    buf_append_slice(&pin->key, key);
-    p->bytes += memory_of(pin);
-    set_state(p, pin, entry, entry != NULL ? entry->seq : 0);
-    pin->next_hash = p->slots[hash & (p->cap - 1)];
-    p->slots[hash & (p->cap - 1)] = pin;
-    p->used++;
+    pin->refs++;
+    pin->whole = pin->whole || whole;
     return pin;
+}
+
+void pins_fill(struct pins *p, struct pin *pin, const struct entry *entry)
+{
+    if (!pin_answers(pin, pin->whole))
+        set_state(p, pin, entry, entry != NULL ? entry->seq : 0);
 }
 
 static void forget(struct pins *p, struct pin *pin)
@@ -117,8 +136,7 @@ void pins_unref(struct pins *p, struct pin *pin)
     if (!pin->forgotten)
         forget(p, pin);
     p->bytes -= memory_of(pin);
-    buf_release(&pin->key);
-    buf_release(&pin->value);
+    free(pin->value);
     free(pin);
 }
 
@@ -127,14 +145,14 @@ void pins_on_commit(struct pins *p, const struct entry *e)
     if (p->used == 0)
         return;
     if (entry_kind(e) != RECORD_DROP) {
-        struct pin *pin = pins_find(p, e->key, hash64(e->key));
+        struct pin *pin = find_any(p, e->key, hash64(e->key));
         if (pin != NULL)
             set_state(p, pin, e, e->seq);
         return;
     }
     for (uint32_t i = 0; i < p->cap; i++)
         for (struct pin *pin = p->slots[i]; pin != NULL; pin = pin->next_hash)
-            if (slice_starts_with(pin->entry.key, e->key))
+            if (slice_starts_with(pin_key(pin), e->key))
                 set_state(p, pin, NULL, e->seq);
 }
 
@@ -143,7 +161,7 @@ void pins_forget_above(struct pins *p, uint64_t seq)
     for (uint32_t i = 0; i < p->cap; i++) {
         for (struct pin *pin = p->slots[i], *next; pin != NULL; pin = next) {
             next = pin->next_hash;
-            if (pin->entry.seq > seq)
+            if (pin->seq > seq)
                 forget(p, pin);
         }
     }

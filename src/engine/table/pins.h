@@ -1,22 +1,29 @@
-// pins: rows, or their absence, that parked commands have fetched from the tables. While one is
-// held, newer commits replace what it says (commit.c tells), and compaction cannot take it away: so
-// an attempt never misses what an earlier one of the same command fetched. Shared by all txns of an
-// engine; loop-owned. Costs one comparison a commit while nobody is parked.
+// pins: rows, small facts of rows, or their absence, that parked commands have fetched from the
+// tables, and keys that they want to. While one is held, newer commits replace what it says
+// (commit.c tells), and compaction cannot take it away: so an attempt never misses what an earlier
+// one of the same command fetched. Shared by all txns of an engine; loop-owned. Costs one
+// comparison a commit while nobody is parked.
 #ifndef VARVE_ENGINE_TABLE_PINS_H
 #define VARVE_ENGINE_TABLE_PINS_H
 
-#include "base/buf.h"
 #include "engine/record/entry.h"
+
+enum { PIN_HEAD_MAX = 24 };
 
 struct pin {
     struct pin *next_hash;
-    uint32_t refs;
+    const void *wanter; // the last txn whose attempt has wanted it, or NULL
     uint64_t hash;
-    struct buf key;
-    struct buf value;
-    bool present;       // false: the key is absent (or deleted)
-    bool forgotten;     // no longer found; its holders only give it back
-    struct entry entry; // key and value borrow from the bufs; the newest state of the key
+    uint64_t seq, value_len; // of the newest state of the key
+    int64_t expire_ms;
+    uint8_t *value; // all of a value that is longer than head; NULL: not held
+    uint32_t refs, key_len;
+    uint8_t tag;                // RECORD_PUT and its flags, or RECORD_DELETE: the key is absent
+    bool known;                 // false: wanted, nobody has read it yet
+    bool whole;                 // a holder needs the value, not just the fact
+    bool forgotten;             // no longer found; its holders only give it back
+    uint8_t head[PIN_HEAD_MAX]; // of the value
+    uint8_t key[];
 };
 
 struct pins {
@@ -26,12 +33,39 @@ struct pins {
     uint64_t bytes;
 };
 
+static inline bool pin_is_present(const struct pin *pin)
+{
+    return (pin->tag & RECORD_KIND_MASK) == RECORD_PUT;
+}
+
+// Whether the pin can answer: with the fact, or, `whole`, with the value.
+static inline bool pin_answers(const struct pin *pin, bool whole)
+{
+    return pin->known &&
+           (!whole || !pin_is_present(pin) || pin->value_len <= PIN_HEAD_MAX || pin->value != NULL);
+}
+
+static inline struct slice pin_key(const struct pin *pin)
+{
+    return slice_of(pin->key, pin->key_len);
+}
+
+// The value, or what is held of it.
+static inline struct slice pin_value(const struct pin *pin)
+{
+    if (pin->value != NULL)
+        return slice_of(pin->value, pin->value_len);
+    return slice_of(pin->head, pin->value_len < PIN_HEAD_MAX ? pin->value_len : PIN_HEAD_MAX);
+}
+
 void pins_release(struct pins *p); // none is held
-// The pin of key, or NULL.
+// The pin of key if it is known, or NULL.
 struct pin *pins_find(const struct pins *p, struct slice key, uint64_t hash);
-// A pin for what the tables say of key (entry NULL: absent), with one reference; the existing one,
-// with one more, if there is one.
-struct pin *pins_add(struct pins *p, struct slice key, uint64_t hash, const struct entry *entry);
+// The pin of key with one reference more, a new one if there is none. From now on it holds the
+// value, too, if `whole`.
+struct pin *pins_want(struct pins *p, struct slice key, uint64_t hash, bool whole);
+// What the tables say of its key (entry NULL: absent), if the pin does not know it.
+void pins_fill(struct pins *p, struct pin *pin, const struct entry *entry);
 void pins_unref(struct pins *p, struct pin *pin);
 // A commit has applied this PUT, DELETE or DROP.
 void pins_on_commit(struct pins *p, const struct entry *e);

@@ -33,6 +33,7 @@ struct conn_input {
     struct resp_parser parser;
     bool reading; // libuv reads
     bool ended;   // the peer sends no more
+    uint64_t ended_us;
 };
 
 // A reply that must not be sent before seq is durable: positions in the connection's whole output.
@@ -61,6 +62,7 @@ struct conn_output {
 struct conn_park {
     struct txn *txn; // NULL: it has not waited
     uint64_t seed;
+    uint64_t since_us; // its first wait
 };
 
 struct conn_stream {

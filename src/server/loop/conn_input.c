@@ -187,6 +187,7 @@ static void conn_input_ended(struct conn *c, ssize_t status)
         return;
     }
     c->input.ended = true;
+    c->input.ended_us = env_now_us(c->server->env);
     conn_make_dirty(c);
     conn_update_reading(c);
 }

@@ -6,6 +6,7 @@
 #include "server/loop/cron.h"
 
 #include "server/loop/conn.h"
+#include "server/loop/park.h"
 #include "server/loop/turn.h"
 
 enum {
@@ -52,6 +53,10 @@ static void look_at(struct server *s, struct conn *c)
         !(c->hold & (HOLD_PARKED | HOLD_STREAM | HOLD_PACED))) {
         log_line(s->logger, LOG_VERBOSE, "Client id=%llu closed: idle",
             (unsigned long long)c->session.id);
+        conn_close(c);
+        return;
+    }
+    if (park_is_given_up(c)) {
         conn_close(c);
         return;
     }

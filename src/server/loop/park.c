@@ -9,10 +9,14 @@
 // Commands pipelined behind the parked one do not run, but the engine is told their keys, so that
 // their blocks arrive meanwhile: one round trip to the disk for a pipeline rather than one a
 // command. Only at a command's first wait, and for LOOKAHEAD commands.
+//
+// A peer that sends no more may still read: `printf ... | nc` does. It may as well be gone, and
+// nobody tells us which until something is sent. So what it has asked for is answered if that does
+// not take long, and a command that has been waiting for GONE_US since is cancelled.
 
 #include "server/loop/park.h"
 
-enum { LOOKAHEAD = 32 };
+enum { LOOKAHEAD = 32, GONE_US = 1000 * 1000 };
 
 static struct txn *take_txn(struct server *s)
 {
@@ -24,7 +28,18 @@ static void park_data_arrived(struct txn *txn, void *arg)
     struct conn *c = arg;
     c->hold &= ~(unsigned)HOLD_PARKED;
     c->server->clients.parked--;
-    conn_make_ready(c);
+    if (park_is_given_up(c))
+        conn_close(c);
+    else
+        conn_make_ready(c);
+}
+
+bool park_is_given_up(const struct conn *c)
+{
+    if (c->park.txn == NULL || !c->input.ended)
+        return false;
+    uint64_t since_us = c->park.since_us > c->input.ended_us ? c->park.since_us : c->input.ended_us;
+    return env_now_us(c->server->env) > since_us + GONE_US;
 }
 
 static void prefetch_behind(struct conn *c, struct slice rest)
@@ -53,7 +68,7 @@ void park_conn(struct conn *c, struct txn *txn, uint64_t seed, struct slice rest
     bool first = c->park.txn == NULL;
     if (first) {
         s->turn.txn = take_txn(s);
-        c->park = (struct conn_park){.txn = txn, .seed = seed};
+        c->park = (struct conn_park){.txn = txn, .seed = seed, .since_us = env_now_us(s->env)};
     }
     s->counters.parks++;
     s->clients.parked++;

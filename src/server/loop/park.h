@@ -10,6 +10,8 @@
 void park_conn(struct conn *c, struct txn *txn, uint64_t seed, struct slice rest);
 // The command is over: its txn is free for the next.
 void park_end(struct conn *c, struct txn *txn);
+// The peer sends no more, and its command has been waiting for long since: it is to be closed.
+bool park_is_given_up(const struct conn *c);
 // The connection goes.
 void park_release(struct conn *c);
 

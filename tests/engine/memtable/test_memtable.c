@@ -503,3 +503,101 @@ Test(memtable, a_job_sorts_while_the_loop_orders_and_expires)
     c->ops->close(c);
     memtable_unref(m);
 }
+
+// --- Dead runs -----------------------------------------------------------------------------------
+
+enum { JOBS = 20000 };
+
+static struct slice job_key(char out[24], int n)
+{
+    return slice_of(out, (size_t)snprintf(out, 24, "job:%08d", n));
+}
+
+static void apply_job(struct memtable *m, int n, int kind, uint64_t seq, uint64_t keep_seq)
+{
+    char key[24];
+    struct entry e = {.key = job_key(key, n), .seq = seq, .tag = (uint8_t)kind};
+    if (kind == RECORD_PUT)
+        e.value = slice_cstr("x");
+    memtable_apply(m, &e, hash64(e.key), keep_seq, NULL, NULL);
+}
+
+// The first PUT from the first job on, as an iterator finds it; returns what it went over.
+static unsigned find_first(struct memtable *m, uint64_t max_seq, struct slice limit, int expected)
+{
+    char key[24];
+    unsigned went_over = 0, budget = 1000 * 1000;
+    struct cursor *c = memtable_cursor(m, max_seq);
+    int status;
+    while ((status = c->ops->seek(c, slice_cstr("job:"), SEQ_MAX)) == WAIT)
+        ;
+    while (status == OK && entry_kind(&c->entry) == RECORD_DELETE &&
+           (limit.len == 0 || slice_compare(c->entry.key, limit) < 0)) {
+        status = c->ops->next_live(c, limit, &budget);
+        went_over++;
+    }
+    cr_assert_eq(status, expected < 0 ? END : OK);
+    if (expected >= 0)
+        cr_assert(slice_equal(c->entry.key, job_key(key, expected)));
+    c->ops->close(c);
+    return went_over + (1000 * 1000 - budget);
+}
+
+Test(memtable, the_head_of_a_queue_costs_the_same_when_its_jobs_are_gone)
+{
+    struct memtable *m = memtable_new(NULL, 1);
+    uint64_t seq = 0;
+    struct slice none = {0};
+    char key[24];
+    for (int n = 0; n < JOBS; n++)
+        apply_job(m, n, RECORD_PUT, ++seq, 0);
+    for (int n = 0; n < JOBS - 1; n++)
+        apply_job(m, n, RECORD_DELETE, ++seq, 0);
+    cr_assert_gt(find_first(m, seq, none, JOBS - 1), JOBS / 2, "the first has to look");
+    cr_assert_lt(find_first(m, seq, none, JOBS - 1), 200);
+    // One comes to life in the middle, one arrives between others, and they go again.
+    apply_job(m, 7777, RECORD_PUT, ++seq, 0);
+    cr_assert_lt(find_first(m, seq, none, 7777), 200);
+    apply_job(m, 7777, RECORD_DELETE, ++seq, 0);
+    cr_assert_lt(find_first(m, seq, none, JOBS - 1), 300);
+    cr_assert_lt(
+        find_first(m, seq, job_key(key, 5000), 5000), 200, "what others have is not passed");
+    apply_job(m, JOBS - 1, RECORD_DELETE, ++seq, 0);
+    cr_assert_lt(find_first(m, seq, none, -1), 300);
+    apply_job(m, JOBS + 5, RECORD_PUT, ++seq, 0);
+    cr_assert_lt(find_first(m, seq, none, JOBS + 5), 300);
+    memtable_unref(m);
+}
+
+// A view needs an old version: the key's tombstone is passed over with the others, and must not let
+// the old version come through for those that see the tombstone.
+Test(memtable, an_old_version_behind_a_dead_run_stays_hidden)
+{
+    struct memtable *m = memtable_new(NULL, 1);
+    struct slice none = {0};
+    uint64_t seq = 0;
+    for (int n = 0; n < 100; n++)
+        apply_job(m, n, RECORD_PUT, ++seq, 0);
+    uint64_t view = seq;
+    apply_job(m, 60, RECORD_DELETE, ++seq, view);
+    for (int n = 0; n < 99; n++)
+        if (n != 60)
+            apply_job(m, n, RECORD_DELETE, ++seq, 0);
+    for (int round = 0; round < 2; round++) {
+        struct cursor *c = memtable_cursor(m, seq);
+        unsigned budget = 1000;
+        char key[24];
+        int status;
+        while ((status = c->ops->seek(c, slice_cstr("job:"), SEQ_MAX)) == WAIT)
+            ;
+        cr_assert_eq(c->ops->next_live(c, none, &budget), OK);
+        cr_assert(slice_equal(c->entry.key, job_key(key, 60)));
+        cr_assert_eq(entry_kind(&c->entry), RECORD_DELETE, "the tombstone comes first");
+        cr_assert_eq(c->ops->next_live(c, none, &budget), OK);
+        cr_assert(slice_equal(c->entry.key, job_key(key, 60)) && c->entry.seq <= view);
+        cr_assert_eq(c->ops->next_live(c, none, &budget), OK);
+        cr_assert(slice_equal(c->entry.key, job_key(key, 99)));
+        c->ops->close(c);
+    }
+    memtable_unref(m);
+}
