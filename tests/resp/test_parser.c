@@ -129,7 +129,8 @@ Test(parser, errors_are_those_of_redis_however_the_input_is_cut)
 }
 
 // Commands over max_command among others, in every pair of cuts: what is kept of them never grows.
-static void feed_limited(struct buf *kept, struct resp_parser *p, struct slice piece, struct buf *log)
+static void feed_limited(
+    struct buf *kept, struct resp_parser *p, struct slice piece, struct buf *log)
 {
     static const struct resp_limits small = {
         .max_args = INT32_MAX, .max_bulk = 1000, .max_command = 120};
@@ -142,7 +143,7 @@ static void feed_limited(struct buf *kept, struct resp_parser *p, struct slice p
         if (result == RESP_TOO_LARGE)
             buf_printf(log, "large;");
         if (result == RESP_COMMAND)
-            buf_printf(log, "%d:%.*s;", p->argc, (int)p->argv[0].len, (const char *)p->argv[0].data);
+            buf_printf(log, "%d:%.4s;", p->argc, (const char *)p->argv[0].data);
         at += used;
         if (result == RESP_SKIPPED && used == 0)
             break;

@@ -1,13 +1,6 @@
-// clients: all connections seen together: who they are, what they hold, and who goes when they hold
-// too much.
-//
-// Addresses are asked of the system when somebody wants to see them, and kept.
-//
-// maxmemory-clients bounds the buffers of all clients. The sum is kept up to date as connections
-// are settled; when it is exceeded the biggest go, as long as it takes. Looking for the biggest is
-// a walk over all, which a server in such trouble can afford.
-
-#include "server/loop/clients.h"
+// clients: what people are shown of connections: who they are and what they hold. What they may
+// hold is budget.c's to say. Addresses are asked of the system when somebody wants to see them, and
+// kept.
 
 #include <stdio.h>
 
@@ -74,32 +67,6 @@ bool server_is_local(const struct session *session)
 uint64_t server_client_memory(const struct server *s)
 {
     return s->clients.memory;
-}
-
-static struct conn *biggest(struct server *s)
-{
-    struct conn *found = NULL;
-    for (struct list *at = s->clients.all.next; at != &s->clients.all; at = at->next) {
-        struct conn *c = LIST_ENTRY(at, struct conn, link);
-        if (!c->use.no_evict && (found == NULL || c->memory > found->memory))
-            found = c;
-    }
-    return found;
-}
-
-void clients_evict(struct server *s)
-{
-    uint64_t limit = settings_client_memory(s->settings);
-    while (limit > 0 && s->clients.memory > limit) {
-        struct conn *c = biggest(s);
-        if (c == NULL)
-            return;
-        log_line(s->logger, LOG_NOTICE,
-            "Client id=%llu evicted: clients hold %llu bytes, this one %zu",
-            (unsigned long long)c->session.id, (unsigned long long)s->clients.memory, c->memory);
-        s->counters.evicted_clients++;
-        conn_close(c);
-    }
 }
 
 static void describe_flags(const struct conn *c, char flags[8])

@@ -203,6 +203,11 @@ void commands_reply_status(struct commands *c, struct reply *reply, int status)
     reply_errorf(reply, "MISCONF %s", status_text(status));
 }
 
+void commands_refuse_too_large(struct commands *c, struct session *s, struct reply *reply)
+{
+    reply_error(reply, "OOM too large");
+}
+
 void commands_prefetch(
     struct commands *c, const struct session *s, const struct slice *argv, int argc)
 {
