@@ -78,6 +78,7 @@ struct command {
 typedef const char *(*commands_requirepass_cb)(void *server);
 typedef int64_t (*commands_max_bulk_cb)(void *server);
 typedef size_t (*commands_queue_max_cb)(void *server);
+typedef void (*commands_flushed_all_cb)(void *server);
 typedef bool (*commands_allow_debug_cb)(void *server, const struct session *s);
 
 struct commands_options {
@@ -92,6 +93,7 @@ struct commands_options {
     commands_max_bulk_cb max_bulk;
     commands_queue_max_cb queue_max;     // bytes of a transaction's queue; default: no bound
     commands_allow_debug_cb allow_debug; // enable-debug-command
+    commands_flushed_all_cb flushed_all; // FLUSHALL was committed
 };
 
 struct commands *commands_new(const struct commands_options *options);

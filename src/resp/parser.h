@@ -41,12 +41,12 @@ struct resp_parser {
 enum resp_result {
     // argc, argv; *used bytes belong to the command. argc may be 0 (an empty line): skip it
     RESP_COMMAND,
-    RESP_MORE,  // needs more input; resp_parser_want() tells how much is known to be missing
+    RESP_MORE, // needs more input; resp_parser_want() tells how much is known to be missing
     // The command is over max_command and not all there yet. *used bytes are done with: the next
     // call is made with the input behind them, so that nothing of it needs to be kept
     RESP_SKIPPED,
     RESP_TOO_LARGE, // its last piece: *used bytes are done with, and the next command follows
-    RESP_ERROR, // error holds Redis' text, without the minus; the connection cannot go on
+    RESP_ERROR,     // error holds Redis' text, without the minus; the connection cannot go on
 };
 
 void resp_parser_init(struct resp_parser *p);

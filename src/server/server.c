@@ -98,6 +98,11 @@ static size_t queue_max(void *server)
     return budget_queue_max(s);
 }
 
+static void flushed_all(void *server)
+{
+    saves_forget_changes(server);
+}
+
 static bool allow_debug(void *server, const struct session *session)
 {
     const struct server *s = server;
@@ -120,6 +125,7 @@ void server_attach(struct server *s, struct engine *engine, struct databases *da
         .max_bulk = max_bulk,
         .queue_max = queue_max,
         .allow_debug = allow_debug,
+        .flushed_all = flushed_all,
     };
     s->commands = commands_new(&options);
     commands_register(s->commands, cmd_client_rows);

@@ -108,9 +108,13 @@ void conn_describe(struct conn *c, struct buf *out)
         (unsigned long long)((now_us - c->use.created_us) / 1000000),
         (unsigned long long)((now_us - c->use.active_us) / 1000000), flags, session->db,
         session_queued(session));
-    buf_printf(out, " qbuf=%zu qbuf-free=%zu argv-mem=%zu multi-mem=%zu", conn_backlog(c),
-        c->input.bytes.cap - c->input.bytes.len, resp_parser_memory(&c->input.parser),
-        session_memory(session));
+    // As Redis counts: what the parser is done with has left the buffer, the command that runs
+    // has not.
+    size_t shared = c->input.shared, parsed = c->input.parser.position;
+    size_t qbuf = shared > 0 ? shared : conn_backlog(c) - (parsed < conn_backlog(c) ? parsed : 0);
+    buf_printf(out, " qbuf=%zu qbuf-free=%zu argv-mem=%zu multi-mem=%zu", qbuf,
+        shared > 0 ? READ_BUFFER_SIZE - shared : c->input.bytes.cap - c->input.bytes.len,
+        resp_parser_memory(&c->input.parser), session_memory(session));
     buf_printf(out, " rbs=%zu rbp=%zu obl=%zu oll=%d omem=%zu tot-mem=%zu", c->output.bytes.cap,
         c->output.bytes.cap, c->output.bytes.len, c->output.busy, c->output.writing.cap,
         conn_memory(c));

@@ -32,8 +32,9 @@ struct conn_input {
     struct buf bytes; // what was read and not executed
     size_t position;  // bytes of it that have been executed
     struct resp_parser parser;
-    bool reading; // libuv reads
-    bool ended;   // the peer sends no more
+    size_t shared; // bytes of the shared buffer that are being executed; for CLIENT LIST
+    bool reading;  // libuv reads
+    bool ended;    // the peer sends no more
 };
 
 // What its input may take of the clients' memory, beyond a little that all may; budget.c.

@@ -257,7 +257,9 @@ static void conn_input_read(uv_stream_t *socket, ssize_t got, const uv_buf_t *in
             conn_run(c);
     } else {
         struct slice input = slice_of(into->base, (size_t)got);
+        c->input.shared = input.len;
         size_t used = c->hold == 0 ? run_commands(c, input) : 0;
+        c->input.shared = 0;
         if (!c->closed && used < input.len)
             buf_append_slice(&c->input.bytes, slice_skip(input, used));
     }

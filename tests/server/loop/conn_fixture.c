@@ -275,6 +275,10 @@ void saves_init(struct server *s)
 {
 }
 
+void saves_forget_changes(struct server *s)
+{
+}
+
 void saves_attach(struct server *s)
 {
 }
