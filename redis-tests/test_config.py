@@ -508,3 +508,79 @@ def test_orphans_are_removed(t):
         "orphans are removed",
     )
     assert len(plain(c.call("KEYS", "*"))) == 3100
+
+
+def test_as_redis_has_it(t):
+    """Small things of configuration and administration, each asked of both servers."""
+    busy = socket.socket()
+    busy.bind(("127.0.0.1", 0))
+    busy.listen()
+    modes = ("save now", "save nosave", "now save force", "default now", "", "bla", "save save")
+    questions = [
+        ("COMMAND", "GETKEYS", "MGET", *["k%d" % i for i in range(1000)]),
+        ("COMMAND", "GETKEYS", "MSET", *["k%d" % i for i in range(1000)]),
+        ("CONFIG", "SET", "port", str(busy.getsockname()[1])),
+        ("CONFIG", "SET", "bind", "192.0.2.1"),
+    ]
+    for mode in modes:
+        questions.append(("CONFIG", "SET", "shutdown-on-sigterm", mode))
+        questions.append(("CONFIG", "GET", "shutdown-on-sigterm"))
+    theirs, ours = (server.connect() for server in (t.redis(), t.varve()))
+    for words in questions:
+        expected, got = theirs.call(*words), ours.call(*words)
+        assert expected == got, "%.60s: Redis %r, Varve %r" % (words, expected, got)
+    busy.close()
+
+
+def input_of_clients(server):
+    """qbuf of every connection: one that asks, two that have sent a part."""
+    c = server.connect()
+    others = []
+    for length, part in ((100, b"abc"), (100000, 50000 * b"x")):
+        other = server.connect()
+        other.send_raw(b"*2\r\n$4\r\nECHO\r\n$%d\r\n%s" % (length, part))
+        others.append(other)
+    wanted = ["qbuf=26", "qbuf=3", "qbuf=50000"]
+
+    def shown():
+        words = c.call("CLIENT", "LIST")[1].decode().split()
+        return [word for word in words if word.startswith("qbuf=")]
+
+    wait_until(lambda: shown() == wanted, 10, "CLIENT LIST shows %s" % wanted)
+
+
+def test_query_buffers_are_counted_as_redis_does(t):
+    input_of_clients(t.redis())
+    input_of_clients(t.varve())
+
+
+def changes(c):
+    info = c.call("INFO", "persistence")[1].decode()
+    return int(info.split("rdb_changes_since_last_save:")[1].split()[0])
+
+
+def test_flushall_leaves_nothing_to_save(t):
+    for server in (t.redis(save="3600 1"), t.varve(save="3600 1")):
+        c = server.connect()
+        c.call("MSET", "a", "1", "b", "2")
+        assert changes(c) == 2
+        c.call("FLUSHALL")
+        wait_until(lambda: changes(c) == 0, 10, "nothing is left to save")
+
+
+def test_time_has_microseconds(t):
+    c = t.varve().connect()
+    seen = [c.call("TIME")[1] for _ in range(2000)]
+    moments = [int(second[1]) * 1000000 + int(part[1]) for second, part in seen]
+    assert moments == sorted(moments), "TIME went backwards"
+    assert len(set(moments)) > 1500, "TIME showed %d values in 2,000 calls" % len(set(moments))
+
+
+def test_daemonize_is_told_on_the_terminal(t):
+    if t.is_redis():
+        return
+    status, out = run_once(t, "--daemonize", "yes", "--logfile", "log", "--check-config")
+    assert status == 0 and "daemonize" not in out
+    server = t.varve(daemonize="yes", logfile="log")
+    with open(server.log_path, errors="replace") as file:
+        assert "daemonize yes: " in file.read()

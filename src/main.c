@@ -121,7 +121,7 @@ static void say_ready(const struct program *p)
     const struct network_settings *network = &p->settings->network;
     char address[512];
     const char *host = network->bind_count > 0 ? network->bind[0] : "*";
-    if (network->port > 0)
+    if (network->port > 0 && network->bind_count > 0 && host[0] != 0)
         snprintf(address, sizeof address, "%s:%d", host + (host[0] == '-'), network->port);
     else
         snprintf(address, sizeof address, "%s", network->unixsocket);

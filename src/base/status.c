@@ -29,7 +29,7 @@ int(error_set)(struct error *err, int status, const char *file, uint64_t offset,
     if (file != NULL)
         snprintf(err->file, sizeof err->file, "%s", file);
 
-    char message[256];
+    char message[640];
     va_list args;
     va_start(args, format);
     vsnprintf(message, sizeof message, format, args);

@@ -29,11 +29,26 @@ static int echo_command(struct call *call)
     return OK;
 }
 
+// The environment's wall clock has milliseconds; between them the monotonic one, which has
+// microseconds, carries on from where the two were last seen together.
+static int64_t wall_us(struct commands *c)
+{
+    int64_t ms = env_now_ms(c->options.env), us = (int64_t)env_now_us(c->options.env);
+    int64_t at = us + c->wall_ahead_us;
+    if (at < ms * 1000)
+        at = ms * 1000;
+    else if (at > ms * 1000 + 999)
+        at = ms * 1000 + 999;
+    c->wall_ahead_us = at - us;
+    return at;
+}
+
 static int time_command(struct call *call)
 {
+    int64_t us = wall_us(call->commands);
     reply_array(call->reply, 2);
-    reply_bulk_int(call->reply, call->now_ms / 1000);
-    reply_bulk_int(call->reply, call->now_ms % 1000 * 1000);
+    reply_bulk_int(call->reply, us / 1000000);
+    reply_bulk_int(call->reply, us % 1000000);
     return OK;
 }
 

@@ -83,6 +83,12 @@ static int flushdb_command(struct call *call)
     return OK;
 }
 
+static void tell_flushed(struct commands *c, struct session *session, struct slice data)
+{
+    if (c->options.flushed_all != NULL)
+        c->options.flushed_all(c->options.server);
+}
+
 static int flushall_command(struct call *call)
 {
     if (!flush_options_fit(call))
@@ -91,6 +97,7 @@ static int flushall_command(struct call *call)
         touch_watchers(call, db, -1);
         databases_flush(call->keys, db);
     }
+    call_defer(call, slice_of(NULL, 0), tell_flushed);
     reply_ok(call->reply);
     return OK;
 }

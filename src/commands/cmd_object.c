@@ -30,9 +30,8 @@ static int object_freq_command(struct call *call)
     struct value v;
     int status = look(call, &v);
     if (status == OK)
-        reply_error(call->reply, "ERR An LFU maxmemory policy is not selected, access frequency "
-                                 "not tracked. Please note that when switching between policies at "
-                                 "runtime LRU and LFU data will take some time to adjust.");
+        reply_error(call->reply,
+            "ERR access frequency not tracked: nothing is evicted, so no policy needs it");
     return call_status(status);
 }
 

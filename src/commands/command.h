@@ -77,6 +77,8 @@ struct command {
 
 typedef const char *(*commands_requirepass_cb)(void *server);
 typedef int64_t (*commands_max_bulk_cb)(void *server);
+typedef size_t (*commands_queue_max_cb)(void *server);
+typedef void (*commands_flushed_all_cb)(void *server);
 typedef bool (*commands_allow_debug_cb)(void *server, const struct session *s);
 
 struct commands_options {
@@ -89,7 +91,9 @@ struct commands_options {
     commands_requirepass_cb requirepass; // NULL or "": none
     // proto-max-bulk-len and an eighth of the budget; default 512 MiB
     commands_max_bulk_cb max_bulk;
+    commands_queue_max_cb queue_max;     // bytes of a transaction's queue; default: no bound
     commands_allow_debug_cb allow_debug; // enable-debug-command
+    commands_flushed_all_cb flushed_all; // FLUSHALL was committed
 };
 
 struct commands *commands_new(const struct commands_options *options);
@@ -113,6 +117,9 @@ struct stream;
 int commands_execute(struct commands *c, struct session *s, struct txn *txn,
     const struct slice *argv, int argc, int64_t now_ms, uint64_t seed, bool first_attempt,
     struct reply *reply, struct stream **stream);
+// The reply for a command that is larger than one may be and was not kept; inside MULTI, EXEC then
+// aborts.
+void commands_refuse_too_large(struct commands *c, struct session *s, struct reply *reply);
 // The error reply for a status of the engine: "MISCONF ...", "OOM ...", "ERR ...".
 void commands_reply_status(struct commands *c, struct reply *reply, int status);
 // Begins to fetch the keys of a command that is still queued behind a parked one.

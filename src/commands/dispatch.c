@@ -24,6 +24,7 @@
 #include "commands/stream.h"
 
 enum { KEYS_PREFETCHED = 64, UNKNOWN_SHOWN = 128, KEPT_SCRATCH = 64 * 1024 };
+static const char TOO_LARGE_TEXT[] = "OOM command, transaction or reply too large for 'maxmemory'";
 static const int64_t MAX_BULK_DEFAULT = 512ll * 1024 * 1024;
 
 struct deferred {
@@ -92,7 +93,7 @@ void commands_reply_status(struct commands *c, struct reply *reply, int status)
         reply_error(reply, "OOM command not allowed when used memory > 'maxmemory'.");
         break;
     case TOO_LARGE:
-        reply_error(reply, "OOM value or transaction too large for 'maxmemory'");
+        reply_error(reply, TOO_LARGE_TEXT);
         break;
     default:
         reply_errorf(reply, "ERR the storage engine failed: %s", status_text(status));
@@ -196,7 +197,7 @@ static void reject(
         reply_errorf(reply, "EXECABORT Transaction discarded because of: %s", shown);
     } else {
         if (s->multi != NULL)
-            s->multi->dirty = true;
+            multi_spoil(s);
         reply_error(reply, error);
     }
     stats_count_error_at(c, reply, reply->error_at);
@@ -268,6 +269,7 @@ static void forget_attempt(struct commands *c, struct session *s, const struct s
     reply->out->len = at;
     reply->proto = s->proto;
     reply->failed = false;
+    reply->overflowed = false;
     databases_abandon(&c->view);
     buf_clear(&c->deferred);
     buf_clear(&c->inner);
@@ -311,6 +313,8 @@ static int attempt(struct commands *c, struct session *s, struct entry *e, struc
     call->reply->failed = false;
     databases_begin(&c->view, c->options.databases, call->txn, s->db, call->now_ms);
     int status = e->row->fn(call);
+    if (status == OK && call->reply->overflowed)
+        status = TOO_LARGE;
     if (status == OK) {
         status = commit(c, call->txn);
         if (status < 0 && (e->row->flags & CMD_READONLY) && c->view.expired > 0) {
@@ -336,6 +340,17 @@ static int attempt(struct commands *c, struct session *s, struct entry *e, struc
     return OK;
 }
 
+void commands_refuse_too_large(struct commands *c, struct session *s, struct reply *reply)
+{
+    reject(c, s, NULL, reply, TOO_LARGE_TEXT);
+}
+
+// Bytes that the queue of a transaction may take.
+static size_t queue_max(const struct commands *c)
+{
+    return c->options.queue_max != NULL ? c->options.queue_max(c->options.server) : SIZE_MAX;
+}
+
 int commands_execute(struct commands *c, struct session *s, struct txn *txn,
     const struct slice *argv, int argc, int64_t now_ms, uint64_t seed, bool first_attempt,
     struct reply *reply, struct stream **stream)
@@ -358,8 +373,10 @@ int commands_execute(struct commands *c, struct session *s, struct txn *txn,
         s->last_subcommand = container != NULL ? e->row : NULL;
     }
     if (s->multi != NULL && !(e->row->flags & CMD_QUEUED_NEVER)) {
-        multi_queue(s, e, argv, argc);
-        reply_simple(reply, "QUEUED");
+        if (multi_queue(s, e, argv, argc, queue_max(c)))
+            reply_simple(reply, "QUEUED");
+        else
+            reject(c, s, e, reply, TOO_LARGE_TEXT);
         return OK;
     }
     struct call call = {.commands = c,

@@ -26,11 +26,12 @@ struct commands {
     uint32_t entry_count;
     // The attempt at hand.
     struct databases_view view;
-    struct buf deferred; // effects of call_defer
-    struct buf inner;    // struct inner_stat of EXEC's commands
-    struct buf touched;  // watches of what the attempt has written
-    struct buf work;     // scratch bytes of a handler
-    uint64_t last_us;    // when the last command ended, or the turn began
+    struct buf deferred;   // effects of call_defer
+    struct buf inner;      // struct inner_stat of EXEC's commands
+    struct buf touched;    // watches of what the attempt has written
+    struct buf work;       // scratch bytes of a handler
+    int64_t wall_ahead_us; // of the wall clock against the monotonic one; TIME
+    uint64_t last_us;      // when the last command ended, or the turn began
     // stats.c
     struct keyspace_stats totals;
     struct error_count errors[ERROR_CODES_MAX];

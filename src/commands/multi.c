@@ -1,7 +1,7 @@
 // multi: the queue of a transaction. A queued command is one block of memory: the slices of its
 // arguments and behind them their bytes, so that EXEC hands it to a handler as it would a command
 // off the wire. Checks that need no data were made before queueing; one that failed makes the queue
-// dirty, and then nothing more is kept, since EXEC will refuse.
+// dirty, and then nothing is kept, since EXEC will refuse. So does one for which there is no room.
 #include "commands/multi.h"
 
 #include "base/alloc.h"
@@ -22,16 +22,18 @@ static void grow(struct multi *m)
     m->cap = cap;
 }
 
-void multi_queue(struct session *s, struct entry *e, const struct slice *argv, int argc)
+bool multi_queue(struct session *s, struct entry *e, const struct slice *argv, int argc, size_t max)
 {
     struct multi *m = s->multi;
     if (m->dirty || s->watch_dirty)
-        return;
-    if (m->count == m->cap)
-        grow(m);
+        return true;
     size_t size = (size_t)argc * sizeof *argv;
     for (int i = 0; i < argc; i++)
         size += argv[i].len;
+    if (m->bytes + size > max)
+        return false;
+    if (m->count == m->cap)
+        grow(m);
     struct slice *copy = xmalloc(size);
     uint8_t *bytes = (uint8_t *)(copy + argc);
     for (int i = 0; i < argc; i++) {
@@ -44,6 +46,18 @@ void multi_queue(struct session *s, struct entry *e, const struct slice *argv, i
     m->argvs[m->count] = copy;
     m->argcs[m->count++] = argc;
     m->bytes += size;
+    return true;
+}
+
+void multi_spoil(struct session *s)
+{
+    struct multi *m = s->multi;
+    for (int i = 0; i < m->count && m->argvs != NULL; i++)
+        free(m->argvs[i]);
+    free(m->entries);
+    free(m->argvs);
+    free(m->argcs);
+    *m = (struct multi){.count = m->count, .dirty = true};
 }
 
 void multi_discard(struct session *s)
@@ -51,11 +65,7 @@ void multi_discard(struct session *s)
     struct multi *m = s->multi;
     if (m == NULL)
         return;
-    for (int i = 0; i < m->count; i++)
-        free(m->argvs[i]);
-    free(m->entries);
-    free(m->argvs);
-    free(m->argcs);
+    multi_spoil(s);
     free(m);
     s->multi = NULL;
 }

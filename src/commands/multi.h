@@ -15,8 +15,12 @@ struct multi {
 };
 
 void multi_begin(struct session *s);
-// Copies the arguments. Keeps nothing once EXEC is bound to refuse.
-void multi_queue(struct session *s, struct entry *e, const struct slice *argv, int argc);
+// Copies the arguments. Keeps nothing once EXEC is bound to refuse. False, and nothing is done, if
+// the queue would take more than `max` bytes.
+bool multi_queue(
+    struct session *s, struct entry *e, const struct slice *argv, int argc, size_t max);
+// EXEC will refuse: what is queued is forgotten.
+void multi_spoil(struct session *s);
 // Also without a transaction.
 void multi_discard(struct session *s);
 

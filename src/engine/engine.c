@@ -42,10 +42,7 @@ static void fill_defaults(struct engine_options *o)
 {
     if (o->memory_budget == 0)
         o->memory_budget = 256 * MIB;
-    uint64_t eighth = o->memory_budget / 8;
-    if (o->write_buffer_size == 0)
-        o->write_buffer_size = 64 * MIB;
-    o->write_buffer_size = clamp(o->write_buffer_size, 1, eighth);
+    o->write_buffer_size = clamp(o->write_buffer_size, 1, o->memory_budget / 8);
     if (o->target_file_size == 0)
         o->target_file_size = clamp(o->memory_budget / 32, 2 * MIB, 32 * MIB);
     if (o->level0_file_limit == 0)
@@ -102,6 +99,9 @@ static struct engine *engine_new(const struct engine_options *options)
 {
     struct engine *e = xcalloc(1, sizeof *e);
     e->options = *options;
+    if (options->write_buffer_size == 0)
+        e->options.write_buffer_size = 64 * MIB;
+    e->write_buffer_wanted = e->options.write_buffer_size;
     fill_defaults(&e->options);
     e->dir = xstrdup(options->dir);
     e->options.dir = e->dir;
@@ -240,7 +240,7 @@ void engine_set_compaction_rate_limit(struct engine *e, uint64_t bytes_per_secon
 void engine_set_memory_budget(struct engine *e, uint64_t bytes)
 {
     e->options.memory_budget = bytes;
-    e->options.write_buffer_size = clamp(e->options.write_buffer_size, 1, bytes / 8);
+    e->options.write_buffer_size = clamp(e->write_buffer_wanted, 1, bytes / 8);
     cache_set_capacity(e->cache, bytes / ENGINE_CACHE_SHARE);
     memtables_trim_clean(e);
 }

@@ -148,8 +148,7 @@ struct iter_options {
 };
 
 // A view that does not change. With a txn, its attempts share one view of the tables, misses are
-// noted in it (txn_wait), and the iterator ends before txn_begin. Without, it lives on its own
-// (iter_wait).
+// noted in it (txn_wait), and it ends before txn_begin. Without, it lives on its own (iter_wait).
 struct iter *iter_open(struct engine *engine, struct txn *txn, const struct iter_options *options);
 void iter_close(struct iter *it);
 // Positioning: OK, END, WAIT or a failure. next and prev are for after OK only. After WAIT the same
@@ -164,8 +163,7 @@ int iter_prev(struct iter *it);
 struct slice iter_key(const struct iter *it);
 struct row iter_row(const struct iter *it);
 bool iter_is_gone(const struct iter *it); // what is shown is a key that is not there
-// For iterators without a txn: fires when what the last call missed has arrived. iter_close
-// cancels.
+// Without a txn: fires when what the last call missed has arrived. iter_close cancels.
 void iter_wait(struct iter *it, iter_ready_cb ready_cb, void *arg);
 
 // --- Expiry --------------------------------------------------------------------------------------

@@ -94,6 +94,7 @@ struct upkeep_state {
 
 struct engine {
     struct engine_options options; // defaults filled in
+    uint64_t write_buffer_wanted;  // as opened with; options has what the budget allows of it
     char *dir;
     struct env *env;
     struct exec *exec;

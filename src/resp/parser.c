@@ -15,6 +15,10 @@
 // are skipped by their length. Memory grows with arguments received, never with a count that was
 // only announced.
 //
+// A command that is larger than max_command is known as such by its count or by an argument's
+// length, before its bytes are there. From then on arguments are passed over as they arrive, and
+// what was received is given up: input begins where the parser stands.
+//
 // What can fail: only the input. The error text stays in p->error, and the connection cannot go on,
 // for where the next command starts is unknown.
 
@@ -48,11 +52,13 @@ void resp_parser_restart(struct resp_parser *p)
     p->position = 0;
     p->scanned = 0;
     p->argc = 0;
+    p->skipping = false;
+    p->skip = 0;
 }
 
 size_t resp_parser_want(const struct resp_parser *p)
 {
-    return p->bulk_len >= 0 ? p->position + (size_t)p->bulk_len + 2 : 0;
+    return p->bulk_len >= 0 && !p->skipping ? p->position + (size_t)p->bulk_len + 2 : 0;
 }
 
 size_t resp_parser_memory(const struct resp_parser *p)
@@ -223,6 +229,58 @@ static enum resp_result parse_bulk_len(
     return RESP_COMMAND;
 }
 
+// Whether so many more arguments of so many bytes in all would make the command too large.
+static bool too_large(
+    const struct resp_parser *p, const struct resp_limits *limits, int64_t args, int64_t bytes)
+{
+    if (limits->max_command == 0)
+        return false;
+    size_t each = sizeof *p->argv + sizeof "$0\r\n\r\n" - 1, have = p->position;
+    have += (size_t)p->argc * sizeof *p->argv;
+    return (size_t)bytes > limits->max_command || have > limits->max_command ||
+           (size_t)args > (limits->max_command - have) / each ||
+           (size_t)args * each + have + (size_t)bytes > limits->max_command;
+}
+
+// Passes over arguments until the command's end or the input's.
+static enum resp_result skip_arguments(
+    struct resp_parser *p, struct slice input, const struct resp_limits *limits, size_t *used)
+{
+    while (p->multibulk_left > 0) {
+        if (p->bulk_len < 0) {
+            enum resp_result result = parse_bulk_len(p, input, limits);
+            if (result == RESP_ERROR)
+                return result;
+            if (result == RESP_MORE)
+                break;
+            p->skip = (size_t)p->bulk_len + 2;
+        }
+        size_t left = input.len - p->position, step = p->skip < left ? p->skip : left;
+        consume(p, step);
+        p->skip -= step;
+        if (p->skip > 0)
+            break;
+        p->bulk_len = -1;
+        p->multibulk_left--;
+    }
+    *used = p->position;
+    if (p->multibulk_left > 0) {
+        p->scanned -= p->position;
+        p->position = 0;
+        return RESP_SKIPPED;
+    }
+    resp_parser_restart(p);
+    return RESP_TOO_LARGE;
+}
+
+// What of the argument at hand is there is passed over with the rest.
+static void start_skipping(struct resp_parser *p)
+{
+    p->skipping = true;
+    p->argc = 0;
+    p->skip = p->bulk_len >= 0 ? (size_t)p->bulk_len + 2 : 0;
+}
+
 static enum resp_result parse_multibulk(
     struct resp_parser *p, struct slice input, const struct resp_limits *limits, size_t *used)
 {
@@ -230,12 +288,18 @@ static enum resp_result parse_multibulk(
         enum resp_result result = parse_count(p, input, limits);
         if (result != RESP_COMMAND)
             return result;
+        if (too_large(p, limits, p->multibulk_left, 0))
+            start_skipping(p);
     }
-    while (p->multibulk_left > 0) {
+    while (p->multibulk_left > 0 && !p->skipping) {
         if (p->bulk_len < 0) {
             enum resp_result result = parse_bulk_len(p, input, limits);
             if (result != RESP_COMMAND)
                 return result;
+            if (too_large(p, limits, 1, p->bulk_len)) {
+                start_skipping(p);
+                break;
+            }
         }
         size_t len = (size_t)p->bulk_len;
         if (input.len - p->position < len + 2)
@@ -245,6 +309,8 @@ static enum resp_result parse_multibulk(
         p->bulk_len = -1;
         p->multibulk_left--;
     }
+    if (p->skipping)
+        return skip_arguments(p, input, limits, used);
     *used = p->position;
     return RESP_COMMAND;
 }
@@ -256,6 +322,8 @@ enum resp_result resp_parse(
         p->argc = 0;
     if (input.len == 0)
         return RESP_MORE;
+    if (p->skipping)
+        return skip_arguments(p, input, limits, used);
     rebase(p, input);
     enum resp_result result = input.data[0] == '*' ? parse_multibulk(p, input, limits, used)
                                                    : parse_inline(p, input, used);

@@ -17,6 +17,7 @@ enum {
 struct resp_limits {
     int64_t max_args;
     int64_t max_bulk;     // proto-max-bulk-len
+    size_t max_command;   // input and argv of one command that are kept; 0: no limit
     bool unauthenticated; // the limits before AUTH hold as well
 };
 
@@ -27,6 +28,8 @@ struct resp_parser {
     // Private.
     int64_t multibulk_left; // -1: at the start of a command
     int64_t bulk_len;       // -1: at the start of an argument
+    bool skipping;          // the command is over max_command
+    size_t skip;            // bytes of the argument at hand that are yet to be passed over
     size_t position;        // bytes of the command that are done with
     size_t scanned;         // bytes searched for a line end; at least position
     // where the input lay at the last call: argv of a command that is not complete points there
@@ -38,8 +41,12 @@ struct resp_parser {
 enum resp_result {
     // argc, argv; *used bytes belong to the command. argc may be 0 (an empty line): skip it
     RESP_COMMAND,
-    RESP_MORE,  // needs more input; resp_parser_want() tells how much is known to be missing
-    RESP_ERROR, // error holds Redis' text, without the minus; the connection cannot go on
+    RESP_MORE, // needs more input; resp_parser_want() tells how much is known to be missing
+    // The command is over max_command and not all there yet. *used bytes are done with: the next
+    // call is made with the input behind them, so that nothing of it needs to be kept
+    RESP_SKIPPED,
+    RESP_TOO_LARGE, // its last piece: *used bytes are done with, and the next command follows
+    RESP_ERROR,     // error holds Redis' text, without the minus; the connection cannot go on
 };
 
 void resp_parser_init(struct resp_parser *p);

@@ -103,6 +103,10 @@ void reply_int(struct reply *r, int64_t value)
 
 void reply_bulk(struct reply *r, struct slice value)
 {
+    if (r->out->len > r->max_len && r->max_len > 0) {
+        r->overflowed = true;
+        return;
+    }
     buf_reserve(r->out, value.len + NUMBER_MAX + 4);
     put_header(r, '$', (int64_t)value.len);
     buf_append(r->out, value.data, value.len);

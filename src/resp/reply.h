@@ -14,6 +14,10 @@ struct reply {
     // one begins: so that nobody has to tell an error from its bytes.
     bool failed;
     size_t error_at;
+    // No value is begun beyond this length of `out`; `overflowed` tells that one was left out, and
+    // the reply is to be thrown away. A single value may be of any length. 0: no bound.
+    size_t max_len;
+    bool overflowed;
 };
 
 void reply_simple(struct reply *r, const char *text); // +TEXT

@@ -11,6 +11,7 @@
 #include "base/alloc.h"
 #include "base/ensure.h"
 #include "engine/stats.h"
+#include "server/config/config.h"
 
 struct save_task {
     struct server *server; // NULL: gone
@@ -70,6 +71,12 @@ static uint64_t newest_commit(struct server *s)
 void saves_attach(struct server *s)
 {
     s->saves.save.last_seq = newest_commit(s);
+}
+
+void saves_forget_changes(struct server *s)
+{
+    if (s->config == NULL || config_get(s->config, "save")[0] != 0)
+        s->saves.save.last_seq = newest_commit(s);
 }
 
 static void start(struct server *s, bool rewrite)

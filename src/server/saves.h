@@ -17,6 +17,8 @@ void saves_start(struct server *s);
 void saves_start_rewrite(struct server *s);
 // Changes (records) since the last save that succeeded.
 uint64_t saves_changes(const struct server *s, uint64_t last_seq);
+// FLUSHALL: unless `save` is empty, Redis saves the empty data set at once.
+void saves_forget_changes(struct server *s);
 // Calls back when the save that is running has ended; cancel before the waiter's memory goes.
 struct save_waiter;
 typedef void (*save_done_cb)(struct save_waiter *w);

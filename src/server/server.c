@@ -15,6 +15,7 @@
 
 #include "base/alloc.h"
 #include "server/commands/rows.h"
+#include "server/loop/budget.h"
 #include "server/loop/conn.h"
 #include "server/loop/cron.h"
 #include "server/loop/listen.h"
@@ -52,6 +53,8 @@ struct server *server_new(const struct server_parts *parts)
     s->identity.executable = parts->executable;
     s->identity.config_file = parts->config_file;
     list_init(&s->clients.all);
+    list_init(&s->clients.claims);
+    list_init(&s->clients.claim_waiters);
     list_init(&s->turn.ready);
     list_init(&s->turn.dirty);
     list_init(&s->turn.undurable);
@@ -89,6 +92,17 @@ static int64_t max_bulk(void *server)
     return (int64_t)(max < share ? max : share);
 }
 
+static size_t queue_max(void *server)
+{
+    const struct server *s = server;
+    return budget_queue_max(s);
+}
+
+static void flushed_all(void *server)
+{
+    saves_forget_changes(server);
+}
+
 static bool allow_debug(void *server, const struct session *session)
 {
     const struct server *s = server;
@@ -109,7 +123,9 @@ void server_attach(struct server *s, struct engine *engine, struct databases *da
         .server = s,
         .requirepass = requirepass,
         .max_bulk = max_bulk,
+        .queue_max = queue_max,
         .allow_debug = allow_debug,
+        .flushed_all = flushed_all,
     };
     s->commands = commands_new(&options);
     commands_register(s->commands, cmd_client_rows);

@@ -55,6 +55,9 @@ struct server_clients {
     struct list *cron_at;           // where cron goes on; conn_close moves it
     uint64_t memory;                // buffers of all, as of each one's last turn
     uint64_t parked;                // now
+    struct list claims;             // conn.claim.link, eldest first; loop/budget.c
+    struct list claim_waiters;      // conn.claim.wait_link
+    uint64_t claimed;               // bytes of all claims
     uint64_t input_max, output_max; // the biggest buffers that cron's last round has seen
     uint64_t input_round, output_round;
 };
@@ -68,7 +71,8 @@ struct server_turn {
     struct txn *txn;       // the idle txn, given to a connection when its command waits
     struct txn *spare[TXN_SPARES];
     unsigned spares;
-    uint64_t durable_seq; // as of the last turn end
+    uint64_t output_bytes; // replies written since the last turn end
+    uint64_t durable_seq;  // as of the last turn end
     // the newest seq that a command has shown: a greater one is a commit of its own
     uint64_t last_seq;
     // something may have been committed or become durable since the last turn end

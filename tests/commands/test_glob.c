@@ -1,4 +1,5 @@
 #include <criterion/criterion.h>
+#include <time.h>
 
 #include "commands/glob.h"
 
@@ -27,6 +28,56 @@ Test(glob, a_hostile_pattern_takes_bounded_time)
     pattern[199] = 'b';
     memset(text, 'a', 5000);
     cr_assert_not(glob_match(slice_of(pattern, 200), slice_of(text, 5000), false));
+}
+
+// One class of 40,000 bytes against 60,000: looked through for each byte this is seconds.
+Test(glob, a_long_class_is_read_once)
+{
+    enum { CLASS = 40000, TEXT = 60000, TIMES = 200 };
+    static char pattern[CLASS + 2], text[TEXT];
+    memset(pattern, 'b', sizeof pattern);
+    pattern[0] = '*';
+    pattern[1] = '[';
+    pattern[CLASS] = 'z';
+    memset(text, 'a', sizeof text);
+    struct timespec begin, end;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &begin);
+    for (int i = 0; i < TIMES; i++)
+        cr_assert_not(glob_match(slice_of(pattern, sizeof pattern), slice_of(text, TEXT), false));
+    text[TEXT - 1] = 'z';
+    cr_assert(glob_match(slice_of(pattern, sizeof pattern), slice_of(text, TEXT), false));
+    pattern[2] = '^';
+    cr_assert_not(glob_match(slice_of(pattern, sizeof pattern), slice_of(text, TEXT), false));
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &end);
+    cr_assert_lt(end.tv_sec - begin.tv_sec, 60, "%d matches take over a minute", TIMES);
+}
+
+Test(glob, ranges_are_what_lies_between)
+{
+    for (int low = 1; low < 256; low += 7) {
+        for (int high = 1; high < 256; high += 5) {
+            char pattern[] = {'[', (char)low, '-', (char)high, ']'};
+            for (int c = 1; c < 256; c++) {
+                char text = (char)c;
+                bool inside = low < high ? c >= low && c <= high : c >= high && c <= low;
+                if (low != '\\' && low != ']' && low != '^')
+                    cr_assert_eq(glob_match(slice_of(pattern, 5), slice_of(&text, 1), false),
+                        inside, "%d in %d to %d", c, low, high);
+            }
+        }
+    }
+}
+
+Test(glob, long_classes_agree_with_short_ones)
+{
+    for (int c = 1; c < 256; c++) {
+        char text[2] = {(char)c, 'x'};
+        struct slice one = slice_of(text, 2);
+        bool plain = glob_match(slice_cstr("[A-f\\]m]x"), one, false);
+        bool folded = glob_match(slice_cstr("[^A-f\\]m]x"), one, true);
+        cr_assert_eq(glob_match(slice_cstr("[A-f\\]mmmmmmmmmmmmmmmmmmmm]x"), one, false), plain);
+        cr_assert_eq(glob_match(slice_cstr("[^A-f\\]mmmmmmmmmmmmmmmmmmm]x"), one, true), folded);
+    }
 }
 
 Test(glob, the_literal_prefix_is_unescaped)

@@ -128,6 +128,59 @@ Test(parser, errors_are_those_of_redis_however_the_input_is_cut)
     }
 }
 
+// Commands over max_command among others, in every pair of cuts: what is kept of them never grows.
+static void feed_limited(
+    struct buf *kept, struct resp_parser *p, struct slice piece, struct buf *log)
+{
+    static const struct resp_limits small = {
+        .max_args = INT32_MAX, .max_bulk = 1000, .max_command = 120};
+    buf_append_slice(kept, piece);
+    size_t at = 0;
+    for (enum resp_result result = RESP_COMMAND; result != RESP_MORE && at < kept->len;) {
+        size_t used = 0;
+        result = resp_parse(p, slice_skip(buf_slice(kept), at), &small, &used);
+        cr_assert_neq(result, RESP_ERROR, "%s", p->error);
+        if (result == RESP_TOO_LARGE)
+            buf_printf(log, "large;");
+        if (result == RESP_COMMAND)
+            buf_printf(log, "%d:%.4s;", p->argc, (const char *)p->argv[0].data);
+        at += used;
+        if (result == RESP_SKIPPED && used == 0)
+            break;
+    }
+    buf_consume(kept, at);
+    cr_assert_leq(kept->len, 130);
+    cr_assert_leq(resp_parser_want(p), 130);
+}
+
+Test(parser, a_command_over_the_limit_is_passed_over)
+{
+    struct buf input = {0};
+    buf_printf(&input, "*2\r\n$4\r\necho\r\n$1\r\na\r\n");
+    buf_printf(&input, "*3\r\n$3\r\nbig\r\n$300\r\n%300s\r\n$5\r\n*1\r\n$\r\n", "x");
+    buf_printf(&input, "*1\r\n$4\r\nping\r\n*30\r\n");
+    for (int i = 0; i < 30; i++)
+        buf_printf(&input, "$2\r\nab\r\n");
+    buf_printf(&input, "*2\r\n$4\r\necho\r\n$50\r\n%50s\r\n", "y");
+    for (size_t first = 0; first <= input.len; first++) {
+        for (size_t second = first; second <= input.len; second += 7) {
+            struct resp_parser p;
+            struct buf kept = {0}, log = {0};
+            resp_parser_init(&p);
+            feed_limited(&kept, &p, slice_of(input.data, first), &log);
+            feed_limited(&kept, &p, slice_of(input.data + first, second - first), &log);
+            feed_limited(&kept, &p, slice_of(input.data + second, input.len - second), &log);
+            buf_append_byte(&log, 0);
+            cr_assert_str_eq((char *)log.data, "2:echo;large;1:ping;large;2:echo;",
+                "cut at %zu and %zu: %s", first, second, (char *)log.data);
+            resp_parser_release(&p);
+            buf_release(&kept);
+            buf_release(&log);
+        }
+    }
+    buf_release(&input);
+}
+
 static enum resp_result parse_once(
     struct resp_parser *p, struct slice input, const struct resp_limits *l)
 {

@@ -36,7 +36,7 @@ static bool is_pattern(struct slice s)
 // what is hidden, and is repeated as given.
 struct get {
     struct reply *reply;
-    const struct config *config;
+    struct config *config;
     const struct slice *patterns;
     int count;
     int64_t found; // counted in the first round, written in the second
@@ -68,9 +68,16 @@ static void walk_rows(struct get *g)
         const char *text = config_row_text(g->config, i);
         if (text == NULL)
             continue;
+        struct buf shown = {0};
+        if (row->show != NULL) {
+            row->show(config_settings(g->config), &shown);
+            buf_append_byte(&shown, 0);
+            text = (const char *)shown.data;
+        }
         consider(g, row, row->name, text);
         if (row->alias != NULL)
             consider(g, row, row->alias, text);
+        buf_release(&shown);
     }
 }
 
@@ -86,10 +93,11 @@ static int config_get_command(struct call *call)
 
 // --- SET -----------------------------------------------------------------------------------------
 
-static bool apply_listen(struct server *s, const char **why)
+static bool apply_listen(struct server *s, const struct directive *row, const char **why)
 {
     struct error err;
-    *why = "Failed to bind to specified addresses.";
+    *why = strcmp(row->name, "port") == 0 ? "Unable to listen on this port. Check server logs."
+                                          : "Failed to bind to specified addresses.";
     if (server_listen_again(s, &err) == OK)
         return true;
     log_line(s->logger, LOG_WARNING, "%s", err.text);
@@ -107,10 +115,10 @@ static bool apply_maxclients(struct server *s, const char **why)
     return possible >= s->settings->network.maxclients;
 }
 
-static bool apply_effect(struct server *s, enum directive_effect effect, const char **why)
+static bool apply_effect(struct server *s, const struct directive *row, const char **why)
 {
     const struct engine_options *engine = &s->settings->data.engine;
-    switch (effect) {
+    switch (row->effect) {
     case EFFECT_NONE:
         return true;
     case EFFECT_FSYNC:
@@ -126,7 +134,7 @@ static bool apply_effect(struct server *s, enum directive_effect effect, const c
         config_logger_update(s->config);
         return true;
     case EFFECT_LISTEN:
-        return apply_listen(s, why);
+        return apply_listen(s, row, why);
     case EFFECT_DESCRIPTORS:
         return apply_maxclients(s, why);
     }
@@ -138,7 +146,7 @@ static bool config_set_apply(void *arg, const struct directive *row, const char 
     struct server *s = arg;
     if (row->treatment == TREAT_ACCEPTED)
         log_line(s->logger, LOG_WARNING, "CONFIG SET %s: accepted without effect", row->name);
-    return apply_effect(s, row->effect, why);
+    return apply_effect(s, row, why);
 }
 
 static int config_set_command(struct call *call)

@@ -106,6 +106,7 @@ void config_free(struct config *c)
     for (int i = 0; i < c->settings.network.bind_count; i++)
         free(c->settings.network.bind[i]);
     free(c->settings.network.bind);
+    buf_release(&c->problems);
     free(c->file);
     log_file_free(c->log);
     free(c);

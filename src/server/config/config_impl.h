@@ -10,6 +10,8 @@ struct config_slot {
     bool given; // by a file, the environment, the command line or CONFIG SET
 };
 
+enum { CONFIG_PROBLEMS_MAX = 100 };
+
 struct log_file;
 
 struct config {
@@ -18,6 +20,8 @@ struct config {
     char *file;                // absolute; NULL: none
     struct env *env;
     struct log_file *log; // made by config_logger
+    struct buf problems;  // lines: what is wrong with the sources
+    int problem_count;
 };
 
 // Takes the value over.

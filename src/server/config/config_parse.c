@@ -1,13 +1,12 @@
 // Where values come from: files with their includes, the environment, the command line.
 //
-// All of them end in config_read_words(): a directive and its values. Each source is one pass; a
-// later source replaces what an earlier one said, and within a source a later line replaces an
-// earlier one, except for the two directives that take many lines (save and
-// client-output-buffer-limit), whose lines add up. An include is read in its place and counts as
-// the same source.
+// All of them end in config_read_words(): a directive and its values. What comes later replaces
+// what came earlier, within a source and over all of them, except for the two directives that take
+// many lines (save and client-output-buffer-limit), whose lines add up. An include is read in its
+// place.
 //
 // Every failure is one line for the operator: "FILE:LINE: DIRECTIVE: WHAT IS WRONG; allowed: WHAT".
-// Reading stops at the first.
+// Reading goes on after it, so that all of them are told at once.
 #include "server/config/config_parse.h"
 #include "server/config/config_impl.h"
 
@@ -40,6 +39,14 @@ static int fail(struct error *err, const struct config_source *source, struct sl
         return error_set(err, MISUSE, NULL, 0, 0, "%s:%d: %.*s: %s", source->name, source->line,
             len, name.data, what);
     return error_set(err, MISUSE, NULL, 0, 0, "%s: %.*s: %s", source->name, len, name.data, what);
+}
+
+void config_note(struct config *c, int status, const struct error *err)
+{
+    if (status == OK || c->problem_count >= CONFIG_PROBLEMS_MAX)
+        return;
+    buf_printf(&c->problems, "%s%s", c->problem_count > 0 ? "\n" : "", err->text);
+    c->problem_count++;
 }
 
 static int compare_names(const void *a, const void *b)
@@ -98,12 +105,16 @@ int config_read_words(struct config *c, struct config_source *source, const stru
     struct buf scratch = {0};
     const char *why = "wrong number of arguments";
     const struct slice *values = words + 1;
-    struct slice *split = NULL;
+    struct slice *split = NULL, empty = slice_of("", 0);
     int value_count = count - 1, status = OK;
+    if (value_count == 0 && (row->flags & DIRECTIVE_EMPTY_OK)) {
+        values = &empty;
+        value_count = 1;
+    }
     if (value_count == 1 && row->type >= DIRECTIVE_WORDS)
-        value_count = config_split_value(words[1], &split);
+        value_count = config_split_value(values[0], &split);
     if (value_count == 0 ||
-        !config_parse_value(row, c->slots[index].text, source->seen[index],
+        !config_parse_value(row, c->slots[index].text, c->slots[index].given,
             split != NULL ? split : values, value_count, &value, &scratch, &why)) {
         struct buf allowed = {0};
         config_describe_allowed(row, &allowed);
@@ -118,7 +129,6 @@ int config_read_words(struct config *c, struct config_source *source, const stru
                 fail(err, source, words[0], "%s; allowed: %s", why, (const char *)allowed.data);
         buf_release(&allowed);
     } else {
-        source->seen[index] = true;
         config_assign(c, index, &value);
     }
     free(split);
@@ -150,18 +160,16 @@ static int read_line(
     return status;
 }
 
-int config_read_text(
+void config_read_text(
     struct config *c, struct config_source *source, struct slice text, struct error *err)
 {
-    int status = OK;
-    while (status == OK && text.len > 0) {
+    while (text.len > 0 && c->problem_count < CONFIG_PROBLEMS_MAX) {
         const uint8_t *end = memchr(text.data, '\n', text.len);
         size_t len = end != NULL ? (size_t)(end - text.data) : text.len;
         source->line++;
-        status = read_line(c, source, slice_of(text.data, len), err);
+        config_note(c, read_line(c, source, slice_of(text.data, len), err), err);
         text = slice_skip(text, end != NULL ? len + 1 : len);
     }
-    return status;
 }
 
 int config_read_file(
@@ -175,12 +183,8 @@ int config_read_file(
             parent != NULL ? parent->name : "", parent != NULL ? ": include " : "", path);
     if (status != OK)
         return status;
-    struct config_source source = {path, 0, NULL, parent != NULL ? parent->depth + 1 : 0};
-    source.seen =
-        parent != NULL ? parent->seen : xcalloc((size_t)config_row_count(), sizeof *source.seen);
-    status = config_read_text(c, &source, slice_of(data, len), err);
-    if (parent == NULL)
-        free(source.seen);
+    struct config_source source = {path, 0, parent != NULL ? parent->depth + 1 : 0};
+    config_read_text(c, &source, slice_of(data, len), err);
     free(data);
     return status;
 }
@@ -218,21 +222,22 @@ static int read_argument(struct config *c, struct config_source *source, int arg
     return status;
 }
 
-int config_read_arguments(struct config *c, int argc, char **argv, struct error *err)
+void config_read_arguments(struct config *c, int argc, char **argv, struct error *err)
 {
-    struct config_source source = {
-        "command line", 0, xcalloc((size_t)config_row_count(), sizeof(bool)), 0};
-    int status = OK;
-    for (int i = 0, used; status == OK && i < argc; i += used) {
+    struct config_source source = {.name = "command line"};
+    for (int i = 0, used; i < argc; i += used) {
+        int status;
         used = 1;
         if (strncmp(argv[i], "--", 2) != 0)
             status = fail(err, &source, slice_cstr(argv[i]),
                 "a value without a directive; allowed: --directive value ...");
         else
             status = read_argument(c, &source, argc - i, argv + i, &used, err);
+        config_note(c, status, err);
+        if (status != OK) // what belongs to it is no second fault
+            while (i + used < argc && strncmp(argv[i + used], "--", 2) != 0)
+                used++;
     }
-    free(source.seen);
-    return status;
 }
 
 static int read_variable(struct config *c, struct config_source *source, const char *variable,
@@ -277,14 +282,10 @@ static int read_variable(struct config *c, struct config_source *source, const c
     return status;
 }
 
-int config_read_environment(struct config *c, char **environment, FILE *notes, struct error *err)
+void config_read_environment(struct config *c, char **environment, FILE *notes, struct error *err)
 {
-    struct config_source source = {
-        "environment", 0, xcalloc((size_t)config_row_count(), sizeof(bool)), 0};
-    int status = OK;
-    for (char **at = environment; status == OK && at != NULL && *at != NULL; at++)
+    struct config_source source = {.name = "environment"};
+    for (char **at = environment; at != NULL && *at != NULL; at++)
         if (strncmp(*at, "VARVE_", 6) == 0 && strchr(*at, '=') != NULL)
-            status = read_variable(c, &source, *at, notes, err);
-    free(source.seen);
-    return status;
+            config_note(c, read_variable(c, &source, *at, notes, err), err);
 }

@@ -35,11 +35,11 @@ enum directive_flags {
     DIRECTIVE_PROTECTED = 1 << 1, // at run time only with enable-protected-configs
     DIRECTIVE_HIDDEN = 1 << 2,    // CONFIG GET shows it only by its full name
     DIRECTIVE_FILE_ONLY = 1 << 3, // no value that CONFIG GET could show (loadmodule, user ...)
-    DIRECTIVE_FIXED = 1 << 4,     // shows its default whatever was given
+    DIRECTIVE_FIXED = 1 << 4,     // shows its default whatever was given; CONFIG SET takes no other
     DIRECTIVE_ZERO_OK = 1 << 5,   // 0 although below min
     DIRECTIVE_OWN = 1 << 6,       // Varve's, unknown to Redis
     DIRECTIVE_INCLUDE = 1 << 7,   // no value: reads a file in its place
-    DIRECTIVE_EMPTY_OK = 1 << 8,  // on the command line it may stand without a value: an empty one
+    DIRECTIVE_EMPTY_OK = 1 << 8,  // it may stand without a value: an empty one
 };
 
 // What a value changed by CONFIG SET asks of the running server. Most ask for nothing: whoever uses
@@ -56,10 +56,13 @@ enum directive_effect {
 };
 
 // Makes the canonical text of a value out of words. old: the text so far; more: the directive was
-// given before by the same source (a file), and this line adds to it. False: *why says what is
+// given before, by this source or another, and this line may add to it. False: *why says what is
 // wrong.
 typedef bool (*directive_special_cb)(const char *old, bool more, const struct slice *words,
     int count, struct buf *out, const char **why);
+
+// What CONFIG GET shows where that is not what was given.
+typedef void (*directive_show_cb)(const struct settings *settings, struct buf *out);
 
 // Puts a value into the settings that is no plain field.
 typedef void (*directive_store_cb)(struct settings *settings, const char *text);
@@ -84,9 +87,10 @@ struct directive {
     } field;
     directive_special_cb special;
     directive_store_cb store; // instead of field
-    int words_per_line;       // CONFIG REWRITE spreads the words over lines of so many; 0: one line
-    const char *allowed;      // of specials: for messages and help
-    const char *help;         // for refused rows: why
+    directive_show_cb show;
+    int words_per_line;  // CONFIG REWRITE spreads the words over lines of so many; 0: one line
+    const char *allowed; // of specials: for messages and help
+    const char *help;    // for refused rows: why
     // what the log says at the start when the value is not the default; NULL: nothing
     const char *caveat;
 };

@@ -62,6 +62,11 @@ static bool store(struct config *c, struct change *change, struct slice text, st
     bool ok = config_parse_value(
         row, old, false, words != NULL ? words : &text, count, &value, scratch, why);
     free(words);
+    if (ok && (row->flags & DIRECTIVE_FIXED) && strcmp(value.text, row->initial) != 0) {
+        free(value.text);
+        *why = row->help;
+        ok = false;
+    }
     if (!ok)
         return false;
     change->old = xstrdup(old);

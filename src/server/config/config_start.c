@@ -17,6 +17,7 @@
 #include "os/os.h"
 
 enum { TEXT_WIDTH = 100 };
+#define NEXT_PROBLEM "\nvarve-server: "
 
 // Breaks text at blanks into lines that begin with `indent`.
 static void print_wrapped(FILE *out, const char *indent, const char *text)
@@ -121,18 +122,15 @@ void config_print_sample(FILE *out)
     }
 }
 
-static int read_standard_input(struct config *c, struct error *err)
+static void read_standard_input(struct config *c, struct error *err)
 {
     struct buf text = {0};
     char piece[4096];
     for (size_t n; (n = fread(piece, 1, sizeof piece, stdin)) > 0 && text.len < 16 << 20;)
         buf_append(&text, piece, n);
-    struct config_source source = {
-        "standard input", 0, xcalloc((size_t)config_row_count(), sizeof(bool)), 0};
-    int status = config_read_text(c, &source, buf_slice(&text), err);
-    free(source.seen);
+    struct config_source source = {.name = "standard input"};
+    config_read_text(c, &source, buf_slice(&text), err);
     buf_release(&text);
-    return status;
 }
 
 // Takes --check-config out of the arguments: the one that is no directive and may stand anywhere.
@@ -160,23 +158,38 @@ static bool print_what_is_asked(const char *option, FILE *out)
     return true;
 }
 
+// As one error, a line each; what is too long for that goes to standard error beforehand.
+static int tell_problems(const struct config *c, struct error *err)
+{
+    const char *at = (const char *)c->problems.data, *end;
+    struct buf all = {0};
+    for (; (end = strchr(at, '\n')) != NULL; at = end + 1) {
+        if (c->problems.len + (size_t)c->problem_count * strlen(NEXT_PROBLEM) < sizeof err->text)
+            buf_printf(&all, "%.*s" NEXT_PROBLEM, (int)(end - at), at);
+        else
+            fprintf(stderr, "varve-server: %.*s\n", (int)(end - at), at);
+    }
+    buf_printf(&all, "%s", at);
+    int status = error_set(err, MISUSE, NULL, 0, 0, "the configuration is wrong");
+    snprintf(err->text, sizeof err->text, "%s", (const char *)all.data);
+    buf_release(&all);
+    return status;
+}
+
 static int read_sources(
     struct config *c, int argc, char **argv, char **environment, FILE *out, struct error *err)
 {
-    int status = OK;
     if (argc > 0 && strcmp(argv[0], "-") == 0) {
-        status = read_standard_input(c, err);
+        read_standard_input(c, err);
         argc--, argv++;
     } else if (argc > 0 && strncmp(argv[0], "--", 2) != 0) {
         c->file = config_absolute(argv[0]);
-        status = config_read_file(c, argv[0], NULL, err);
+        config_note(c, config_read_file(c, argv[0], NULL, err), err);
         argc--, argv++;
     }
-    if (status == OK)
-        status = config_read_environment(c, environment, out, err);
-    if (status == OK)
-        status = config_read_arguments(c, argc, argv, err);
-    return status;
+    config_read_environment(c, environment, out, err);
+    config_read_arguments(c, argc, argv, err);
+    return c->problem_count == 0 ? OK : tell_problems(c, err);
 }
 
 int config_load_from(struct env *env, int argc, char **argv, char **environment, FILE *out_file,
@@ -198,6 +211,10 @@ int config_load_from(struct env *env, int argc, char **argv, char **environment,
             status = END;
         }
     }
+    if (status == OK && strcmp(config_get(c, "daemonize"), "yes") == 0)
+        fprintf(out_file,
+            "varve-server: daemonize yes: stays in the foreground all the same: let a "
+            "service manager run it\n");
     if (status == OK)
         *out = c;
     else

@@ -6,6 +6,12 @@ static const struct choice fsync_policies[] = {
 static const struct choice compressions[] = {
     {"no", COMPRESSION_NONE}, {"zstd", COMPRESSION_ZSTD}, {NULL}};
 
+// The budget in effect, as in INFO: never 0.
+static void show_budget(const struct settings *settings, struct buf *out)
+{
+    buf_printf(out, "%llu", (unsigned long long)settings->data.memory_budget);
+}
+
 const struct directive config_storage_rows[] = {
     {"dir", .type = DIRECTIVE_STRING, .flags = DIRECTIVE_PROTECTED | DIRECTIVE_IMMUTABLE,
         .initial = "varve-data", .field = FIELD(data.engine.dir), .allowed = "a path",
@@ -20,7 +26,7 @@ const struct directive config_storage_rows[] = {
                 "cut may take the last second; no: as the system writes. Whichever it is, the end "
                 "of the process alone loses nothing."},
     {"maxmemory", .type = DIRECTIVE_MEMORY, .effect = EFFECT_MEMORY, .flags = DIRECTIVE_ZERO_OK,
-        .initial = "0", .min = 32 << 20, .field = FIELD(data.maxmemory),
+        .initial = "0", .min = 32 << 20, .field = FIELD(data.maxmemory), .show = show_budget,
         .help = "The memory budget: buffers, caches, indexes and clients together. Not a limit on "
                 "data, nothing is evicted. 0: a quarter of the machine's memory or of the control "
                 "group's limit."},

@@ -26,10 +26,8 @@ static const struct choice oom_modes[] = {
 static const struct choice sanitize_modes[] = {{"no", 0}, {"yes", 1}, {"clients", 2}, {NULL}};
 static const struct choice pubsub_defaults[] = {{"allchannels", 0}, {"resetchannels", 1}, {NULL}};
 static const struct choice enables[] = {{"no", 0}, {"yes", 1}, {"local", 2}, {NULL}};
-static const struct choice shutdown_modes[] = {
-    {"default", 0}, {"save", 1}, {"nosave", 2}, {"now", 3}, {"force", 4}, {NULL}};
 
-// Pairs of seconds and changes. The lines of a file add up; a single empty word clears.
+// Pairs of seconds and changes. The lines of all sources add up; a single empty word clears.
 static bool parse_save(const char *old, bool more, const struct slice *words, int count,
     struct buf *out, const char **why)
 {
@@ -46,6 +44,33 @@ static bool parse_save(const char *old, bool more, const struct slice *words, in
             return false;
         buf_printf(out, "%s%lld", out->len > 0 ? " " : "", (long long)v);
     }
+    return true;
+}
+
+// Any of the modes, shown in this order; "default" is none of them.
+static bool parse_shutdown(const char *old, bool more, const struct slice *words, int count,
+    struct buf *out, const char **why)
+{
+    static const char *const modes[] = {"default", "save", "nosave", "now", "force"};
+    enum { MODES = sizeof modes / sizeof *modes, SAVE = 1, NOSAVE = 2 };
+    bool given[MODES] = {0};
+    for (int i = 0; i < count; i++) {
+        int mode = 0;
+        while (mode < MODES && !slice_equal_nocase(words[i], modes[mode]))
+            mode++;
+        *why = "argument(s) must be one of the following: default, save, nosave, now, force";
+        if (mode == MODES)
+            return false;
+        given[mode] = true;
+    }
+    *why = "shutdown options SAVE and NOSAVE can't be used simultaneously";
+    if (given[SAVE] && given[NOSAVE])
+        return false;
+    for (int mode = SAVE; mode < MODES; mode++)
+        if (given[mode])
+            buf_printf(out, "%s%s", out->len > 0 ? " " : "", modes[mode]);
+    if (out->len == 0)
+        buf_printf(out, "%s", modes[0]);
     return true;
 }
 
@@ -257,10 +282,14 @@ const struct directive config_unused_rows[] = {
     UNUSED("bind-source-addr", NULL, STRING, 0, "", 0, 0, "The server opens no connections."),
     UNUSED("shutdown-timeout", NULL, INT, 0, "10", 0, INT32_MAX,
         "There are no replicas to wait for."),
-    UNUSED_ENUM("shutdown-on-sigint", 0, "default", shutdown_modes,
-        "Every end is clean, and writes what is left."),
-    UNUSED_ENUM("shutdown-on-sigterm", 0, "default", shutdown_modes,
-        "Every end is clean, and writes what is left."),
+    {"shutdown-on-sigint", .type = DIRECTIVE_SPECIAL, .treatment = TREAT_ACCEPTED,
+        .initial = "default", .special = parse_shutdown,
+        .allowed = "any of default, save, nosave, now, force",
+        .help = "Every end is clean, and writes what is left."},
+    {"shutdown-on-sigterm", .type = DIRECTIVE_SPECIAL, .treatment = TREAT_ACCEPTED,
+        .initial = "default", .special = parse_shutdown,
+        .allowed = "any of default, save, nosave, now, force",
+        .help = "Every end is clean, and writes what is left."},
     UNUSED_ENUM("enable-module-command", IMMUTABLE, "no", enables, "There are no modules."),
     UNUSED("busy-reply-threshold", "lua-time-limit", INT, 0, "5000", 0, 0, "There are no scripts."),
     UNUSED("slowlog-log-slower-than", NULL, INT, 0, "10000", -1, 0, "There is no slow log yet."),

@@ -1,13 +1,6 @@
-// clients: all connections seen together: who they are, what they hold, and who goes when they hold
-// too much.
-//
-// Addresses are asked of the system when somebody wants to see them, and kept.
-//
-// maxmemory-clients bounds the buffers of all clients. The sum is kept up to date as connections
-// are settled; when it is exceeded the biggest go, as long as it takes. Looking for the biggest is
-// a walk over all, which a server in such trouble can afford.
-
-#include "server/loop/clients.h"
+// clients: what people are shown of connections: who they are and what they hold. What they may
+// hold is budget.c's to say. Addresses are asked of the system when somebody wants to see them, and
+// kept.
 
 #include <stdio.h>
 
@@ -76,32 +69,6 @@ uint64_t server_client_memory(const struct server *s)
     return s->clients.memory;
 }
 
-static struct conn *biggest(struct server *s)
-{
-    struct conn *found = NULL;
-    for (struct list *at = s->clients.all.next; at != &s->clients.all; at = at->next) {
-        struct conn *c = LIST_ENTRY(at, struct conn, link);
-        if (!c->use.no_evict && (found == NULL || c->memory > found->memory))
-            found = c;
-    }
-    return found;
-}
-
-void clients_evict(struct server *s)
-{
-    uint64_t limit = settings_client_memory(s->settings);
-    while (limit > 0 && s->clients.memory > limit) {
-        struct conn *c = biggest(s);
-        if (c == NULL)
-            return;
-        log_line(s->logger, LOG_NOTICE,
-            "Client id=%llu evicted: clients hold %llu bytes, this one %zu",
-            (unsigned long long)c->session.id, (unsigned long long)s->clients.memory, c->memory);
-        s->counters.evicted_clients++;
-        conn_close(c);
-    }
-}
-
 static void describe_flags(const struct conn *c, char flags[8])
 {
     char *at = flags;
@@ -141,9 +108,13 @@ void conn_describe(struct conn *c, struct buf *out)
         (unsigned long long)((now_us - c->use.created_us) / 1000000),
         (unsigned long long)((now_us - c->use.active_us) / 1000000), flags, session->db,
         session_queued(session));
-    buf_printf(out, " qbuf=%zu qbuf-free=%zu argv-mem=%zu multi-mem=%zu", conn_backlog(c),
-        c->input.bytes.cap - c->input.bytes.len, resp_parser_memory(&c->input.parser),
-        session_memory(session));
+    // As Redis counts: what the parser is done with has left the buffer, the command that runs
+    // has not.
+    size_t shared = c->input.shared, parsed = c->input.parser.position;
+    size_t qbuf = shared > 0 ? shared : conn_backlog(c) - (parsed < conn_backlog(c) ? parsed : 0);
+    buf_printf(out, " qbuf=%zu qbuf-free=%zu argv-mem=%zu multi-mem=%zu", qbuf,
+        shared > 0 ? READ_BUFFER_SIZE - shared : c->input.bytes.cap - c->input.bytes.len,
+        resp_parser_memory(&c->input.parser), session_memory(session));
     buf_printf(out, " rbs=%zu rbp=%zu obl=%zu oll=%d omem=%zu tot-mem=%zu", c->output.bytes.cap,
         c->output.bytes.cap, c->output.bytes.len, c->output.busy, c->output.writing.cap,
         conn_memory(c));

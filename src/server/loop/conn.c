@@ -12,6 +12,7 @@
 #include "server/loop/conn.h"
 
 #include "base/alloc.h"
+#include "server/loop/budget.h"
 #include "server/loop/park.h"
 #include "server/loop/turn.h"
 
@@ -27,6 +28,8 @@ struct conn *conn_new(struct server *s)
     list_init(&c->dirty_link);
     list_init(&c->undurable_link);
     list_init(&c->pace_link);
+    list_init(&c->claim.link);
+    list_init(&c->claim.wait_link);
     list_push_back(&s->clients.all, &c->link);
     s->clients.count++;
     c->use.created_us = c->use.active_us = env_now_us(s->env);
@@ -71,6 +74,7 @@ void conn_close(struct conn *c)
     list_remove(&c->pace_link);
     s->clients.count--;
     s->clients.memory -= c->memory;
+    budget_release_input(c);
     s->handles_open++;
     s->turn.work = true;
     uv_close(&c->handle, conn_handle_closed);
@@ -111,6 +115,7 @@ void conn_shrink(struct conn *c)
 {
     if (c->input.bytes.len == 0) {
         buf_release(&c->input.bytes);
+        budget_release_input(c);
         resp_parser_shrink(&c->input.parser);
     }
     if (c->output.bytes.len == 0)
@@ -168,6 +173,10 @@ void conn_settle(struct conn *c)
     }
     if (conn_has_marks(c) && list_empty(&c->undurable_link))
         list_push_back(&c->server->turn.undurable, &c->undurable_link);
+    if ((c->hold & HOLD_OUTPUT) && conn_unsent(c) <= budget_output_pause(c->server) / 2) {
+        c->hold &= ~(unsigned)HOLD_OUTPUT;
+        conn_make_ready(c);
+    }
     conn_update_reading(c);
     count_memory(c);
 }

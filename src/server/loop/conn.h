@@ -1,7 +1,7 @@
 // conn: one client's connection, owned by the loop. Its functions are in conn.c, conn_input.c
 // (bytes -> commands), conn_output.c (replies -> bytes), conn_stream.c, and, what people are shown
-// of it, clients.c. What holds it back from executing has headers of its own: park.h (its command
-// waits for the disk) and pace.h.
+// of it, clients.c. What holds it back has headers of its own: park.h (its command waits for the
+// disk), pace.h, and budget.h (memory).
 //
 // Life: conn_new at accept; conn_close from anywhere on the loop takes it out of everything at once
 // and frees it when libuv has let go of the handle, so a pointer stays readable (and `closed`)
@@ -21,19 +21,29 @@ enum {
 
 // Why a connection executes nothing now.
 enum conn_hold {
-    HOLD_PARKED = 1, // its command waits for the disk
-    HOLD_STREAM = 2, // a reply is being streamed
-    HOLD_PACED = 4,  // it has written faster than compaction can follow
-    HOLD_CLOSING = 8 // it closes as soon as its output has been sent
+    HOLD_PARKED = 1,  // its command waits for the disk
+    HOLD_STREAM = 2,  // a reply is being streamed
+    HOLD_PACED = 4,   // it has written faster than compaction can follow
+    HOLD_OUTPUT = 8,  // it has much unsent output
+    HOLD_CLOSING = 16 // it closes as soon as its output has been sent
 };
 
 struct conn_input {
     struct buf bytes; // what was read and not executed
     size_t position;  // bytes of it that have been executed
     struct resp_parser parser;
-    bool reading; // libuv reads
-    bool ended;   // the peer sends no more
+    size_t shared; // bytes of the shared buffer that are being executed; for CLIENT LIST
+    bool reading;  // libuv reads
+    bool ended;    // the peer sends no more
     uint64_t ended_us;
+};
+
+// What its input may take of the clients' memory, beyond a little that all may; budget.c.
+struct conn_claim {
+    size_t bytes;         // 0: none
+    size_t wanted;        // while it waits
+    uint64_t progress_us; // when it was made, or something arrived
+    struct list link, wait_link;
 };
 
 // A reply that must not be sent before seq is durable: positions in the connection's whole output.
@@ -56,6 +66,8 @@ struct conn_output {
     uv_write_t request;
     bool busy;
     uint64_t soft_since_us; // 0: below the soft limit
+    uint64_t progress_us;   // while busy: when it began, or something was seen to move
+    size_t queued;          // in libuv's write queue at that time
 };
 
 // The command at hand while it waits: kept over its attempts.
@@ -70,7 +82,6 @@ struct conn_stream {
     bool waiting;          // its wait() is under way
     bool headed;           // the reply began before the first step
     uint64_t progress_us;  // when it last wrote, or the socket last took something
-    size_t queued;         // in libuv's write queue at that time
 };
 
 struct conn_use {
@@ -91,6 +102,7 @@ struct conn {
     struct server *server;
     struct session session;
     struct conn_input input;
+    struct conn_claim claim;
     struct conn_output output;
     struct conn_park park;
     struct conn_stream streaming;
@@ -143,6 +155,8 @@ static inline bool conn_has_marks(const struct conn *c)
 }
 // Over a limit of client-output-buffer-limit.
 bool conn_over_output_limit(struct conn *c);
+// A second or so has passed: has the socket taken something?
+void conn_output_check(struct conn *c);
 void conn_output_release(struct conn_output *out);
 
 // conn_stream.c

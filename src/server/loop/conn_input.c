@@ -5,14 +5,16 @@
 // owns no buffer. What is left over (a piece of a command; commands over this turn's share;
 // commands behind one that waits) is copied to the connection's own buffer, where reading goes on
 // until it is empty. When the parser knows that a big argument is under way, exactly the missing
-// bytes are read behind what is there, into memory that grows with what has arrived, not with what
-// was announced.
+// bytes are read behind what is there. More than a little of it needs a claim on the clients'
+// memory (budget.c); a command that is larger than one may be is skipped as it arrives, and
+// answered with an error.
 //
-// Running. Commands are executed in the read callback itself, at most RUN_COMMANDS or RUN_US a
-// turn; then the connection queues up in the ready list. A held connection (enum conn_hold)
-// executes nothing; whoever takes the hold away makes it ready. It is read from until
+// Running. Commands are executed in the read callback itself, at most RUN_COMMANDS, RUN_US or
+// RUN_OUTPUT a turn; then the connection queues up in the ready list. A held connection (enum
+// conn_hold) executes nothing; whoever takes the hold away makes it ready. It is read from until
 // INPUT_BACKLOG, so that a closed peer is noticed and the commands behind a parked one can be
-// prefetched.
+// prefetched; while only its unsent output holds it, as far as claims go, because many clients read
+// nothing before they have sent all.
 //
 // The end of input is not the end of the connection: what was read is executed and answered first
 // (conn.c).
@@ -20,6 +22,7 @@
 #include "server/loop/conn.h"
 
 #include "base/alloc.h"
+#include "server/loop/budget.h"
 #include "server/loop/pace.h"
 #include "server/loop/park.h"
 #include "server/loop/turn.h"
@@ -27,10 +30,12 @@
 enum {
     RUN_COMMANDS = 1000,
     RUN_US = 1000,
-    CLOCK_EVERY = 16,      // small commands; after a big one (below) the clock is asked at once
-    BIG_COMMAND_ARGS = 16, // arguments
-    BIG_REPLY = 4 * 1024,  // bytes
+    RUN_OUTPUT = 256 * 1024, // bytes of replies
+    CLOCK_EVERY = 16,        // small commands; after a big one (below) the clock is asked at once
+    BIG_COMMAND_ARGS = 16,   // arguments
+    BIG_REPLY = 4 * 1024,    // bytes
     READ_ROOM = 16 * 1024,
+    READ_AT_ONCE = 1 << 30,
     READ_IN_PLACE = 32 * 1024, // an argument that misses so much is read alone
 };
 
@@ -39,6 +44,7 @@ static struct resp_limits input_limits(const struct conn *c)
     return (struct resp_limits){
         .max_args = INT32_MAX,
         .max_bulk = (int64_t)c->server->settings->clients.max_bulk,
+        .max_command = budget_command_max(c->server),
         .unauthenticated = !c->session.authenticated,
     };
 }
@@ -59,6 +65,13 @@ static void protocol_error(struct conn *c)
     log_line(s->logger, LOG_VERBOSE, "%s from client id=%llu", c->input.parser.error,
         (unsigned long long)c->session.id);
     conn_close_after_reply(c);
+}
+
+static void refuse_too_large(struct conn *c)
+{
+    struct reply reply = {.out = &c->output.bytes, .proto = c->session.proto};
+    commands_refuse_too_large(c->server->commands, &c->session, &reply);
+    c->server->counters.commands++;
 }
 
 // The command has had its effect and its reply lies from `start` on.
@@ -90,8 +103,9 @@ static bool execute_command(struct conn *c, struct slice rest)
     bool first = c->park.txn == NULL;
     struct txn *txn = first ? s->turn.txn : c->park.txn;
     uint64_t seed = first ? random_next(&s->turn.seeds) : c->park.seed;
-    struct reply reply = {.out = &c->output.bytes, .proto = c->session.proto};
     size_t start = c->output.bytes.len;
+    struct reply reply = {
+        .out = &c->output.bytes, .proto = c->session.proto, .max_len = start + budget_reply_max(s)};
     struct stream *stream = NULL;
     txn_begin(txn);
     int status = commands_execute(s->commands, &c->session, txn, p->argv, p->argc, s->turn.now_ms,
@@ -110,7 +124,7 @@ static size_t run_commands(struct conn *c, struct slice input)
     struct server *s = c->server;
     struct resp_parser *p = &c->input.parser;
     struct resp_limits limits = input_limits(c);
-    size_t at = 0, used = 0;
+    size_t at = 0, used = 0, pause = budget_output_pause(s), output_before = conn_unsent(c);
     turn_tick(s);
     commands_tick(s->commands);
     uint64_t deadline_us = s->turn.now_us + RUN_US;
@@ -121,6 +135,13 @@ static size_t run_commands(struct conn *c, struct slice input)
         if (result == RESP_ERROR) {
             protocol_error(c);
             break;
+        }
+        if (result == RESP_SKIPPED || result == RESP_TOO_LARGE) {
+            at += used;
+            if (result == RESP_SKIPPED)
+                break;
+            refuse_too_large(c);
+            continue;
         }
         if (p->argc > 0 && is_http(p->argv[0])) {
             log_line(s->logger, LOG_WARNING,
@@ -134,10 +155,13 @@ static size_t run_commands(struct conn *c, struct slice input)
             break;
         at += used;
         limits.unauthenticated = !c->session.authenticated;
+        if (conn_unsent(c) > pause)
+            c->hold |= HOLD_OUTPUT;
         bool big = p->argc > BIG_COMMAND_ARGS || c->output.bytes.len - before > BIG_REPLY;
         if (++done % CLOCK_EVERY == 0 || big) {
             turn_tick(s);
-            if (done >= RUN_COMMANDS || s->turn.now_us >= deadline_us) {
+            if (done >= RUN_COMMANDS || s->turn.now_us >= deadline_us ||
+                conn_unsent(c) > output_before + RUN_OUTPUT) {
                 if (at < input.len && c->hold == 0)
                     conn_make_ready(c);
                 break;
@@ -146,6 +170,7 @@ static size_t run_commands(struct conn *c, struct slice input)
     }
     c->use.active_us = s->turn.now_us;
     s->turn.work = true;
+    s->turn.output_bytes += conn_unsent(c) - output_before;
     conn_make_dirty(c);
     return c->hold & HOLD_CLOSING ? input.len : at;
 }
@@ -157,8 +182,21 @@ void conn_run(struct conn *c)
     if (in->position == in->bytes.len) {
         buf_clear(&in->bytes);
         in->position = 0;
-        buf_shrink(&in->bytes, BUFFER_KEEP);
+        size_t keep = budget_keep(c->server);
+        buf_shrink(&in->bytes, keep);
+        if (resp_parser_memory(&in->parser) > keep)
+            resp_parser_shrink(&in->parser);
+        budget_release_input(c);
     }
+}
+
+// Exactly so much: what is announced is known.
+static void reserve_total(struct buf *b, size_t total)
+{
+    if (b->cap >= total)
+        return;
+    b->data = xrealloc(b->data, total);
+    b->cap = total;
 }
 
 static void conn_input_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out)
@@ -166,18 +204,23 @@ static void conn_input_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *ou
     struct conn *c = handle->data;
     struct conn_input *in = &c->input;
     if (in->bytes.len == 0) {
-        *out = uv_buf_init((char *)c->server->read_buffer, READ_BUFFER_SIZE);
+        *out = uv_buf_init((char *)c->server->read_buffer, (unsigned)budget_read_size(c->server));
         return;
     }
     buf_consume(&in->bytes, in->position);
     in->position = 0;
-    size_t want = resp_parser_want(&in->parser), room = READ_ROOM;
-    if (want > in->bytes.len + READ_IN_PLACE) {
-        size_t step = in->bytes.len > READ_BUFFER_SIZE ? in->bytes.len : READ_BUFFER_SIZE;
-        room = want - in->bytes.len < step ? want - in->bytes.len : step;
+    size_t want = resp_parser_want(&in->parser), len = in->bytes.len;
+    size_t total = want > len + READ_IN_PLACE ? want : len + READ_ROOM + len / 2;
+    if (c->claim.bytes > 2 * total && total < READ_BUFFER_SIZE) {
+        buf_shrink(&in->bytes, total);
+        budget_release_input(c);
     }
-    buf_reserve(&in->bytes, room);
-    *out = uv_buf_init((char *)in->bytes.data + in->bytes.len, (unsigned)room);
+    *out = uv_buf_init(NULL, 0);
+    if (budget_turn_is_full(c->server) || !budget_claim_input(c, total))
+        return;
+    reserve_total(&in->bytes, total);
+    size_t room = total - len < READ_AT_ONCE ? total - len : READ_AT_ONCE;
+    *out = uv_buf_init((char *)in->bytes.data + len, (unsigned)room);
 }
 
 static void conn_input_ended(struct conn *c, ssize_t status)
@@ -196,6 +239,10 @@ static void conn_input_read(uv_stream_t *socket, ssize_t got, const uv_buf_t *in
 {
     struct conn *c = socket->data;
     struct server *s = c->server;
+    if (got == UV_ENOBUFS) { // there is no memory for it yet
+        conn_update_reading(c);
+        return;
+    }
     if (got < 0) {
         conn_input_ended(c, got);
         return;
@@ -204,13 +251,16 @@ static void conn_input_read(uv_stream_t *socket, ssize_t got, const uv_buf_t *in
         return;
     s->counters.reads++;
     s->counters.net_input_bytes += (uint64_t)got;
+    c->claim.progress_us = s->turn.now_us;
     if (into->base != (char *)s->read_buffer) {
         c->input.bytes.len += (size_t)got;
         if (list_empty(&c->ready_link) && c->hold == 0)
             conn_run(c);
     } else {
         struct slice input = slice_of(into->base, (size_t)got);
+        c->input.shared = input.len;
         size_t used = c->hold == 0 ? run_commands(c, input) : 0;
+        c->input.shared = 0;
         if (!c->closed && used < input.len)
             buf_append_slice(&c->input.bytes, slice_skip(input, used));
     }
@@ -223,8 +273,10 @@ void conn_update_reading(struct conn *c)
     if (c->closed)
         return;
     bool may_wait = c->hold != 0 || !list_empty(&c->ready_link);
+    size_t backlog =
+        c->hold == HOLD_OUTPUT ? budget_command_max(c->server) / 2 : (size_t)INPUT_BACKLOG;
     bool stop = c->input.ended || (c->hold & (HOLD_CLOSING | HOLD_PACED)) ||
-                (may_wait && conn_backlog(c) >= INPUT_BACKLOG);
+                !list_empty(&c->claim.wait_link) || (may_wait && conn_backlog(c) >= backlog);
     if (stop == !c->input.reading)
         return;
     c->input.reading = !stop;

@@ -16,6 +16,7 @@
 #include "server/loop/conn.h"
 
 #include "base/alloc.h"
+#include "server/loop/budget.h"
 
 enum { RING_FIRST = 16 };
 
@@ -97,15 +98,16 @@ static size_t sendable(const struct conn_output *out)
                                 : (size_t)(ring_at(&out->ring, 0)->start - out->base);
 }
 
-static void give_up_front(struct conn_output *out, size_t count)
+static void give_up_front(struct conn *c, size_t count)
 {
+    struct conn_output *out = &c->output;
     out->base += count;
     if (count < out->bytes.len) {
         buf_consume(&out->bytes, count);
         return;
     }
     buf_clear(&out->bytes);
-    buf_shrink(&out->bytes, BUFFER_KEEP);
+    buf_shrink(&out->bytes, budget_keep(c->server));
 }
 
 static void conn_write_done(uv_write_t *request, int status)
@@ -120,10 +122,25 @@ static void conn_write_done(uv_write_t *request, int status)
         return;
     }
     buf_clear(&out->writing);
-    buf_shrink(&out->writing, BUFFER_KEEP);
+    buf_shrink(&out->writing, budget_keep(c->server));
     conn_make_dirty(c);
     if (c->streaming.stream != NULL)
         conn_make_ready(c);
+}
+
+// uv_buf_init takes an unsigned int for the length, and would lose what is over 4 GiB.
+static uv_buf_t bytes_to_send(uint8_t *data, size_t len)
+{
+    return (uv_buf_t){.base = (char *)data, .len = len};
+}
+
+void conn_output_check(struct conn *c)
+{
+    size_t queued = uv_stream_get_write_queue_size(&c->socket);
+    if (queued == c->output.queued)
+        return;
+    c->output.queued = queued;
+    c->output.progress_us = env_now_us(c->server->env);
 }
 
 // Lets libuv send the bytes from `sent` to `end` in the background.
@@ -139,17 +156,19 @@ static bool send_later(struct conn *c, size_t sent, size_t end)
         from = sent;
     } else {
         buf_append(&out->writing, out->bytes.data + sent, end - sent);
-        give_up_front(out, end);
+        give_up_front(c, end);
     }
-    uv_buf_t piece =
-        uv_buf_init((char *)out->writing.data + from, (unsigned)(out->writing.len - from));
+    uv_buf_t piece = bytes_to_send(out->writing.data + from, out->writing.len - from);
     out->busy = true;
+    out->progress_us = c->server->turn.now_us;
     out->request.data = c;
     c->server->counters.net_output_bytes += end - sent;
-    if (uv_write(&out->request, &c->socket, &piece, 1, conn_write_done) == 0)
-        return true;
-    out->busy = false;
-    return false;
+    if (uv_write(&out->request, &c->socket, &piece, 1, conn_write_done) != 0) {
+        out->busy = false;
+        return false;
+    }
+    out->queued = uv_stream_get_write_queue_size(&c->socket);
+    return true;
 }
 
 bool conn_send(struct conn *c)
@@ -164,7 +183,7 @@ bool conn_send(struct conn *c)
     size_t end = sendable(out);
     if (end == 0 || out->busy)
         return true;
-    uv_buf_t piece = uv_buf_init((char *)out->bytes.data, (unsigned)end);
+    uv_buf_t piece = bytes_to_send(out->bytes.data, end);
     int sent = uv_try_write(&c->socket, &piece, 1);
     if (sent == UV_EAGAIN)
         sent = 0;
@@ -174,7 +193,7 @@ bool conn_send(struct conn *c)
     s->counters.net_output_bytes += (uint64_t)sent;
     if ((size_t)sent < end)
         return send_later(c, (size_t)sent, end);
-    give_up_front(out, end);
+    give_up_front(c, end);
     return true;
 }
 

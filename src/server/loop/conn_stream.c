@@ -93,10 +93,9 @@ bool conn_stream_check(struct conn *c)
     if (c->streaming.stream == NULL)
         return true;
     uint64_t now_us = env_now_us(c->server->env);
-    size_t queued = uv_stream_get_write_queue_size(&c->socket);
-    if (queued != c->streaming.queued || c->streaming.waiting || conn_has_marks(c)) {
-        c->streaming.queued = queued;
+    if (c->streaming.waiting || conn_has_marks(c))
         c->streaming.progress_us = now_us;
-    }
+    if (c->output.busy && c->output.progress_us > c->streaming.progress_us)
+        c->streaming.progress_us = c->output.progress_us;
     return now_us - c->streaming.progress_us < STALL_US;
 }

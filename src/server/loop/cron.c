@@ -5,6 +5,7 @@
 
 #include "server/loop/cron.h"
 
+#include "server/loop/budget.h"
 #include "server/loop/conn.h"
 #include "server/loop/park.h"
 #include "server/loop/turn.h"
@@ -60,9 +61,18 @@ static void look_at(struct server *s, struct conn *c)
         conn_close(c);
         return;
     }
+    conn_output_check(c);
     if (!conn_stream_check(c)) {
         log_line(s->logger, LOG_NOTICE, "Client id=%llu closed: it does not read its reply",
             (unsigned long long)c->session.id);
+        conn_close(c);
+        return;
+    }
+    if (!budget_check(c)) {
+        log_line(s->logger, LOG_NOTICE,
+            "Client id=%llu closed: others wait for the memory of a command that it does not send",
+            (unsigned long long)c->session.id);
+        s->counters.evicted_clients++;
         conn_close(c);
         return;
     }
@@ -113,4 +123,5 @@ void cron_on_timer(uv_timer_t *timer)
     if (!s->expire_off)
         expire(s);
     look_around(s);
+    budget_evict_stalled(s);
 }

@@ -16,6 +16,8 @@
 
 #include "server/loop/park.h"
 
+#include "server/loop/budget.h"
+
 enum { LOOKAHEAD = 32, GONE_US = 1000 * 1000 };
 
 static struct txn *take_txn(struct server *s)
@@ -48,6 +50,7 @@ static void prefetch_behind(struct conn *c, struct slice rest)
     struct resp_limits limits = {
         .max_args = INT32_MAX,
         .max_bulk = (int64_t)s->settings->clients.max_bulk,
+        .max_command = budget_command_max(s),
     };
     size_t at = 0, used = 0;
     resp_parser_restart(&s->lookahead);

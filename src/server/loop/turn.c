@@ -17,7 +17,7 @@
 
 #include "server/loop/turn.h"
 
-#include "server/loop/clients.h"
+#include "server/loop/budget.h"
 #include "server/loop/conn.h"
 #include "server/loop/listen.h"
 
@@ -58,7 +58,7 @@ static void serve_ready(struct server *s)
     move_all(&s->turn.ready, &batch);
     turn_tick(s);
     uint64_t deadline_us = s->turn.now_us + SERVE_US;
-    while (!list_empty(&batch) && s->turn.now_us < deadline_us) {
+    while (!list_empty(&batch) && s->turn.now_us < deadline_us && !budget_turn_is_full(s)) {
         struct conn *c = LIST_ENTRY(batch.next, struct conn, ready_link);
         list_remove(&c->ready_link);
         serve(c);
@@ -107,6 +107,7 @@ static void tell_clients_to_go(struct server *s)
 void turn_end(struct server *s)
 {
     s->turn.work = false;
+    s->turn.output_bytes = 0;
     s->counters.turns++;
     engine_turn_end(s->engine);
     learn_progress(s);
@@ -120,7 +121,7 @@ void turn_end(struct server *s)
         list_remove(&c->dirty_link);
         conn_settle(c);
     }
-    clients_evict(s);
+    budget_evict(s);
     if (s->stopping && s->clients.count == 0)
         uv_stop(s->loop);
 }

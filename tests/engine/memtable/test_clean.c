@@ -82,3 +82,16 @@ Test(clean, they_fit_the_memtables_share_of_the_budget)
     cr_assert_eq(s.engine->memtables.clean.count, 0);
     side_close(&s);
 }
+
+Test(clean, the_write_buffer_shrinks_and_grows_with_the_budget)
+{
+    struct side s;
+    open_keeping(&s, 9, 300);
+    uint64_t budget = s.engine->options.memory_budget;
+    uint64_t before = s.engine->options.write_buffer_size;
+    engine_set_memory_budget(s.engine, 1024);
+    cr_assert_eq(s.engine->options.write_buffer_size, 128);
+    engine_set_memory_budget(s.engine, budget);
+    cr_assert_eq(s.engine->options.write_buffer_size, before);
+    side_close(&s);
+}

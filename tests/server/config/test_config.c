@@ -95,6 +95,20 @@ Test(config, an_error_names_file_line_directive_and_what_is_allowed)
     expect_failure(NULL, ARGS("--port", "1", "--", "2"), NULL, "command line: --: no directive");
 }
 
+Test(config, all_that_is_wrong_is_told_at_once)
+{
+    struct config *c;
+    struct error err = {0};
+    cr_assert_neq(load("port x\ntimeout 5\nnonsense 5\n", ARGS("--maxmemory", "31mb"),
+                      ARGS("VARVE_TIMEOUT=x"), &c, &err),
+        OK);
+    cr_expect_not_null(strstr(err.text, "test.conf:1: port: "));
+    cr_expect_not_null(strstr(err.text, "\nvarve-server: "));
+    cr_expect_not_null(strstr(err.text, "test.conf:3: nonsense: "));
+    cr_expect_not_null(strstr(err.text, "environment: timeout: "));
+    cr_expect_not_null(strstr(err.text, "command line: maxmemory: "));
+}
+
 Test(config, what_would_betray_the_user_is_refused)
 {
     static const char *const lines[] = {"maxmemory-policy allkeys-lru", "replicaof 10.0.0.1 6379",
@@ -138,6 +152,10 @@ Test(config, lines_of_save_add_up_and_an_empty_one_clears)
 {
     struct config *c = loaded("save 10 1\nsave 20 2 30 3\n", NULL, NULL);
     cr_expect_str_eq(config_get(c, "save"), "10 1 20 2 30 3");
+    config_free(c);
+    config_free(loaded("save\n", NULL, NULL));
+    c = loaded("save 10 1\n", ARGS("--save", "20", "2"), NULL);
+    cr_expect_str_eq(config_get(c, "save"), "10 1 20 2");
     config_free(c);
     c = loaded("save 10 1\nsave \"\"\n", NULL, NULL);
     cr_expect_str_eq(config_get(c, "save"), "");
@@ -246,7 +264,9 @@ Test(config, appendonly_is_always_yes)
 {
     struct config *c = loaded("appendonly no\n", NULL, NULL);
     cr_expect_str_eq(config_get(c, "appendonly"), "yes");
-    expect_set(c, 1, ARGS("appendonly", "no"), NULL);
+    expect_set(c, 1, ARGS("appendonly", "no"),
+        FAILED("appendonly", "There is always a log: shown as yes, whatever was given."));
+    expect_set(c, 1, ARGS("appendonly", "yes"), NULL);
     cr_expect_str_eq(config_get(c, "appendonly"), "yes");
     config_free(c);
 }
@@ -267,4 +287,18 @@ Test(config, memory_takes_units)
         "", "-1", "k", "1tb", "1 kb", "99999999999999999999", "9999999999999gb", "1.5gb"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         cr_expect_not(config_parse_memory(slice_cstr(bad[i]), &v), "%s", bad[i]);
+}
+
+Test(config, modes_of_the_shutdown_may_be_several)
+{
+    struct config *c = loaded("shutdown-on-sigterm now save\n", NULL, NULL);
+    cr_expect_str_eq(config_get(c, "shutdown-on-sigterm"), "save now");
+    expect_set(c, 1, ARGS("shutdown-on-sigterm", "force NOSAVE"), NULL);
+    cr_expect_str_eq(config_get(c, "shutdown-on-sigterm"), "nosave force");
+    expect_set(c, 1, ARGS("shutdown-on-sigterm", "save nosave"),
+        FAILED("shutdown-on-sigterm",
+            "shutdown options SAVE and NOSAVE can't be used simultaneously"));
+    expect_set(c, 1, ARGS("shutdown-on-sigterm", "default"), NULL);
+    cr_expect_str_eq(config_get(c, "shutdown-on-sigterm"), "default");
+    config_free(c);
 }

@@ -203,6 +203,11 @@ void commands_reply_status(struct commands *c, struct reply *reply, int status)
     reply_errorf(reply, "MISCONF %s", status_text(status));
 }
 
+void commands_refuse_too_large(struct commands *c, struct session *s, struct reply *reply)
+{
+    reply_error(reply, "OOM too large");
+}
+
 void commands_prefetch(
     struct commands *c, const struct session *s, const struct slice *argv, int argc)
 {
@@ -267,6 +272,10 @@ const struct command cmd_client_rows[1], cmd_config_rows[1], cmd_info_rows[1], c
 const struct command cmd_debug_rows[1];
 
 void saves_init(struct server *s)
+{
+}
+
+void saves_forget_changes(struct server *s)
 {
 }
 

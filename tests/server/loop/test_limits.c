@@ -64,6 +64,7 @@ Test(limits, an_endless_command_ends_at_the_query_buffer_limit)
     struct client c;
     struct buf input = {0};
     fake_settings.clients.query_buffer_limit = 1 << 20;
+    fake_settings.data.memory_budget = 1ull << 30;
     client_open(&c);
     buf_printf(&input, "*2\r\n$4\r\nECHO\r\n$100000000\r\n");
     while (input.len < (2 << 20))
@@ -104,32 +105,119 @@ Test(limits, unread_output_over_the_soft_limit_closes_after_its_time)
     client_close(&c);
 }
 
-Test(limits, the_biggest_client_goes_when_all_hold_too_much)
+Test(limits, who_does_not_read_goes_when_all_hold_too_much)
 {
     struct client small, big, spared;
-    struct buf piece = {0};
     fake_settings.clients.maxmemory_clients = 9 << 20;
     client_open(&small);
     client_open(&spared);
     client_open(&big);
     LIST_ENTRY(server->clients.all.next->next, struct conn, link)->use.no_evict = true;
-    buf_printf(&piece, "*2\r\n$4\r\nECHO\r\n$100000000\r\n");
-    buf_reserve(&piece, 1 << 20);
-    memset(piece.data + piece.len, 'x', 1 << 20);
-    piece.len += 1 << 20;
-    client_send_bytes(&small, piece.data, piece.len);
-    for (int i = 0; i < 2; i++)
-        client_send_bytes(&spared, piece.data, piece.len);
-    cr_assert_eq(server->clients.count, 3);
-    for (int i = 0; i < 8 && server->counters.evicted_clients == 0; i++)
-        client_send_bytes(&big, piece.data, piece.len);
+    client_send(&spared, "BIG 12000000\r\n");
+    client_send(&big, "BIG 11000000\r\n");
+    client_send(&small, "ECHO a\r\n");
+    client_expect(&small, "$1\r\na\r\n");
+    cr_assert_gt(server->clients.memory, 9 << 20);
+    cr_assert_eq(server->counters.evicted_clients, 0);
+    fake.now_us += 6 * 1000 * 1000;
+    WAIT_FOR(server->counters.evicted_clients == 1);
     client_expect_closed(&big);
-    cr_assert_eq(server->clients.count, 2);
-    cr_assert_eq(server->counters.evicted_clients, 1);
-    buf_release(&piece);
+    client_send(&small, "ECHO a\r\n");
+    client_expect(&small, "$1\r\na\r\n");
+    client_receive_bytes(&spared, 12000000);
     client_close(&small);
     client_close(&big);
     client_close(&spared);
+}
+
+static void put_echo(struct buf *out, size_t len)
+{
+    buf_printf(out, "*2\r\n$4\r\nECHO\r\n$%zu\r\n", len);
+    buf_reserve(out, len + 2);
+    memset(out->data + out->len, 'x', len);
+    memcpy(out->data + out->len + len, "\r\n", 2);
+    out->len += len + 2;
+}
+
+Test(limits, a_command_over_the_limit_is_an_error_and_the_connection_stays)
+{
+    struct client c;
+    struct buf input = {0};
+    client_open(&c);
+    put_echo(&input, 9 << 20);
+    buf_printf(&input, "ECHO b\r\n*2\r\n$4\r\n");
+    client_send_bytes(&c, input.data, input.len);
+    client_expect(&c, "-OOM too large\r\n$1\r\nb\r\n");
+    cr_assert_lt(server->clients.memory, 256 * 1024);
+    client_send(&c, "ECHO\r\n$536870913\r\n");
+    client_expect_closed(&c);
+    client_expect(&c, "-ERR Protocol error: invalid bulk length\r\n");
+    buf_release(&input);
+    client_close(&c);
+}
+
+// Two clients with commands of 8 MiB, where 9 MiB are for all: the first has sent half of its own,
+// so the other is not read from.
+static void let_one_wait(struct client *first, struct client *second, struct buf *input)
+{
+    fake_settings.clients.maxmemory_clients = 9 << 20;
+    client_open(first);
+    client_open(second);
+    put_echo(input, 8 << 20);
+    client_send_bytes(first, input->data, 4 << 20);
+    client_send_bytes(second, input->data, 1 << 20);
+    cr_assert(!list_empty(&server->clients.claim_waiters));
+    cr_assert_lt(server->clients.memory, 9 << 20);
+}
+
+Test(limits, big_commands_wait_for_each_other)
+{
+    struct client first, second;
+    struct buf input = {0};
+    let_one_wait(&first, &second, &input);
+    client_send_bytes(&first, input.data + (4 << 20), input.len - (4 << 20));
+    client_receive_bytes(&first, 8 << 20);
+    cr_assert(list_empty(&server->clients.claim_waiters));
+    client_send_bytes(&second, input.data + (1 << 20), input.len - (1 << 20));
+    client_receive_bytes(&second, 8 << 20);
+    cr_assert_eq(server->clients.claimed, 0);
+    cr_assert_eq(server->counters.evicted_clients, 0);
+    buf_release(&input);
+    client_close(&first);
+    client_close(&second);
+}
+
+Test(limits, who_makes_others_wait_and_sends_nothing_goes)
+{
+    struct client first, second;
+    struct buf input = {0};
+    let_one_wait(&first, &second, &input);
+    fake.now_us += 6 * 1000 * 1000;
+    client_expect_closed(&first);
+    client_send_bytes(&second, input.data + (1 << 20), input.len - (1 << 20));
+    client_receive_bytes(&second, 8 << 20);
+    cr_assert_eq(server->counters.evicted_clients, 1);
+    buf_release(&input);
+    client_close(&first);
+    client_close(&second);
+}
+
+Test(limits, a_connection_with_much_unsent_output_executes_later)
+{
+    struct client c;
+    struct buf input = {0};
+    fake_settings.clients.maxmemory_clients = 9 << 20;
+    client_open(&c);
+    for (int i = 0; i < 100; i++)
+        buf_printf(&input, "BIG 1000000\r\n");
+    client_send_bytes(&c, input.data, input.len);
+    cr_assert_lt(fake.done, 40);
+    cr_assert_lt(server->clients.memory, 9 << 20);
+    client_receive_bytes(&c, 100 * 1000012);
+    cr_assert_eq(fake.done, 100);
+    cr_assert_eq(c.got.len, 100 * 1000012);
+    buf_release(&input);
+    client_close(&c);
 }
 
 Test(limits, idle_clients_go_after_the_timeout)
