@@ -64,10 +64,12 @@ void drop_index_add(struct drop_index *d, struct slice prefix, uint64_t seq)
     }
 }
 
-void drop_index_remove_last(struct drop_index *d)
+void drop_index_cut(struct drop_index *d, size_t count)
 {
-    ENSURE(d->count > 0);
-    d->count--;
+    ENSURE(count <= d->count);
+    if (count == d->count)
+        return;
+    d->count = count;
     rebuild(d);
 }
 

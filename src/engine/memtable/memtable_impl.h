@@ -74,7 +74,8 @@ struct drop_index {
 
 void drop_index_release(struct drop_index *d);
 void drop_index_add(struct drop_index *d, struct slice prefix, uint64_t seq); // borrows prefix
-void drop_index_remove_last(struct drop_index *d);
+// Takes the newest drops away, down to `count` of them.
+void drop_index_cut(struct drop_index *d, size_t count);
 bool drop_index_covers(const struct drop_index *d, struct slice key, uint64_t seq);
 
 // memtable_expiry.c: a binary heap of (time, record), smallest first.

@@ -44,7 +44,6 @@ void undo_note_drop(
 
 static void take_back_drop(struct memtable *m, struct slice forgotten)
 {
-    drop_index_remove_last(&m->drops);
     const uint8_t *p = forgotten.data, *end = forgotten.data + forgotten.len;
     while (p < end) {
         struct slice prefix;
@@ -100,6 +99,7 @@ static void take_back(struct memtable *m, const struct undo_note *note, struct s
 
 void memtable_undo(struct memtable *m, struct buf *undo)
 {
+    size_t drops = m->drops.count;
     m->frozen = true;
     order_forget_dead(&m->order);
     while (undo->len > 0) {
@@ -109,6 +109,8 @@ void memtable_undo(struct memtable *m, struct buf *undo)
         memcpy(&note, undo->data + undo->len, sizeof note);
         ENSURE(undo->len >= note.bytes);
         undo->len -= note.bytes;
+        drops -= note.kind == UNDO_DROP;
         take_back(m, &note, slice_of(undo->data + undo->len, note.bytes));
     }
+    drop_index_cut(&m->drops, drops); // all at once: the index is made anew
 }
