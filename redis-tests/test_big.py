@@ -1,6 +1,6 @@
 """More data than memory: correct, within the budget, and with filters that spare the disk."""
 
-from support.load import Range, fill, value_of, verify
+from support.load import POOL, Range, fill, value_of, verify
 from support.resp import encode, plain
 
 MIB = 1 << 20
@@ -56,6 +56,22 @@ def test_more_data_than_memory(t):
         verify(c, keys)
     server.check_count(c, sum(keys.count for keys in sets))
     peak_is_bounded(t, server, "after the restart")
+
+
+def test_values_of_many_sizes(t):
+    """What is freed goes back to the system: a quarter over the budget, and 32 MiB."""
+    server = t.varve(maxmemory="0" if t.is_redis() else "64mb", appendfsync="everysec")
+    c = server.connect(timeout=300)
+    for size in (16, 1024, 16 << 10, 128 << 10, MIB - 64, 2 * MIB - 64):
+        count = min(40000, (24 if t.quick else 96) * MIB // size)
+        value = POOL * (size // len(POOL) + 1)
+        for n in range(count):
+            assert plain(c.call("SET", "s%d:%d" % (size, n), value[:size])) == b"OK"
+        for n in range(0, count, max(1, count // 100)):
+            assert len(plain(c.call("GET", "s%d:%d" % (size, n)))) == size
+        if not t.is_redis():
+            peak, most = server.memory_peak_kib(), (64 * 5 // 4 + 32) * 1024
+            assert peak <= most, "VmHWM %d KiB with values of %d bytes" % (peak, size)
 
 
 def absent_keys(t, server, c, keys):

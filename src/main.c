@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
 #include "base/ensure.h"
 #include "engine/stats.h"
 #include "os/os.h"
@@ -156,6 +157,7 @@ int main(int argc, char **argv)
 {
     struct program p = {0};
     struct error err = {0};
+    alloc_set_up();
     int status = config_load(argc, argv, &p.config, &err);
     if (status == END)
         return 0;

@@ -7,6 +7,9 @@
 #include <stddef.h>
 #include <stdlib.h>
 
+// Once, before the first allocation of size: how the heap is to give memory back.
+void alloc_set_up(void);
+
 void *xmalloc(size_t size);
 void *xcalloc(size_t count, size_t size);
 void *xrealloc(void *old, size_t size);
