@@ -4,7 +4,8 @@
 //
 // Room. When the memtable is full, or the log segment has grown to several times its size by
 // overwrites in place, the memtable is frozen and the log rotated: before the batch, so that a
-// memtable's records lie in its segments and nowhere else. If that is not possible (too many are
+// memtable's records lie in its segments and nowhere else; so is it when the batch would make the
+// segment longer than a proof can speak of. If that is not possible (too many are
 // frozen, the next segment is not ready), the memtable may grow by a quarter; then the commit
 // answers WAIT, the txn waits in room_waiters, and is called back when a flush has ended. Pacing
 // (pace.c) sees to it that this is rare.
@@ -41,7 +42,9 @@ enum {
     ROOM_DELAY_MS = 1,
 };
 
-#define BATCH_BYTES_MAX (2ull << 30)
+// Offsets in a segment have 32 bits where a record says what is proven.
+#define SEGMENT_BYTES_MAX (UINT32_MAX - (1u << 20))
+_Static_assert(ENGINE_BATCH_MAX < SEGMENT_BYTES_MAX, "a batch fits in a segment");
 
 // --- What lies beneath ---------------------------------------------------------------------------
 
@@ -129,10 +132,11 @@ static bool has_slack(const struct engine *e, uint64_t bytes)
 static int make_room(struct engine *e, const struct batch *b)
 {
     uint64_t limit = e->options.write_buffer_size;
-    bool full =
-        is_over(e, limit, b->user_bytes) || wal_segment_bytes(e->wal) > SEGMENT_FACTOR * limit;
+    bool too_long = wal_segment_bytes(e->wal) + b->bytes.len > SEGMENT_BYTES_MAX;
+    bool full = too_long || is_over(e, limit, b->user_bytes) ||
+                wal_segment_bytes(e->wal) > SEGMENT_FACTOR * limit;
     int status = full ? memtables_freeze(e) : OK;
-    if (status != OK && !has_slack(e, b->user_bytes))
+    if (status != OK && (too_long || !has_slack(e, b->user_bytes)))
         return status == WAIT && e->space.flush_has_none ? NO_SPACE : status;
     return wal_reserve(e->wal, b->bytes.len);
 }
@@ -313,7 +317,7 @@ int txn_commit(struct txn *txn)
         return OK;
     if (upkeep_has_failed(e))
         return READ_ONLY;
-    if (b->bytes.len > BATCH_BYTES_MAX || b->longest_key > ENGINE_KEY_MAX)
+    if (b->bytes.len > ENGINE_BATCH_MAX || b->longest_key > ENGINE_KEY_MAX)
         return TOO_LARGE;
     int status = space_allows(e, b) ? make_room(e, b) : NO_SPACE;
     if (status != OK) {

@@ -21,6 +21,12 @@ enum {
     ENGINE_LEVELS = 7,
 };
 
+// Bytes of a batch as it is logged: txn_commit takes no more. So no entry is larger, and a block of
+// one entry is at most so much, which is what readers believe (a damaged length can make us
+// allocate that): whatever was committed can be read. test_commit.c holds the two together.
+#define ENGINE_BATCH_MAX (2ull << 30)
+#define ENGINE_BLOCK_MAX (ENGINE_BATCH_MAX + 4096)
+
 enum fsync_policy { FSYNC_ALWAYS, FSYNC_EVERYSEC, FSYNC_NO };
 enum compression { COMPRESSION_NONE, COMPRESSION_ZSTD };
 

@@ -14,9 +14,6 @@
 #include "engine/table/pins.h"
 #include "engine/version/manifest.h"
 
-// Bytes of an uncompressed block: what a damaged length can make us allocate.
-enum { ENGINE_BLOCK_MAX = 1 << 30 };
-
 // The cache gets this part of the budget.
 enum { ENGINE_CACHE_SHARE = 2 };
 

@@ -5,7 +5,9 @@
 
 #include "base/random.h"
 #include "engine/engine.h"
+#include "engine/record/batch.h"
 #include "engine/stats.h"
+#include "engine/table/block.h"
 #include "tests/sim/sim_env.h"
 #include "tests/sim/sim_exec.h"
 
@@ -583,5 +585,27 @@ Test(commit, counts_agree_with_a_model_through_flush_compaction_and_restart, .ti
                 count, live_in(&model, prefix, now_ms), "seed %llu", (unsigned long long)seed);
         }
         tear_down(&f);
+    }
+}
+
+// Whatever txn_commit takes, a table's reader believes: a block of one entry is larger than the
+// batch that brought it by less than what the two bounds differ in, at any size of key and value.
+Test(commit, a_block_of_one_entry_is_hardly_larger_than_its_batch)
+{
+    static uint8_t bytes[ENGINE_KEY_MAX];
+    const size_t sizes[] = {0, 1, 127, 128, 16384, ENGINE_KEY_MAX};
+    for (unsigned i = 0; i < 36; i++) {
+        struct batch batch = {0};
+        struct block_builder block = {0};
+        struct entry entry;
+        batch_put(&batch, slice_of(bytes, sizes[i / 6]), slice_of(bytes, sizes[i % 6]),
+            (struct slice){0}, 4000000000000);
+        batch_at(&batch, 0, &entry);
+        entry.seq = UINT64_MAX >> 1;
+        block_builder_add(&block, &entry);
+        cr_assert_leq(block_builder_finish(&block).len,
+            batch.bytes.len + ENGINE_BLOCK_MAX - ENGINE_BATCH_MAX);
+        block_builder_release(&block);
+        batch_release(&batch);
     }
 }

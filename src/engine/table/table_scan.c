@@ -99,22 +99,24 @@ static int scan_get(struct block_source *source, struct table *table, struct han
 {
     struct table_scan *s = (struct table_scan *)(void *)source;
     struct scanned *t;
-    if (h.len > s->max_block)
+    bool filter = table->meta.filter.len > 0 && h.offset == table->meta.filter.offset;
+    bool data = h.offset != table->meta.index.offset && !filter;
+    // An index or a filter is not compressed, and lies in the file.
+    uint64_t limit = data ? s->max_block : table->meta.size;
+    if (h.len > limit)
         return table_corrupt(err, table, h.offset, "a block is larger than allowed");
     int status = open_scanned(s, table, &t, err);
     if (status != OK)
         return status;
     size_t stored_len = (size_t)h.len + BLOCK_TRAILER_SIZE, len;
     uint8_t *stored = xmalloc(stored_len), *contents;
-    bool filter = table->meta.filter.len > 0 && h.offset == table->meta.filter.offset;
-    bool data = h.offset != table->meta.index.offset && !filter;
     status = data ? read_windowed(s, t, h.offset, stored, stored_len, err)
                   : read_stored(s, t, h.offset, stored, stored_len, err);
     if (status != OK) {
         free(stored);
         return status;
     }
-    status = block_decode(stored, stored_len, table->meta.number, h.offset, s->max_block, t->path,
+    status = block_decode(stored, stored_len, table->meta.number, h.offset, (size_t)limit, t->path,
         &contents, &len, err);
     if (status != OK)
         return status;

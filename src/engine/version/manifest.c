@@ -212,6 +212,12 @@ static int write_file(struct env *env, const char *dir, uint64_t number,
     return status;
 }
 
+// What a record at this offset says is proven: as much as 32 bits can say.
+static uint32_t proven_at(uint64_t offset)
+{
+    return offset <= UINT32_MAX ? (uint32_t)offset : UINT32_MAX & ~(SEGMENT_ALIGNMENT - 1u);
+}
+
 static int write_current(struct env *env, const char *path, uint64_t number, struct error *err)
 {
     struct file *file;
@@ -286,7 +292,7 @@ int manifest_create(struct env *env, struct exec *exec, const char *dir,
 static void seal_the_end(struct manifest *m)
 {
     struct buf bytes = {0};
-    segment_append_seal(&bytes, m->number, m->size, env_now_ms(m->env), (uint32_t)m->size,
+    segment_append_seal(&bytes, m->number, m->size, env_now_ms(m->env), proven_at(m->size),
         (struct segment_seal){0});
     struct slice piece = buf_slice(&bytes);
     if (m->size + bytes.len <= m->reserved &&
@@ -372,7 +378,7 @@ static void append_job_run(struct job *job)
     }
     struct buf bytes = {0};
     segment_append(
-        &bytes, m->number, m->size, 0, env_now_ms(m->env), (uint32_t)m->size, buf_slice(&m->edit));
+        &bytes, m->number, m->size, 0, env_now_ms(m->env), proven_at(m->size), buf_slice(&m->edit));
     struct slice piece = buf_slice(&bytes);
     m->status = reserve(m, m->size + bytes.len);
     bool reserved = m->status == OK;
