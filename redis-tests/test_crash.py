@@ -13,6 +13,7 @@ kill and a restart, for a writer that had `acknowledged` and had `sent`:
 A kill is not a power cut: the promise holds under every fsync policy.
 """
 
+import os
 import random
 import threading
 
@@ -234,3 +235,28 @@ def test_deletes_and_expiry_survive(t):
             c.call("SELECT", db)
             assert plain(c.call("KEYS", "*")) == keys, "database %d" % db
             server.check_count(c, len(keys))
+
+
+def size_on_disk(directory):
+    return sum(
+        os.stat(os.path.join(directory, name)).st_blocks * 512 for name in os.listdir(directory)
+    )
+
+
+def test_restarts_leave_nothing_behind(t):
+    """Ten restarts with a write each: neither the disk nor what a start has to read grows."""
+    if t.is_redis():
+        return
+    for end in ("stop", "kill"):
+        server = t.varve(maxmemory="1gb")
+        sizes, recovered = [], []
+        for i in range(10):
+            server.connect().call("SET", "life%d" % i, i)
+            getattr(server, end)()
+            sizes.append(size_on_disk(server.dir))
+            server.start()
+            recovered.append(int(server.info()["engine_recovered_records"]))
+        assert max(sizes) < 6 << 20 and sizes[-1] < sizes[1] + (1 << 19), sizes
+        assert max(recovered) <= 12, recovered  # of the last few lives
+        server.check_count(server.connect(), 10)
+        server.stop()
