@@ -319,7 +319,9 @@ int txn_commit(struct txn *txn)
         return READ_ONLY;
     if (b->bytes.len > ENGINE_BATCH_MAX || b->longest_key > ENGINE_KEY_MAX)
         return TOO_LARGE;
-    int status = space_allows(e, b) ? make_room(e, b) : NO_SPACE;
+    int status = space_allows(e, b);
+    if (status == OK)
+        status = make_room(e, b);
     if (status != OK) {
         txn->wants_room = status == WAIT;
         e->stats.write_waits += status == WAIT;

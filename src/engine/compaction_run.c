@@ -143,7 +143,8 @@ static int merge_step(struct compaction_run *r)
         status = rewriter_add(r->merge.rewriter, &r->merge.cursor->entry);
         if (status == OK)
             status = r->merge.cursor->ops->next(r->merge.cursor);
-        if (bytes >= STEP_BYTES ||
+        // Without numbers the last table would grow over its size.
+        if (bytes >= STEP_BYTES || r->merge.outputs.number_count == 0 ||
             (++entries % STEP_CHECK == 0 && env_now_us(r->engine->env) >= until))
             break;
     }

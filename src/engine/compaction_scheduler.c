@@ -23,6 +23,7 @@
 #include "engine/compaction_run.h"
 #include "engine/flush.h"
 #include "engine/snapshot.h"
+#include "engine/space.h"
 #include "engine/upkeep.h"
 
 enum {
@@ -70,6 +71,7 @@ struct picker_options compaction_scheduler_picker_options(const struct engine *e
         .target_file_size = e->options.target_file_size,
         .now_ms = env_now_ms(e->env),
         .oldest_snapshot = snapshot_oldest(e),
+        .space = e->space.low ? space_for_compaction(e) : UINT64_MAX,
     };
 }
 
@@ -209,11 +211,13 @@ static void run_failed(struct compaction_scheduler *c, int status, const struct 
             log_line(e->logger, LOG_WARNING, "compaction: %s; trying again every %d ms",
                 cause->text, RETRY_MS);
         c->complained = status != CORRUPT && status != NEWER_FORMAT;
+        e->space.compaction_has_none = status == NO_SPACE;
         if (!c->closing)
             set_timer(c, TIMER_RETRY, RETRY_MS);
     }
     if (c->round.running)
         end_round(c, status);
+    upkeep_mark(e, CHANGED_DISK); // who waits for space that this would have given back
 }
 
 static void run_done(void *arg, int status, const struct error *cause)
@@ -222,7 +226,7 @@ static void run_done(void *arg, int status, const struct error *cause)
     c->run = NULL;
     c->engine->stats.compaction_running = false;
     if (status == OK)
-        c->complained = false;
+        c->complained = c->engine->space.compaction_has_none = false;
     if (status != OK && status != CANCELLED)
         run_failed(c, status, cause);
 }

@@ -39,8 +39,10 @@
 enum {
     RETRY_MS = 1000, // after a full disk
     RETRIES_WAITED_FOR = 10,
-    KICK_MS = 5,      // when the active memtable could not be frozen
-    SPLIT_FACTOR = 4, // a flushed table is cut at so many times the target size
+    KICK_MS = 5, // when the active memtable could not be frozen
+    // a flushed table is cut at so many times the target size; on a disk that is about to be full
+    // at that size, so that it can be merged with little
+    SPLIT_FACTOR = 4,
 };
 
 struct flush_waiter {
@@ -121,7 +123,7 @@ static void task_init(struct flush_task *t, struct engine *e, struct memtable *m
                         .bloom_bits_per_key = e->options.bloom_bits_per_key,
                         .compression = COMPRESSION_NONE,
                     },
-                .file_size = SPLIT_FACTOR * e->options.target_file_size,
+                .file_size = (e->space.low ? 1 : SPLIT_FACTOR) * e->options.target_file_size,
             },
     };
     t->snapshots = snapshot_seqs(e, &t->snapshot_count);

@@ -39,6 +39,8 @@
 #include "engine/unlink.h"
 #include "engine/upkeep.h"
 
+enum { SEGMENT_SIZE_LEAST = 4096 };
+
 // --- What is there -------------------------------------------------------------------------------
 
 static int compare_files(const void *left, const void *right)
@@ -104,8 +106,7 @@ static int check_tables(const struct recovery *r, struct error *err)
 static int judge(struct recovery *r, struct error *err)
 {
     struct engine *e = r->e;
-    uint64_t manifest;
-    int status = manifest_load(e->env, e->dir, &e->version, &e->next_file, &manifest, err);
+    int status = manifest_load(e->env, e->dir, &e->version, &e->next_file, &r->manifest, err);
     r->fresh = status == NOT_FOUND;
     if (status < 0)
         return status;
@@ -117,6 +118,7 @@ static int judge(struct recovery *r, struct error *err)
         if (r->files[i].number >= e->next_file)
             e->next_file = r->files[i].number + 1;
     }
+    r->log_start = e->version->log_start;
     status = check_tables(r, err);
     return status == OK ? recovery_judge_log(r, err) : status;
 }
@@ -146,6 +148,44 @@ static int upgrade(struct recovery *r, struct error *err)
     return status;
 }
 
+static bool in_version(const struct version *v, uint64_t number)
+{
+    for (unsigned l = 0; l < ENGINE_LEVELS; l++)
+        for (uint32_t i = 0; i < v->levels[l].count; i++)
+            if (v->levels[l].tables[i]->meta.number == number)
+                return true;
+    return false;
+}
+
+// A full disk. What belongs to nobody goes before anything is written: files that the manifest,
+// made durable as it was read, does not know.
+static void remove_orphans_first(struct recovery *r)
+{
+    struct engine *e = r->e;
+    char path[FILENAME_PATH_SIZE];
+    struct file *file;
+    if (r->fresh || r->cleaned_first)
+        return;
+    r->cleaned_first = true;
+    filename_manifest(path, e->dir, r->manifest);
+    if (env_open(e->env, path, FILE_UPDATE, &file, NULL) != OK)
+        return;
+    int status = e->env->ops->sync(e->env, file, NULL);
+    env_close(e->env, file);
+    if (status != OK || e->env->ops->sync_dir(e->env, e->dir, NULL) != OK)
+        return;
+    for (size_t i = 0; i < r->file_count; i++) {
+        const struct found_file *f = &r->files[i];
+        bool orphan = (f->kind == FILENAME_TABLE && !in_version(e->version, f->number)) ||
+                      (f->kind == FILENAME_LOG && f->number < r->log_start) ||
+                      (f->kind == FILENAME_MANIFEST && f->number != r->manifest) ||
+                      f->kind == FILENAME_TMP;
+        filename_of(path, e->dir, f->name);
+        if (orphan)
+            e->env->ops->unlink(e->env, path, NULL);
+    }
+}
+
 // The oldest frozen memtable becomes tables of e->version, which only memory knows of yet.
 static int flush_oldest(struct recovery *r, struct error *err)
 {
@@ -156,6 +196,10 @@ static int flush_oldest(struct recovery *r, struct error *err)
     int status = upgrade(r, err);
     if (status == OK)
         status = flush_blocking(e, m->frozen[0], &edit, err);
+    if (status == NO_SPACE) {
+        remove_orphans_first(r);
+        status = flush_blocking(e, m->frozen[0], &edit, err);
+    }
     if (status == OK) {
         edit.log_start = memtable_first_segment(m->frozen_count > 1 ? m->frozen[1] : m->active);
         status = version_apply(e->version, &edit, &next, err);
@@ -240,7 +284,14 @@ static int open_wal(struct recovery *r, struct error *err)
         .on_progress = upkeep_on_log_progress,
         .arg = e,
     };
-    return wal_open(&options, e->last_seq, &e->wal, err);
+    int status = wal_open(&options, e->last_seq, &e->wal, err);
+    if (status == NO_SPACE)
+        remove_orphans_first(r);
+    while (status == NO_SPACE && options.segment_size > SEGMENT_SIZE_LEAST) {
+        status = wal_open(&options, e->last_seq, &e->wal, err);
+        options.segment_size /= 8; // a small one is better than no start
+    }
+    return status;
 }
 
 // What the new manifest begins with: the timeline, where the log starts now, and where it ended.
@@ -319,20 +370,16 @@ static int build(struct recovery *r, struct error *err)
     if (status != OK)
         return status;
     uint64_t number = engine_new_file_number(e);
+    status = manifest_create(
+        e->env, e->exec, e->dir, e->version, number, e->next_file, &e->manifest, err);
+    if (status != NO_SPACE)
+        return status;
+    remove_orphans_first(r);
     return manifest_create(
         e->env, e->exec, e->dir, e->version, number, e->next_file, &e->manifest, err);
 }
 
 // --- Cleaning ------------------------------------------------------------------------------------
-
-static bool in_version(const struct version *v, uint64_t number)
-{
-    for (unsigned l = 0; l < ENGINE_LEVELS; l++)
-        for (uint32_t i = 0; i < v->levels[l].count; i++)
-            if (v->levels[l].tables[i]->meta.number == number)
-                return true;
-    return false;
-}
 
 static bool is_replayed(const struct recovery *r, uint64_t number)
 {

@@ -1,35 +1,72 @@
 // A full disk must not be a trap. Were writes accepted to the last byte, deletions could not be
 // logged any more and compaction could not write what lets it remove files: nothing would ever come
-// free again. So ordinary writes are refused while there is still some space (the headroom), and
-// what is left is for those that give space back: batches that only delete or drop, flushes, and
-// compactions.
+// free again. So what is left on the disk is kept for those that give space back, in steps:
+//
+//   low    free < need + headroom   only batches that delete or drop are committed
+//   tight  free < need              deletions wait while a flush or a compaction is under way, for
+//                                   what it gives back; if there was too little for the last
+//                                   compaction, they may not use up more
+//   out    free < one memtable's    only drops
+//   else       what may not be committed waits, too, while a flush or a compaction is under way,
+//              and is refused with NO_SPACE when there is none
+//   need      what level 0 is merged into is written before anything of its inputs goes: the bytes
+//             of levels 0 and 1, as they are now, and one memtable's; at least the reserve. It
+//             grows with the data, so a small disk loses little to it.
+//   reserve   the least with which something can always be merged: a table and the dozen that it
+//             overlaps below (outputs.c sees to it that there are not more), and what is written
+//             meanwhile
+//   headroom  a log segment, and a few tables
 //
 //   looked at   when space has been taken or given: a memtable was frozen (a log segment), a
 //               version was published; while it is low, each RETRY_MS. By a job: the question may
 //               block. Other programs may fill the disk between two looks; then the log and the
 //               tables find out by themselves (NO_SPACE), and try again.
-//   low         free < headroom; until free >= headroom and a quarter, so that it does not flutter
-//   headroom    a log segment, a flush, and a few tables of a compaction
+//   no flutter  it is low until there is a quarter of the headroom more than that asks for
 //
-// Dropped prefixes give space back only when their drop has reached the version, which is after the
-// flush of its memtable. A flushed database that nobody writes to any more would keep its files: so
-// a memtable with a drop in it is frozen after DROP_MS.
+// While it is low, compaction gets plans that fit into what there is (picker_options.space), and
+// what deletes little is dirty enough.
+//
+// What was deleted gives space back only when the tombstones, or the drop, have reached the
+// tables, which is after the flush of their memtable. So a memtable with a drop in it is frozen
+// after DROP_MS though nobody writes any more, and while the disk is low any memtable is, each
+// RETRY_MS.
 #include "engine/space.h"
 
+#include "engine/compaction/picker.h"
 #include "engine/memtables.h"
 #include "engine/upkeep.h"
 
 enum {
     RETRY_MS = 1000,
     DROP_MS = 1000,
-    HEADROOM_BUFFERS = 2,
-    HEADROOM_TABLES = 4,
+    HEADROOM_BUFFERS = 1,
+    HEADROOM_TABLES = 2,
+    RESERVE_TABLES = 13,
+    MEANWHILE_BUFFERS = 2, // a flush and a log segment, that may come after the last look
 };
 
 static uint64_t headroom(const struct engine *e)
 {
     return HEADROOM_BUFFERS * e->options.write_buffer_size +
            HEADROOM_TABLES * e->options.target_file_size;
+}
+
+static uint64_t reserve(const struct engine *e)
+{
+    return RESERVE_TABLES * e->options.target_file_size +
+           MEANWHILE_BUFFERS * e->options.write_buffer_size;
+}
+
+static uint64_t need(const struct engine *e)
+{
+    uint64_t most = picker_need(e->version) + e->options.write_buffer_size, least = reserve(e);
+    return most > least ? most : least;
+}
+
+uint64_t space_for_compaction(const struct engine *e)
+{
+    uint64_t meanwhile = MEANWHILE_BUFFERS * e->options.write_buffer_size;
+    return e->space.free > meanwhile ? e->space.free - meanwhile : 0;
 }
 
 static void space_job_run(struct job *job)
@@ -43,18 +80,23 @@ static void space_job_done(struct job *job)
 {
     struct engine *e = LIST_ENTRY(job, struct engine, space.job);
     struct space_state *s = &e->space;
-    bool was_low = s->low;
+    bool was_low = s->low, was_tight = s->tight, was_out = s->out;
+    uint64_t more = headroom(e) / 4;
     s->running = false;
-    s->low = s->free < headroom(e) + (was_low ? headroom(e) / 4 : 0);
+    s->low = s->free < need(e) + headroom(e) + (was_low ? more : 0);
+    s->tight = s->free < need(e);
+    s->out = s->free < e->options.write_buffer_size;
     if (s->low && !was_low)
         log_line(e->logger, LOG_WARNING,
             "%llu MiB are left on the disk: only deletions are accepted until there is more",
             (unsigned long long)(s->free >> 20));
     if (!s->low && was_low)
         log_line(e->logger, LOG_NOTICE, "There is room on the disk again");
-    if (s->low && !s->closing)
+    if (s->low && !s->timer_runs && !s->closing) {
+        s->timer_runs = true;
         exec_timer_start(e->exec, &s->retry_timer, RETRY_MS);
-    if (!s->low && was_low)
+    }
+    if ((was_low && !s->low) || (was_tight && !s->tight) || (was_out && !s->out))
         upkeep_mark(e, CHANGED_DISK);
     upkeep_run(e);
 }
@@ -71,7 +113,13 @@ void space_check(struct engine *e)
 
 static void retry_timer_fired(struct exec_timer *timer)
 {
-    space_check(LIST_ENTRY(timer, struct engine, space.retry_timer));
+    struct engine *e = LIST_ENTRY(timer, struct engine, space.retry_timer);
+    e->space.timer_runs = false;
+    if (!upkeep_has_failed(e) && e->memtables.frozen_count == 0)
+        memtables_freeze(e);           // if it cannot be now, it can at the next time
+    upkeep_mark(e, COMPACTION_WANTED); // a plan may fit that did not
+    space_check(e);
+    upkeep_run(e);
 }
 
 static void drop_timer_fired(struct exec_timer *timer)
@@ -94,17 +142,21 @@ void space_on_drop(struct engine *e)
     exec_timer_start(e->exec, &e->space.drop_timer, DROP_MS);
 }
 
-bool space_allows(const struct engine *e, const struct batch *b)
+int space_allows(const struct engine *e, const struct batch *b)
 {
     if (!e->space.low || b->has_drops)
-        return true;
-    for (uint32_t i = 0; i < b->count; i++) {
+        return OK;
+    bool puts = false;
+    for (uint32_t i = 0; i < b->count && !puts; i++) {
         struct entry entry;
         batch_at(b, i, &entry);
-        if (entry_kind(&entry) == RECORD_PUT)
-            return false;
+        puts = entry_kind(&entry) == RECORD_PUT;
     }
-    return true;
+    bool running = e->stats.flush_running || e->stats.compaction_running;
+    bool hold = e->space.out || (e->space.tight && (running || e->space.compaction_has_none));
+    if (!puts && !hold)
+        return OK;
+    return running ? WAIT : NO_SPACE;
 }
 
 void space_init(struct engine *e)

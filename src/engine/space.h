@@ -10,8 +10,12 @@
 void space_check(struct engine *e);
 // A drop was committed: its memtable is not to stay unflushed for long.
 void space_on_drop(struct engine *e);
-// Whether the batch may be committed: false if the disk is about to be full, and b would take more.
-bool space_allows(const struct engine *e, const struct batch *b);
+// Whether the batch may be committed: OK; NO_SPACE if the disk is about to be full, and b would
+// take more of it; WAIT if space is about to be given back.
+int space_allows(const struct engine *e, const struct batch *b);
+
+// Bytes that a compaction may count on, while the disk is low.
+uint64_t space_for_compaction(const struct engine *e);
 
 void space_init(struct engine *e);
 void space_stop(struct engine *e); // drives exec until its job is done

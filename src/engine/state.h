@@ -65,11 +65,14 @@ struct pace_state {
 struct space_state {
     struct job job;
     struct exec_timer retry_timer, drop_timer;
-    uint64_t free;       // bytes, as last looked at
-    bool low;            // only what gives space back is committed
-    bool running;        // the job
-    bool drop_waits;     // the drop timer runs
-    bool flush_has_none; // the last flush met a full disk: a commit without room is NO_SPACE
+    uint64_t free;            // bytes, as last looked at
+    bool low;                 // only what gives space back is committed
+    bool tight, out;          // the steps below it: space.c
+    bool running;             // the job
+    bool timer_runs;          // the retry timer
+    bool drop_waits;          // the drop timer runs
+    bool compaction_has_none; // the last one met a full disk
+    bool flush_has_none;      // the last flush met a full disk: a commit without room is NO_SPACE
     bool closing;
 };
 

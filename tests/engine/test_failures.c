@@ -114,22 +114,28 @@ static int delete_or_drop(struct machine *m, unsigned i, bool drop)
     return status;
 }
 
-static void fill_disk(struct machine *m)
+// Until a write is refused, also after a while of rest; returns how many there were.
+static unsigned fill_disk(struct machine *m, unsigned round, size_t size)
 {
+    unsigned written = 0, refused = 0, first = round * 1000;
     int status = OK;
-    sim_env_set_disk_size(m->env, 1024 * 1024);
-    for (unsigned version = 1; status == OK && version < 200; version++)
-        for (unsigned i = 0; i < KEYS && status == OK; i++) {
-            char key[32], value[VALUE];
+    for (unsigned version = first; refused < 2 && version < first + 1000; version++)
+        for (unsigned i = 0; i < KEYS && refused < 2; i++) {
+            char key[32], value[VALUE] = {0};
             txn_begin(m->txn);
             // a new key each time, so that nothing becomes obsolete
             value_of(value, version * KEYS + i);
             snprintf(key, sizeof key, "key%04u.%u", i, version);
-            txn_put(m->txn, slice_cstr(key), slice_of(value, VALUE), (struct slice){0}, 0);
+            txn_put(m->txn, slice_cstr(key), slice_of(value, size), (struct slice){0}, 0);
             status = engine_blocking_commit(m->engine, m->txn);
             txn_reset(m->txn);
+            refused = status == OK ? 0 : refused + 1;
+            written++;
+            if (status != OK)
+                sim_exec_run_for(m->exec, 5000);
         }
     cr_assert_eq(status, NO_SPACE, "%s", status_text(status));
+    return written;
 }
 
 Test(failures, on_a_full_disk_deletions_go_on_and_give_space_back)
@@ -138,8 +144,8 @@ Test(failures, on_a_full_disk_deletions_go_on_and_give_space_back)
     start(&m, 21);
     for (unsigned i = 0; i < 10; i++)
         cr_assert_eq(put(&m, i, 1), OK);
-    fill_disk(&m);
-    sim_exec_run_for(m.exec, 5000);
+    sim_env_set_disk_size(m.env, 1024 * 1024);
+    fill_disk(&m, 0, VALUE);
     cr_assert_eq(put(&m, 11, 1), NO_SPACE);
     for (unsigned i = 0; i < 10; i++) {
         cr_assert_eq(delete_or_drop(&m, i, false), OK);
@@ -154,6 +160,64 @@ Test(failures, on_a_full_disk_deletions_go_on_and_give_space_back)
     cr_assert_eq(check_key(&m, 11), OK);
     cr_assert_eq(stop(&m), OK);
     end(&m);
+}
+
+static int delete_named(struct machine *m, const char *key)
+{
+    int status = NO_SPACE;
+    for (unsigned tries = 0; status == NO_SPACE && tries < 20; tries++) {
+        txn_begin(m->txn);
+        txn_delete(m->txn, slice_cstr(key));
+        status = engine_blocking_commit(m->engine, m->txn);
+        txn_reset(m->txn);
+        if (status == NO_SPACE)
+            sim_exec_run_for(m->exec, 500);
+    }
+    return status;
+}
+
+static void empty_disk(struct machine *m, unsigned round, unsigned written, bool drop)
+{
+    if (drop)
+        cr_assert_eq(delete_or_drop(m, 0, true), OK);
+    for (unsigned n = 0; n < written && !drop; n++) {
+        char key[32];
+        snprintf(key, sizeof key, "key%04u.%u", n % KEYS, round * 1000 + n / KEYS);
+        cr_assert_eq(delete_named(m, key), OK);
+    }
+}
+
+static void cut_power(struct machine *m)
+{
+    sim_env_crash_at(m->env, sim_env_operations(m->env));
+    stop(m);
+    sim_env_crash(m->env);
+}
+
+// Filled, emptied and restarted, again and again: each time writes are accepted within ten seconds.
+Test(failures, a_full_disk_is_no_trap)
+{
+    for (uint64_t size = 1 << 20; size <= 4 << 20; size *= 2) {
+        struct machine m;
+        struct error err = {0};
+        start(&m, size);
+        sim_env_set_disk_size(m.env, size);
+        for (unsigned round = 0; round < 10; round++) {
+            static const size_t sizes[] = {8, VALUE, 40};
+            unsigned written = fill_disk(&m, round, sizes[round % 3]);
+            empty_disk(&m, round, written, round % 2 == 0);
+            if (round % 4 < 2)
+                cr_assert_eq(stop(&m), OK);
+            else
+                cut_power(&m);
+            cr_assert_eq(reopen(&m, &err), OK, "round %u: %s", round, err.text);
+            sim_exec_run_for(m.exec, 10000);
+            cr_assert_eq(put(&m, 1, 1), OK, "round %u", round);
+            cr_assert_eq(check_key(&m, 1), OK);
+        }
+        cr_assert_eq(stop(&m), OK);
+        end(&m);
+    }
 }
 
 Test(failures, a_full_disk_refuses_writes_and_recovers_by_itself)
@@ -367,7 +431,7 @@ Test(failures, an_opening_that_fails_can_be_repeated)
     start(&m, 4);
     cr_assert_eq(put(&m, 1, 1), OK);
     cr_assert_eq(stop(&m), OK);
-    sim_env_fail(m.env, SIM_CREATE, "MANIFEST", 0, 1, NO_SPACE);
+    sim_env_fail(m.env, SIM_CREATE, "MANIFEST", 0, 2, NO_SPACE);
     cr_assert_eq(reopen(&m, &err), NO_SPACE);
     cr_assert_eq(reopen(&m, &err), OK, "%s", err.text);
     check_keys(&m);

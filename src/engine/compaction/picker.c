@@ -42,6 +42,7 @@ enum {
     DOUBT_WORTH = 1024 * 1024, // bytes rewritten to settle one doubt
     EXPIRED_SHARE = 4,         // a table is dirty when a 4th has expired
     DELETED_SHARE = 2,         // or half are tombstones
+    DELETED_SHARE_SHORT = 16,  // on a disk that is about to be full
     DIRTY_MIN = 16,            // entries below which shares mean nothing
 };
 
@@ -162,6 +163,29 @@ static int complete(const struct version *v, uint64_t grandparent_max, struct pl
     return NOT_FOUND;
 }
 
+// Bytes that carrying it out writes, at most.
+static uint64_t plan_cost(const struct plan *p)
+{
+    uint64_t bytes = 0;
+    for (int side = 0; side < 2 && p->kind == PLAN_MERGE; side++)
+        for (uint32_t i = 0; i < p->input_count[side]; i++)
+            bytes += p->inputs[side][i]->meta.size;
+    return bytes;
+}
+
+static bool fits(const struct picker_options *o, struct plan *p)
+{
+    if (plan_cost(p) <= o->space)
+        return true;
+    plan_release(p);
+    return false;
+}
+
+uint64_t picker_need(const struct version *v)
+{
+    return v->levels[0].bytes + v->levels[1].bytes;
+}
+
 static uint64_t grandparent_max(const struct picker_options *o)
 {
     return GRANDPARENT_FACTOR * o->target_file_size;
@@ -225,13 +249,42 @@ static void take_one_side(const struct version *v, const bool *stays, struct pla
     free(sides);
 }
 
-static int plan_level0(const struct version *v, uint64_t grandparents, struct plan *out)
+// Of what goes, only the oldest as far as there is space: to begin with an older one is always
+// right.
+static bool mark_what_is_too_much(const struct version *v, uint64_t space, bool *stays)
+{
+    const struct level *l = &v->levels[0];
+    struct range r = {0};
+    uint64_t bytes = 0;
+    bool first = true, full = false;
+    for (uint32_t i = l->count; i-- > 0;) {
+        if (stays[i])
+            continue;
+        struct range wider = r;
+        range_add(&wider, l->tables[i], first);
+        uint64_t more = bytes + l->tables[i]->meta.size;
+        full = full || more + overlapping_bytes(v, 1, wider) > space;
+        stays[i] = full;
+        if (full)
+            continue;
+        r = wider;
+        bytes = more;
+        first = false;
+    }
+    return full;
+}
+
+static int plan_level0(
+    const struct version *v, uint64_t grandparents, uint64_t space, struct plan *out)
 {
     const struct level *l = &v->levels[0];
     bool *stays = xcalloc(l->count + 1, sizeof *stays);
     *out = (struct plan){.level = 0, .output_level = 1, .input_count = {l->count}};
     out->inputs[0] = copy_tables(l->tables, l->count);
-    if (mark_staying(v, stays)) {
+    bool any = mark_staying(v, stays);
+    if (space != UINT64_MAX)
+        any |= mark_what_is_too_much(v, space, stays);
+    if (any) {
         out->input_count[0] = 0;
         take_one_side(v, stays, out);
     }
@@ -243,10 +296,10 @@ static int plan_level0(const struct version *v, uint64_t grandparents, struct pl
 }
 
 static int plan_table(const struct version *v, unsigned from, unsigned to, struct table *t,
-    uint64_t grandparents, struct plan *out)
+    uint64_t grandparents, uint64_t space, struct plan *out)
 {
     if (from == 0)
-        return plan_level0(v, grandparents, out);
+        return plan_level0(v, grandparents, space, out);
     *out = (struct plan){.level = from, .output_level = to, .input_count = {1}};
     out->inputs[0] = copy_tables(&t, 1);
     return complete(v, grandparents, out);
@@ -344,7 +397,8 @@ static int pick_by_size(const struct version *v, const struct picker_options *o,
         tried[best] = true;
         struct table *t = best == 0 ? NULL : cheapest(v, best);
         if ((best == 0 || t != NULL) &&
-            plan_table(v, best, best + 1, t, grandparent_max(o), out) == OK)
+            plan_table(v, best, best + 1, t, grandparent_max(o), o->space, out) == OK &&
+            fits(o, out))
             return OK;
     }
     return NOT_FOUND;
@@ -364,13 +418,17 @@ static uint64_t expired(const struct table *t, int64_t now_ms)
     return (uint64_t)((double)t->meta.expiring * share);
 }
 
-static bool much_is_gone(const struct table *t, int64_t now_ms)
+// Short of space little is much.
+static bool much_is_gone(const struct table *t, int64_t now_ms, bool short_of_space)
 {
     uint64_t gone = expired(t, now_ms);
     if (gone > 0 && gone == t->meta.entries)
         return true;
-    return t->meta.entries >= DIRTY_MIN && (gone >= t->meta.entries / EXPIRED_SHARE ||
-                                               t->meta.deletes >= t->meta.entries / DELETED_SHARE);
+    unsigned share = short_of_space ? DELETED_SHARE_SHORT : DELETED_SHARE;
+    bool deleted = t->meta.deletes > 0 && t->meta.deletes >= t->meta.entries / share;
+    if (deleted && short_of_space)
+        return true;
+    return t->meta.entries >= DIRTY_MIN && (gone >= t->meta.entries / EXPIRED_SHARE || deleted);
 }
 
 // When much_is_gone will be true of a table because of its expiries, up to rounding; INT64_MAX if
@@ -428,7 +486,8 @@ static bool doubts_are_worth_it(const struct version *v, const struct table *t, 
 static bool is_dirty(
     const struct version *v, const struct picker_options *o, const struct table *t, unsigned l)
 {
-    return much_is_gone(t, o->now_ms) || (v->drops.count > 0 && much_is_dropped(v, o, t)) ||
+    return much_is_gone(t, o->now_ms, o->space != UINT64_MAX) ||
+           (v->drops.count > 0 && much_is_dropped(v, o, t)) ||
            (o->idle && doubts_are_worth_it(v, t, l));
 }
 
@@ -440,9 +499,9 @@ static int plan_cleaning(const struct version *v, const struct picker_options *o
     if (l > 0 && !version_overlaps_below(v, l, t->meta.smallest, t->meta.largest)) {
         if (o->oldest_snapshot < t->meta.seq_max)
             return NOT_FOUND;
-        return plan_table(v, l, l, t, grandparent_max(o), out);
+        return plan_table(v, l, l, t, grandparent_max(o), o->space, out);
     }
-    return plan_table(v, l, l + 1, t, grandparent_max(o), out);
+    return plan_table(v, l, l + 1, t, grandparent_max(o), o->space, out);
 }
 
 static int pick_dirty(const struct version *v, const struct picker_options *o, struct plan *out)
@@ -451,7 +510,7 @@ static int pick_dirty(const struct version *v, const struct picker_options *o, s
         for (uint32_t i = 0; i < v->levels[l].count; i++) {
             struct table *t = v->levels[l].tables[i];
             if (!t->loop.being_compacted && is_dirty(v, o, t, l) &&
-                plan_cleaning(v, o, t, l, out) == OK)
+                plan_cleaning(v, o, t, l, out) == OK && fits(o, out))
                 return OK;
         }
     }
@@ -465,7 +524,12 @@ int picker_pick(const struct version *v, const struct picker_options *options, s
         status = pick_by_size(v, options, out);
     if (status == NOT_FOUND)
         status = pick_dirty(v, options, out);
-    return status;
+    if (status == OK || options->space == UINT64_MAX)
+        return status;
+    // Nothing fits, by what it reads. What it writes may be much less.
+    struct picker_options anyway = *options;
+    anyway.space = UINT64_MAX - 1;
+    return options->space < anyway.space ? picker_pick(v, &anyway, out) : status;
 }
 
 // --- Everything once -----------------------------------------------------------------------------
@@ -487,7 +551,7 @@ static bool takes(const struct plan *p, const struct table *t)
 // rewritten.
 static int plan_descent(const struct version *v, unsigned l, struct table *t, struct plan *out)
 {
-    int status = plan_table(v, l, l + 1, t, UINT64_MAX, out);
+    int status = plan_table(v, l, l + 1, t, UINT64_MAX, UINT64_MAX, out);
     for (uint32_t i = 0; status == OK && out->kind == PLAN_MOVE && i < out->input_count[0]; i++)
         if (is_old(out->inputs[0][i]))
             out->kind = PLAN_MERGE;
@@ -511,7 +575,7 @@ int picker_pick_all(
     for (uint32_t i = 0; i < v->levels[deepest].count; i++) {
         struct table *t = v->levels[deepest].tables[i];
         if ((t->meta.number < since_number || is_old(t)) &&
-            plan_table(v, deepest, deepest, t, UINT64_MAX, out) == OK)
+            plan_table(v, deepest, deepest, t, UINT64_MAX, UINT64_MAX, out) == OK)
             return OK;
     }
     return NOT_FOUND;

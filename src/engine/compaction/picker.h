@@ -12,6 +12,9 @@ struct picker_options {
     int64_t now_ms;
     uint64_t oldest_snapshot; // drops newer than it have to wait; SEQ_MAX if none
     bool idle;                // nobody has written for a while: doubts may be settled now
+    // bytes that a plan may write, UINT64_MAX on a disk that is not about to be full: on one that
+    // is, what does not fit is left alone as long as something else is to do
+    uint64_t space;
 };
 
 // The first level with compressed blocks: what lies above is rewritten soon.
@@ -44,6 +47,8 @@ struct plan {
 // dropped, expired or deleted data; when idle, tables with records in doubt. Carrying plans out one
 // after the other ends: see picker.c, "Why it ends".
 int picker_pick(const struct version *v, const struct picker_options *options, struct plan *out);
+// Bytes that the largest plan may write before it gives any back.
+uint64_t picker_need(const struct version *v);
 // A step of compacting everything once, down to the deepest level in use. since_number and
 // since_seq: the next file number and the last seq when it was asked for: files with smaller
 // numbers are old, tables with newer entries only are left out. When it is done no table is left

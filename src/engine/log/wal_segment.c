@@ -26,7 +26,7 @@
 #include "base/alloc.h"
 #include "base/ensure.h"
 
-enum { RETRY_MS = 1000, FIRST_SIZE = 1 << 20 };
+enum { RETRY_MS = 1000, FIRST_SIZE = 1 << 20, SMALLEST_SEGMENT = 64 * 1024 };
 
 struct wal_file *wal_file_new(struct wal *w, uint64_t number, uint64_t size)
 {
@@ -103,10 +103,22 @@ static void complain(struct wal *w, const struct error *err)
     w->space.complained = true;
 }
 
+// On a full disk a small one is better than none: without it no memtable can be frozen, not even
+// one whose flush would give space back.
+static int create_some(struct wal *w, struct wal_file *f, struct error *err)
+{
+    int status = wal_file_create(w, f, err);
+    while (status == NO_SPACE && f->size > SMALLEST_SEGMENT) {
+        f->size = f->size / 8 > SMALLEST_SEGMENT ? f->size / 8 : SMALLEST_SEGMENT;
+        status = wal_file_create(w, f, err);
+    }
+    return status;
+}
+
 static void create_job_run(struct job *job)
 {
     struct wal *w = LIST_ENTRY(job, struct wal, space.create_job);
-    w->space.create_status = wal_file_create(w, w->space.creation, &w->space.create_err);
+    w->space.create_status = create_some(w, w->space.creation, &w->space.create_err);
 }
 
 static void create_job_done(struct job *job)

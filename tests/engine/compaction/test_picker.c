@@ -14,7 +14,8 @@ static struct picker_options options_for_test(void)
         .base_level_bytes = 40000,
         .target_file_size = 10000,
         .now_ms = 1000,
-        .oldest_snapshot = SEQ_MAX};
+        .oldest_snapshot = SEQ_MAX,
+        .space = UINT64_MAX};
 }
 
 static bool is_input(const struct plan *p, const struct table *t)
