@@ -161,3 +161,28 @@ def test_full_disk_cycles(t):
                     said = (megabytes, size, way, taken >> 20, waited)
                     print("%d MB, %d bytes, %s: %d MB in, %.1f s" % said, file=sys.stderr)
         server.stop()
+
+
+def table_bytes(server):
+    names = [n for n in os.listdir(server.dir) if n.endswith(".sst")]
+    return sum(os.path.getsize(os.path.join(server.dir, n)) for n in names)
+
+
+def test_space_comes_back_at_rest(t):
+    """What was deleted or written over gives its space back when nobody writes any more."""
+    if t.is_redis():
+        return
+    server = t.varve(maxmemory="64mb")
+    c = server.connect()
+    big = Range(b"big:", 300 if not t.quick else 100, 1000000)
+    for n in range(big.count):
+        assert plain(c.call("SET", big.key(n), value_of(n, big.size))) == b"OK"
+    for n in range(big.count):
+        assert c.call("UNLINK", big.key(n)) == (":", b"1")
+    t.wait_until(lambda: table_bytes(server) < 4 << 20, 30, "the space of what was unlinked")
+    small = Range(b"small:", 60000, 2000)
+    fill(c, small)
+    kept = small.count // 2 * small.size
+    c.send_raw(b"".join(encode("DEL", small.key(n)) for n in range(0, small.count, 2)))
+    assert all(c.read() == (":", b"1") for n in range(0, small.count, 2))
+    t.wait_until(lambda: table_bytes(server) < 1.3 * kept, 30, "the space of every second key")

@@ -289,6 +289,7 @@ static void apply_entry(struct engine *e, struct batch *b, uint32_t i, uint64_t 
         if (flags != 0)
             batch_flag(b, i, flags);
         entry.tag |= flags;
+        e->space.covers += (flags & RECORD_FRESH) == 0;
     }
     if (entry_kind(&entry) == RECORD_DROP)
         counts_forget(&e->corrections, entry.key);
@@ -330,6 +331,8 @@ int txn_commit(struct txn *txn)
     apply_batch(e, b);
     if (b->has_drops)
         space_on_drop(e);
+    if (e->space.covers > 0)
+        space_on_cover(e);
     txn->seq = e->last_seq;
     e->stats.user_bytes += b->user_bytes;
     pace_on_commit(e, b->user_bytes);
@@ -391,5 +394,6 @@ void commit_replay(struct engine *e, const struct entry *entry)
             !is_certain_again(e, entry, hash))
             replayed.tag |= RECORD_IN_DOUBT;
     }
+    e->space.covers += (replayed.tag & RECORD_FRESH) == 0;
     memtable_apply(e->memtables.active, &replayed, hash, 0, NULL, NULL);
 }

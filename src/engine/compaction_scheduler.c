@@ -4,8 +4,8 @@
 // that was released, or a timer that was set for a reason:
 //
 //   TIMER_RETRY   a run has failed: nothing begins for RETRY_MS
-//   TIMER_QUIET   tables hold records in doubt, and nobody has committed for IDLE_MS: now they may
-//                 be settled; or a table will have much expired at that time
+//   TIMER_QUIET   tables hold records in doubt or tombstones, and nobody has committed for IDLE_MS:
+//                 now they may be settled; or a table will have much expired at that time
 //
 // Plans name the key range of their inputs, and a run is a struct of its own, so that several can
 // be under way; until the scheduler knows how to choose such plans, it has one run.
@@ -142,11 +142,12 @@ void compaction_scheduler_wait(struct engine *e, engine_done_cb done_cb, void *a
 
 // --- The next plan -------------------------------------------------------------------------------
 
-static bool tables_in_doubt(const struct version *v)
+// Records in doubt, and tombstones, which all end at the bottom.
+static bool tables_to_settle(const struct version *v)
 {
     for (unsigned l = 0; l < ENGINE_LEVELS; l++)
         for (uint32_t i = 0; i < v->levels[l].count; i++)
-            if (v->levels[l].tables[i]->meta.in_doubt > 0)
+            if (v->levels[l].tables[i]->meta.in_doubt + v->levels[l].tables[i]->meta.deletes > 0)
                 return true;
     return false;
 }
@@ -159,7 +160,7 @@ static void wait_for_more(struct compaction_scheduler *c, bool was_idle)
     bool wanted = expiry != INT64_MAX;
     uint64_t delay =
         wanted && expiry - now < EXPIRY_MS_MAX ? (uint64_t)(expiry - now) : EXPIRY_MS_MAX;
-    if (!was_idle && tables_in_doubt(e->version)) {
+    if (!was_idle && tables_to_settle(e->version)) {
         wanted = true;
         delay = delay < IDLE_MS ? delay : IDLE_MS;
     }

@@ -169,6 +169,8 @@ int engine_open(const struct engine_options *options, struct engine **out, struc
     e->stats.recovery_us = env_now_us(e->env) - began;
     publish_recount(e);
     publish_adopt_tables(e);
+    if (e->space.covers > 0)
+        space_on_cover(e);
     upkeep_mark(e, CHANGED_VERSION | CHANGED_MEMTABLES);
     upkeep_run(e);
     *out = e;

@@ -37,6 +37,7 @@ void memtables_freeze_replayed(struct engine *e, uint64_t segment)
     memtable_freeze(m->active);
     m->frozen[m->frozen_count++] = m->active;
     m->active = memtable_new(e->options.counted_prefix, segment);
+    e->space.covers = 0;
 }
 
 int memtables_freeze(struct engine *e)

@@ -30,6 +30,11 @@
 // tables, which is after the flush of their memtable. So a memtable with a drop in it is frozen
 // after DROP_MS though nobody writes any more, and while the disk is low any memtable is, each
 // RETRY_MS.
+//
+// Deleted and overwritten data that lies in tables keeps its space until its tombstone has met it
+// there. On a disk with room that has time until nobody writes: when there was no commit for
+// REST_MS, and what the memtable's records may hide (their number times an average record's size)
+// is worth its flush, it is frozen, and compaction is asked to clean up (picker.c).
 #include "engine/space.h"
 
 #include "engine/compaction/picker.h"
@@ -39,6 +44,8 @@
 enum {
     RETRY_MS = 1000,
     DROP_MS = 1000,
+    REST_MS = 2000,
+    WORTH_SHARE = 4, // a flush is worth it if a 4th of its bytes is freed
     HEADROOM_BUFFERS = 1,
     HEADROOM_TABLES = 2,
     RESERVE_TABLES = 13,
@@ -142,6 +149,40 @@ void space_on_drop(struct engine *e)
     exec_timer_start(e->exec, &e->space.drop_timer, DROP_MS);
 }
 
+static uint64_t average_record(const struct version *v)
+{
+    uint64_t bytes = 0, entries = 1;
+    for (unsigned l = 0; l < ENGINE_LEVELS; l++) {
+        bytes += v->levels[l].bytes;
+        for (uint32_t i = 0; i < v->levels[l].count; i++)
+            entries += v->levels[l].tables[i]->meta.entries;
+    }
+    return bytes / entries;
+}
+
+static void rest_timer_fired(struct exec_timer *timer)
+{
+    struct engine *e = LIST_ENTRY(timer, struct engine, space.rest_timer);
+    struct space_state *s = &e->space;
+    s->rest_waits = false;
+    if (upkeep_has_failed(e) || s->covers == 0)
+        return;
+    bool worth =
+        s->covers * average_record(e->version) >= memtable_bytes(e->memtables.active) / WORTH_SHARE;
+    if (s->rest_seq != e->last_seq || (worth && memtables_freeze(e) == WAIT))
+        space_on_cover(e);
+    upkeep_run(e);
+}
+
+void space_on_cover(struct engine *e)
+{
+    if (e->space.rest_waits || e->space.closing)
+        return;
+    e->space.rest_waits = true;
+    e->space.rest_seq = e->last_seq;
+    exec_timer_start(e->exec, &e->space.rest_timer, REST_MS);
+}
+
 int space_allows(const struct engine *e, const struct batch *b)
 {
     if (!e->space.low || b->has_drops)
@@ -163,6 +204,7 @@ void space_init(struct engine *e)
 {
     e->space.retry_timer.fire = retry_timer_fired;
     e->space.drop_timer.fire = drop_timer_fired;
+    e->space.rest_timer.fire = rest_timer_fired;
 }
 
 void space_stop(struct engine *e)
@@ -170,6 +212,7 @@ void space_stop(struct engine *e)
     e->space.closing = true;
     exec_timer_stop(e->exec, &e->space.retry_timer);
     exec_timer_stop(e->exec, &e->space.drop_timer);
+    exec_timer_stop(e->exec, &e->space.rest_timer);
     while (e->space.running)
         exec_drive(e->exec);
 }

@@ -10,6 +10,9 @@
 void space_check(struct engine *e);
 // A drop was committed: its memtable is not to stay unflushed for long.
 void space_on_drop(struct engine *e);
+// A record was committed that may hide an older one in a table: when writing comes to rest the
+// memtable is flushed, if that frees more than it costs. Also after a recovery.
+void space_on_cover(struct engine *e);
 // Whether the batch may be committed: OK; NO_SPACE if the disk is about to be full, and b would
 // take more of it; WAIT if space is about to be given back.
 int space_allows(const struct engine *e, const struct batch *b);

@@ -64,7 +64,7 @@ struct pace_state {
 // space.h: whether the disk is about to be full.
 struct space_state {
     struct job job;
-    struct exec_timer retry_timer, drop_timer;
+    struct exec_timer retry_timer, drop_timer, rest_timer;
     uint64_t free;            // bytes, as last looked at
     bool low;                 // only what gives space back is committed
     bool tight, out;          // the steps below it: space.c
@@ -73,6 +73,9 @@ struct space_state {
     bool drop_waits;          // the drop timer runs
     bool compaction_has_none; // the last one met a full disk
     bool flush_has_none;      // the last flush met a full disk: a commit without room is NO_SPACE
+    bool rest_waits;          // the rest timer runs
+    uint64_t rest_seq;        // last_seq when it was started
+    uint64_t covers;          // records of the active memtable that may hide one in a table
     bool closing;
 };
 

@@ -194,6 +194,50 @@ static void cut_power(struct machine *m)
     sim_env_crash(m->env);
 }
 
+// Nobody writes any more: what was deleted gives its space back within 30 s.
+static void rest_after(uint64_t seed, unsigned keep_one_of)
+{
+    struct machine m;
+    start(&m, seed);
+    for (unsigned i = 0; i < 10 * KEYS; i++) {
+        char key[32], value[VALUE];
+        txn_begin(m.txn);
+        txn_put(m.txn, key_of(key, i), value_of(value, i), (struct slice){0}, 0);
+        cr_assert_eq(engine_blocking_commit(m.engine, m.txn), OK);
+        txn_reset(m.txn);
+    }
+    uint64_t live = 0;
+    for (unsigned i = 0; i < 10 * KEYS; i++) {
+        char key[32];
+        bool keep = i % keep_one_of == 0;
+        live += keep ? VALUE + 12 : 0;
+        txn_begin(m.txn);
+        if (!keep)
+            txn_delete(m.txn, key_of(key, i));
+        cr_assert_eq(engine_blocking_commit(m.engine, m.txn), OK);
+        txn_reset(m.txn);
+    }
+    sim_exec_run_for(m.exec, 30000);
+    uint64_t tables = 0;
+    struct dir_entry *entries;
+    size_t count;
+    struct env *env = sim_env_env(m.env);
+    cr_assert_eq(env->ops->list(env, "db", &entries, &count, NULL), OK);
+    for (size_t i = 0; i < count; i++)
+        tables += strstr(entries[i].name, ".sst") != NULL ? entries[i].size : 0;
+    free(entries);
+    cr_assert_leq(tables, live * 13 / 10 + 8192, "%lu bytes in tables, %lu are live", tables, live);
+    cr_assert_eq(stop(&m), OK);
+    end(&m);
+}
+
+Test(failures, deleted_data_gives_its_space_back_at_rest)
+{
+    rest_after(1, 2);
+    rest_after(2, 10);
+    rest_after(3, 1000);
+}
+
 // Filled, emptied and restarted, again and again: each time writes are accepted within ten seconds.
 Test(failures, a_full_disk_is_no_trap)
 {

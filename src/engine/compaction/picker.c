@@ -9,7 +9,7 @@
 // Besides sizes there are reasons that need no writes to arise: tables that lie inside a drop are
 // deleted unread; tables with much data that is dropped, expired or deleted are rewritten, so that
 // space comes back; and when nobody writes, tables with records in doubt, so that counts become
-// exact.
+// exact, and those whose tombstones hide much below.
 //
 // Tables that are busy, for good if they are damaged, stop nobody else. A candidate that meets one
 // below is passed over for the next cheapest. In level 0, where the order of tables is the order of
@@ -43,6 +43,7 @@ enum {
     EXPIRED_SHARE = 4,         // a table is dirty when a 4th has expired
     DELETED_SHARE = 2,         // or half are tombstones
     DELETED_SHARE_SHORT = 16,  // on a disk that is about to be full
+    COVERED_SHARE = 8,         // or, when idle, hide an 8th of what a merge with them writes
     DIRTY_MIN = 16,            // entries below which shares mean nothing
 };
 
@@ -483,12 +484,32 @@ static bool doubts_are_worth_it(const struct version *v, const struct table *t, 
     return t->meta.in_doubt > 0 && (cost <= DROP_WORTH || t->meta.in_doubt >= cost / DOUBT_WORTH);
 }
 
+// Whether what the table's tombstones and doubtful records may hide below is worth the next step
+// down. Each hides an average record.
+static bool covers_much(const struct version *v, const struct table *t, unsigned l)
+{
+    struct range r = {t->meta.smallest, t->meta.largest};
+    uint64_t bytes = 0, entries = 1;
+    for (unsigned below = l + 1; below < ENGINE_LEVELS; below++) {
+        uint32_t first, count = overlapping(&v->levels[below], r, &first);
+        for (uint32_t i = first; i < first + count; i++) {
+            bytes += v->levels[below].tables[i]->meta.size;
+            entries += v->levels[below].tables[i]->meta.entries;
+        }
+    }
+    uint64_t covered = (t->meta.deletes + t->meta.in_doubt) * (bytes / entries);
+    covered = covered < bytes ? covered : bytes;
+    uint64_t cost = l == 0 ? v->levels[0].bytes + v->levels[1].bytes
+                           : t->meta.size + overlapping_bytes(v, l + 1, r);
+    return covered >= cost / COVERED_SHARE && covered > 0;
+}
+
 static bool is_dirty(
     const struct version *v, const struct picker_options *o, const struct table *t, unsigned l)
 {
     return much_is_gone(t, o->now_ms, o->space != UINT64_MAX) ||
            (v->drops.count > 0 && much_is_dropped(v, o, t)) ||
-           (o->idle && doubts_are_worth_it(v, t, l));
+           (o->idle && (doubts_are_worth_it(v, t, l) || covers_much(v, t, l)));
 }
 
 // Down a level, or in place where nothing lies below; not in place while a snapshot might keep what
