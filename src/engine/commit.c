@@ -223,6 +223,7 @@ static void take_back(struct engine *e, const struct error *cause)
     if (e->last_seq > durable)
         e->last_seq = durable;
     pins_forget_above(&e->pins, durable);
+    txn_forget_gaps(e);
     publish_recount(e);
     upkeep_fail(e, cause);
 }
@@ -296,6 +297,8 @@ static void apply_entry(struct engine *e, struct batch *b, uint32_t i, uint64_t 
     memtable_apply(e->memtables.active, &entry, hash, keep_seq, &e->counts, undo);
     if (e->pins.used > 0)
         pins_on_commit(&e->pins, &entry);
+    if (e->gaps > 0)
+        txn_gaps_on_commit(e, &entry);
 }
 
 static void apply_batch(struct engine *e, struct batch *b)

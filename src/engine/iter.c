@@ -12,10 +12,9 @@
 // movement of the cursor that is due for it, and is repeated when the call is. Everything else of
 // the state (the key to pass over, the copy) is in the iterator. Many tombstones in a row must not
 // hold the loop: after SKIP_MAX records that showed nothing the answer is WAIT, too. An iterator of
-// its own (no txn) goes on from there; one of a txn is opened anew by the next attempt, and what
-// makes that one get further is that a memtable remembers its runs of tombstones. So only these are
-// left at SKIP_MAX there, and tombstones in tables, or over records in tables, are gone over. Who
-// can go on another time asks to be shown where he has come to (shows_gone).
+// its own (no txn) goes on from there. One of a txn is opened anew by the next attempt, so the txn
+// remembers the gap it has gone over (txn.h), unless it has staged writes, which may lie in it. Who
+// can go on another time asks instead to be shown where he has come to (shows_gone).
 //
 // With a txn, attempts share the tables, so that what one attempt fetched is of use to the next,
 // but not the moment: each attempt sees everything that has been committed. The view of the next
@@ -45,7 +44,9 @@ struct iter {
     enum call_kind move;    // due, to the pending call's target; CALL_DONE: none
     bool ended;             // the last movement led out of everything
     bool shows_gone, gone;
-    unsigned skips; // records that this call may yet pass over
+    bool keeps_gaps;                  // of a txn, and shows what everybody sees
+    struct buf dead_first, dead_last; // keys found to be gone by this call, if keeps_gaps
+    unsigned skips;                   // records that this call may yet pass over
     // forward: the key whose other records are passed over. Backward: the key of `copy`
     struct buf passed;
     bool has_passed;
@@ -120,6 +121,7 @@ struct iter *iter_open(struct engine *e, struct txn *t, const struct iter_option
     it->view = view_renew(e, t != NULL ? t->view : NULL, seq);
     if (t != NULL)
         t->view = view_ref(it->view);
+    it->keeps_gaps = t != NULL && t->batch.count == 0 && options->snapshot == NULL;
     fetch_init(&it->fetch, e->fetcher);
 
     struct children c = {0};
@@ -144,6 +146,8 @@ void iter_close(struct iter *it)
     buf_release(&it->upper);
     pending_release(&it->pending);
     buf_release(&it->passed);
+    buf_release(&it->dead_first);
+    buf_release(&it->dead_last);
     buf_release(&it->value);
     free(it);
 }
@@ -168,6 +172,17 @@ static void pass(struct iter *it, struct slice key)
     it->has_passed = true;
 }
 
+// `passed` turned out to be gone.
+static void note_dead(struct iter *it)
+{
+    if (!it->keeps_gaps)
+        return;
+    if (it->dead_first.len == 0)
+        buf_append_slice(&it->dead_first, buf_slice(&it->passed));
+    buf_clear(&it->dead_last);
+    buf_append_slice(&it->dead_last, buf_slice(&it->passed));
+}
+
 // What the record under the cursor means, going forward.
 static enum verdict judge_forward(struct iter *it, bool at_end)
 {
@@ -182,6 +197,7 @@ static enum verdict judge_forward(struct iter *it, bool at_end)
         return SHOW;
     }
     pass(it, e->key);
+    note_dead(it);
     return MORE;
 }
 
@@ -199,6 +215,7 @@ static enum verdict judge_backward(struct iter *it, bool at_end)
             it->shown.value = buf_slice(&it->value);
             return SHOW;
         }
+        note_dead(it);
     }
     if (at_end)
         return STOP;
@@ -250,13 +267,36 @@ static void log_failure(const struct iter *it, int status)
         it->err.status == status ? it->err.text : status_text(status));
 }
 
-// Many deletions were passed over. The next attempt of a txn passes them, or nearly all of them, in
-// no time (order_skip_dead in memtable_order.c). It is asked a bounded number of times, so that it
-// ends in any case.
+// Many deletions were passed over. The next attempt of a txn passes them in one step. It is asked a
+// bounded number of times, so that it ends in any case.
 static bool gives_the_loop_back(struct iter *it)
 {
     it->skips = SKIP_MAX;
-    return it->txn == NULL || it->txn->skip_waits++ < SKIP_WAITS_MAX;
+    if (it->txn == NULL)
+        return true;
+    if (!it->keeps_gaps || it->dead_last.len == 0 || it->txn->skip_waits >= SKIP_WAITS_MAX)
+        return false;
+    it->txn->skip_waits++;
+    return txn_add_gap(it->txn, buf_slice(&it->dead_first), buf_slice(&it->dead_last));
+}
+
+// If the cursor has come into a gap, and is not at its other end already: past that.
+static bool jumps(struct iter *it)
+{
+    if (it->dead_last.len == 0 || it->engine->gaps == 0)
+        return false;
+    struct slice at = buf_slice(&it->dead_last);
+    const struct gap *gap = txn_find_gap(it->txn, at);
+    if (gap == NULL || slice_equal(at, buf_slice(it->backward ? &gap->low : &gap->high)))
+        return false;
+    struct slice end = buf_slice(it->backward ? &gap->low : &gap->high);
+    pending_set_target(&it->pending, end, 0);
+    it->move = it->backward ? CALL_SEEK_BEFORE : CALL_SEEK;
+    it->has_copy = false;
+    txn_saw(it->txn, it->view->seq);
+    buf_clear(&it->dead_last);
+    buf_append_slice(&it->dead_last, end);
+    return true;
 }
 
 // The record at hand is of a key that is known to be deleted: shown as such, it is a place from
@@ -276,7 +316,9 @@ static int move_on(struct iter *it)
 {
     it->skips = SKIP_MAX;
     it->gone = false;
-    for (unsigned steps = 0; steps < SKIP_MAX || it->txn != NULL; steps++) {
+    buf_clear(&it->dead_first);
+    buf_clear(&it->dead_last);
+    for (unsigned steps = 0;; steps++) {
         int status = make_move(it);
         if (status < 0)
             log_failure(it, status);
@@ -297,10 +339,11 @@ static int move_on(struct iter *it)
         }
         if (it->shows_gone && (steps >= GONE_MAX || it->skips == 0) && shows_gone(it))
             return OK;
-        if (it->skips == 0 && gives_the_loop_back(it))
+        if (it->keeps_gaps && jumps(it))
+            continue;
+        if ((it->skips == 0 || steps % SKIP_MAX == SKIP_MAX - 1) && gives_the_loop_back(it))
             return WAIT;
     }
-    return WAIT;
 }
 
 static int run(struct iter *it)

@@ -16,6 +16,16 @@ struct txn_borrowed {
     struct borrowed_copy *copies; // of staged values, which move when more is staged
 };
 
+// Keys of which none is there, from low to high, both included: what an attempt's iterator has gone
+// over when it gave the loop back. Commits of the others cut it (txn_gaps_on_commit), so it is true
+// for the next attempt, whose iterator goes past it in one step.
+enum { GAPS_MAX = 4 };
+
+struct gap {
+    struct buf low, high;
+    bool set;
+};
+
 struct txn {
     struct engine *engine;
     struct batch batch;
@@ -28,12 +38,13 @@ struct txn {
     struct view *view; // shared by the attempts' iterators; NULL until one is opened
     uint64_t seq;
     enum txn_state state;
-    bool waited;         // this is not the first attempt
-    bool yields;         // it has come to the limit of rows that all may hold: older ones first
-    bool wants_room;     // the last commit said WAIT
-    bool over;           // it needs more rows than a command may hold: NO_MEMORY
-    uint64_t reach;      // how far the best attempt so far has come
-    unsigned stalled;    // attempts since then
+    bool waited;      // this is not the first attempt
+    bool yields;      // it has come to the limit of rows that all may hold: older ones first
+    bool wants_room;  // the last commit said WAIT
+    bool over;        // it needs more rows than a command may hold: NO_MEMORY
+    uint64_t reach;   // how far the best attempt so far has come
+    unsigned stalled; // attempts since then
+    struct gap gaps[GAPS_MAX];
     unsigned skip_waits; // attempts that ended to give the loop back (iter.c)
     struct list room_link;
     struct list parked_link, held_back_link;
@@ -48,6 +59,12 @@ static inline void txn_saw(struct txn *t, uint64_t seq)
         t->seq = seq;
 }
 
+// A commit has applied this entry: no gap holds it any more.
+void txn_gaps_on_commit(struct engine *e, const struct entry *entry);
+void txn_forget_gaps(struct engine *e); // commits were taken back
+// From a to b or from b to a, joined with one that it touches. False: it remembers too many.
+bool txn_add_gap(struct txn *t, struct slice a, struct slice b);
+const struct gap *txn_find_gap(const struct txn *t, struct slice key); // or NULL
 // Calls back one that waits for room.
 void txn_has_room(struct txn *t);
 
