@@ -311,6 +311,8 @@ void settle_stop(struct engine *e)
 {
     struct settle_state *s = e->settle;
     s->closing = true;
+    exec_timer_stop(e->exec, &s->look_timer); // or it begins a survey while others are waited for
+    exec_timer_stop(e->exec, &s->term_timer);
     if (s->pause_waits) {
         exec_timer_stop(e->exec, &s->pause_timer);
         s->status = CANCELLED;
