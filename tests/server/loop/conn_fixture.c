@@ -382,7 +382,7 @@ void client_send_bytes(struct client *c, const void *data, size_t len)
 {
     const char *at = data;
     uint64_t want = server->counters.net_input_bytes + len;
-    uint64_t deadline = uv_hrtime() + 10u * 1000 * 1000 * 1000;
+    uint64_t deadline = uv_hrtime() + 10ull * 1000 * 1000 * 1000;
     while (len > 0 && uv_hrtime() < deadline) {
         ssize_t sent = send(c->fd, at, len, MSG_NOSIGNAL);
         if (sent < 0 && errno != EAGAIN)
@@ -423,7 +423,7 @@ void client_expect(struct client *c, const char *text)
 
 void client_receive_bytes(struct client *c, size_t len)
 {
-    uint64_t deadline = uv_hrtime() + 10u * 1000 * 1000 * 1000;
+    uint64_t deadline = uv_hrtime() + 10ull * 1000 * 1000 * 1000;
     while (c->got.len < len && !c->closed) {
         cr_assert_lt(uv_hrtime(), deadline, "received %zu of %zu bytes", c->got.len, len);
         uv_run(&loop, UV_RUN_NOWAIT);

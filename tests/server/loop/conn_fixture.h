@@ -46,7 +46,7 @@ void log_becomes_durable(void);
 // Waits for a condition with the loop turning.
 #define WAIT_FOR(condition)                                                                        \
     do {                                                                                           \
-        uint64_t deadline = uv_hrtime() + 10u * 1000 * 1000 * 1000;                                \
+        uint64_t deadline = uv_hrtime() + 10ull * 1000 * 1000 * 1000;                              \
         while (!(condition)) {                                                                     \
             cr_assert_lt(uv_hrtime(), deadline, "waited in vain for " #condition);                 \
             uv_run(server->loop, UV_RUN_ONCE);                                                     \
