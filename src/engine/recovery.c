@@ -12,8 +12,9 @@
 //            log_start, where the log was cut): the switch
 //   clean    files that belong to nobody now: tables in no version, segments that do not count, old
 //            manifests, *.tmp; and what was preallocated behind the log's end
-//   flush    of what was replayed, in the background, if it lies in more than one segment: so the
-//            log does not grow with each restart, nor the time to read it
+//   flush    of what was replayed, in the background, if it lies in more than one segment, or
+//            before the switch if it lies in many: so the log does not grow with each restart, nor
+//            the time to read it
 //
 // A crash before the switch leaves the old state plus files that belong to nobody; after it, the
 // new state. So a second crash anywhere in recovery is harmless.
@@ -39,7 +40,10 @@
 #include "engine/unlink.h"
 #include "engine/upkeep.h"
 
-enum { SEGMENT_SIZE_LEAST = 4096 };
+enum {
+    SEGMENT_SIZE_LEAST = 4096,
+    BACKLOG_MAX = 6, // replayed segments that are left to the background
+};
 
 // --- What is there -------------------------------------------------------------------------------
 
@@ -294,6 +298,21 @@ static int open_wal(struct recovery *r, struct error *err)
     return status;
 }
 
+// Of every replayed segment, with the one that goes on: so that whatever a power cut makes of the
+// truncation behind (cut_to_end), nobody looks there.
+static void note_ends(const struct recovery *r, struct version_edit *edit)
+{
+    uint64_t resume = wal_segment_number(r->e->wal);
+    for (size_t i = r->segment_count; i-- > 0;) {
+        const struct log_segment *s = &r->segments[i];
+        bool last = i == r->segment_count - 1;
+        if (!last && (!s->used || s->number < edit->log_start))
+            continue;
+        version_edit_add_log_end(edit, (struct log_end){s->number, s->end, resume});
+        resume = s->number;
+    }
+}
+
 // What the new manifest begins with: the timeline, where the log starts now, and where it ended.
 static int settle_version(struct recovery *r, struct error *err)
 {
@@ -306,11 +325,7 @@ static int settle_version(struct recovery *r, struct error *err)
         m->active = memtable_new(e->options.counted_prefix, wal_segment_number(e->wal));
     }
     edit.log_start = memtable_first_segment(m->frozen_count > 0 ? m->frozen[0] : m->active);
-    if (r->segment_count > 0) {
-        const struct log_segment *last = &r->segments[r->segment_count - 1];
-        version_edit_add_log_end(
-            &edit, (struct log_end){last->number, last->end, wal_segment_number(e->wal)});
-    }
+    note_ends(r, &edit);
     int status = version_apply(e->version, &edit, &next, err);
     version_edit_release(&edit);
     if (status != OK)
@@ -350,6 +365,30 @@ static int accept(struct engine *e, struct error *err)
     return e->options.accept(e, e->options.accept_arg, err);
 }
 
+static unsigned count_replayed(const struct recovery *r)
+{
+    unsigned replayed = 0;
+    for (size_t i = 0; i < r->segment_count; i++)
+        replayed += r->segments[i].used && r->segments[i].number >= r->e->version->log_start;
+    return replayed;
+}
+
+// Lives so short that no flush in the background has come to its end.
+static int flush_many_lives(struct recovery *r, struct error *err)
+{
+    struct engine *e = r->e;
+    int status = OK;
+    if (count_replayed(r) <= BACKLOG_MAX)
+        return OK;
+    if (e->memtables.frozen_count == FROZEN_MAX)
+        status = flush_oldest(r, err);
+    if (status == OK && memtable_last_seq(e->memtables.active) != 0)
+        memtables_freeze_replayed(e, wal_segment_number(e->wal));
+    while (status == OK && e->memtables.frozen_count > 0)
+        status = flush_oldest(r, err);
+    return status;
+}
+
 static int build(struct recovery *r, struct error *err)
 {
     struct engine *e = r->e;
@@ -365,6 +404,8 @@ static int build(struct recovery *r, struct error *err)
         status = upgrade(r, err);
     if (status == OK)
         status = open_wal(r, err);
+    if (status == OK)
+        status = flush_many_lives(r, err);
     if (status == OK)
         status = settle_version(r, err);
     if (status != OK)
@@ -405,17 +446,13 @@ static bool is_orphan(const struct recovery *r, const struct found_file *f)
     }
 }
 
-// Of the last segment, whose end the manifest knows now: whatever a power cut makes of a
-// truncation, nobody looks behind that. The ones before were the last of their lives, or are full.
-static void cut_to_end(const struct recovery *r)
+// Of a segment whose end the manifest knows now.
+static void cut_to_end(const struct recovery *r, const struct log_segment *s)
 {
     struct env *env = r->e->env;
     struct file *file;
     char path[FILENAME_PATH_SIZE];
-    if (r->segment_count == 0)
-        return;
-    const struct log_segment *s = &r->segments[r->segment_count - 1];
-    if (s->end >= s->size || !is_replayed(r, s->number))
+    if (!s->used || s->end >= s->size || !is_replayed(r, s->number))
         return;
     filename_log(path, r->e->dir, s->number);
     if (env_open(env, path, FILE_UPDATE, &file, NULL) != OK)
@@ -427,7 +464,8 @@ static void cut_to_end(const struct recovery *r)
 static void clean(const struct recovery *r)
 {
     char path[FILENAME_PATH_SIZE];
-    cut_to_end(r);
+    for (size_t i = 0; i < r->segment_count; i++)
+        cut_to_end(r, &r->segments[i]);
     for (size_t i = 0; i < r->file_count; i++) {
         if (!is_orphan(r, &r->files[i]))
             continue;
@@ -444,10 +482,7 @@ static void nobody_waits(void *arg, int status)
 // Of segments that hold batches more than one would be read again at the next start.
 static void flush_backlog(const struct recovery *r)
 {
-    unsigned replayed = 0;
-    for (size_t i = 0; i < r->segment_count; i++)
-        replayed += r->segments[i].used && is_replayed(r, r->segments[i].number);
-    if (replayed > 1)
+    if (count_replayed(r) > 1)
         flush_wait(r->e, nobody_waits, NULL);
 }
 
