@@ -177,7 +177,10 @@ static bool os_drive(struct exec *exec)
     while (e->calls == calls) {
         if (e->jobs == 0 && e->timers == 0)
             return false;
-        uv_run(e->loop, UV_RUN_ONCE);
+        // What is due first: UV_RUN_ONCE runs timers, and then sleeps until the next all the same.
+        uv_run(e->loop, UV_RUN_NOWAIT);
+        if (e->calls == calls)
+            uv_run(e->loop, UV_RUN_ONCE);
     }
     return true;
 }
