@@ -96,3 +96,15 @@ def test_what_expires_on_disk_leaves_the_count(t):
     is_exact_soon(t, server, c, 15, LATE_S)
     many(c, [("FLUSHALL",), ("SET", "y", "1")])
     is_exact_soon(t, server, c, 1, LATE_S)
+
+
+def test_what_is_seen_to_be_gone_is_not_counted(t):
+    """Whatever its client has done since."""
+    server = t.varve()
+    c = server.connect()
+    for walk in (("KEYS", "*"), ("SCAN", "0"), ("RANDOMKEY",), ("PING",)):
+        for _ in range(20):
+            c.call("SET", "x", "1", "PXAT", "1000")
+            c.call(*walk)
+            assert plain(c.call("DBSIZE")) == 0, "counted after %r" % (walk,)
+            assert b"db0" not in plain(c.call("INFO", "keyspace"))

@@ -68,6 +68,8 @@ class Pair:
             equal = same(name, queued, a, b, self.context)
         else:
             equal = same(name, words, a, b, self.context)
+            if not equal and name == "dbsize":
+                equal = self.sizes_meet(i)
         if not equal:
             self.fail(i, words, a, b)
         if name == "multi" and a[0] == "+":
@@ -78,6 +80,16 @@ class Pair:
             self.redis[i].send("EXISTS", b[1])
             if self.redis[i].read() != (":", b"1"):
                 self.fail(i, words, a, b)
+
+    def sizes_meet(self, i):
+        """Redis counts a key that was set with a time long past until somebody asks for it, or its
+        cycle comes by; so does EXEC's DBSIZE, see compare.py."""
+        both = (self.redis[i], self.varve[i])
+        for _ in range(100):
+            if len({c.call("DBSIZE") for c in both}) == 1:
+                return True
+            time.sleep(0.01)
+        return False
 
     def fail(self, i, words, a, b):
         lines = [

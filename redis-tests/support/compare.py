@@ -194,11 +194,17 @@ class Context:
     skew_ms = 0
 
 
+def counts_what_has_expired(name, a, b):
+    """DBSIZE within EXEC, where nobody can ask again: Redis may still count what has expired."""
+    return name == "dbsize" and a[0] == b[0] == ":" and 0 <= int(a[1]) - int(b[1]) <= 3
+
+
 def same(name, args, a, b, context):
     if name == "exec" and a[0] == b[0] == "*" and a[1] is not None and b[1] is not None:
         queued = args
         return len(a[1]) == len(b[1]) == len(queued) and all(
-            same(n, words, x, y, context) for (n, words), x, y in zip(queued, a[1], b[1])
+            same(n, words, x, y, context) or counts_what_has_expired(n, x, y)
+            for (n, words), x, y in zip(queued, a[1], b[1])
         )
     comparison = COMPARISONS.get(name)
     if comparison(args, a, b, context) if comparison else a == b:
