@@ -98,3 +98,26 @@ def reads_nothing(server):
     before = server.info()["engine_cold_reads"]
     time.sleep(0.3)
     return server.info()["engine_cold_reads"] == before
+
+
+def test_randomkey_is_even_over_keys_of_any_shape(t):
+    """Keys of three kinds and two on their own, cold: each kind has its share, and no key comes up
+    more often than chance has it once in a million runs."""
+    server = t.varve(maxmemory="0" if t.is_redis() else "64mb")
+    c = server.connect(timeout=300)
+    kinds = {b"key:": 10000, b"other:" + b"x" * 200: 2000, b"large:": 2000}
+    for name, number in kinds.items():
+        value = b"v" * (4000 if name == b"large:" else 3)
+        c.pipeline([["SET", name + b"%d" % n, value] for n in range(number)])
+    c.call("SET", "single", "1")
+    c.call("SET", "~", "1")
+    assert c.call("SAVE") == ("+", b"OK")
+    server.restart()
+    c = server.connect(timeout=300)
+    drawn = [reply[1] for reply in c.pipeline([["RANDOMKEY"]] * 7000)]
+    for name, number in kinds.items():
+        share = sum(key.startswith(name) for key in drawn) / len(drawn)
+        due = number / 14002
+        assert due / 1.25 < share < due * 1.25, (name[:8], share, due)
+    most = max(drawn.count(key) for key in set(drawn[:1000]) | {b"single", b"~"})
+    assert most <= 12, f"one of 14,002 keys came up {most} times in {len(drawn)}"

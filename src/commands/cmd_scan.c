@@ -9,10 +9,9 @@
 //
 // KEYS is a stream (stream_keys.c), but for a pattern that is just a key, and inside EXEC.
 //
-// RANDOMKEY: in a small database, one of all keys. In a large one, a way down the tree of the keys'
-// bytes: between the first and the last key, a byte is drawn for the place where they part, and so
-// on between the first and the last key that have it, until one key is left. Keys that are
-// numbered, as most are, come out evenly.
+// RANDOMKEY: of a small database, one of all keys. Of a large one the engine draws (draw.c), each
+// key as likely as any other; where nearly all that it hits is gone, it is the next key that is
+// there.
 #include "base/coding.h"
 #include "base/random.h"
 #include "commands/dispatch.h"
@@ -26,9 +25,7 @@ enum {
     SCAN_COUNT_MAX = 10000,       // keys looked at in one call
     SCAN_BYTES_MAX = 1024 * 1024, // of reply
     RANDOM_SMALL = 100,           // keys up to which all are looked at
-    RANDOM_DEPTH = 24,            // bytes drawn
-    RANDOM_STEPS = 64,            // expired keys passed over
-    RANDOM_TRIES = 8,
+    RANDOM_LOOKED = 10000,        // keys looked at, expired ones too
 };
 
 struct scan {
@@ -261,130 +258,57 @@ static int keys_command(struct call *call)
 
 // --- RANDOMKEY -----------------------------------------------------------------------------------
 
-// Reservoir sampling over the whole walk: even, for small databases.
-static int pick_of_all(struct walk *walk, struct random *random, struct buf *picked, bool *found)
+// Reservoir sampling over the walk from `from` on.
+static int pick_of_walk(struct call *call, struct slice from, bool first, struct buf *picked)
 {
+    struct random random = {call->seed};
+    struct walk walk;
     struct walk_key at;
     uint64_t seen = 0;
-    int status;
-    while ((status = walk_next(walk, &at)) == OK) {
-        if (at.expired || random_below(random, ++seen) != 0)
+    int status = OK;
+    walk_open(&walk, call->keys, slice_of(NULL, 0), from, false);
+    for (int looked = 0; looked < RANDOM_LOOKED && !(first && seen > 0); looked++) {
+        status = walk_next(&walk, &at);
+        if (status != OK)
+            break;
+        if (at.expired || random_below(&random, ++seen) != 0)
             continue;
         buf_clear(picked);
         buf_append_slice(picked, at.key);
-        *found = true;
     }
-    return status;
+    walk_close(&walk);
+    return status != OK && status != END ? status : seen > 0 ? OK : NOT_FOUND;
 }
 
-// The keys among which one is to be drawn: from first to last.
-struct span {
-    struct buf first, last;
-};
-
-static void set_key(struct buf *b, struct slice key)
+// What was drawn is mostly not there any more: the first key behind it that is, or else of all.
+static int pick_near(struct call *call, struct buf *picked)
 {
-    buf_clear(b);
-    buf_append_slice(b, key);
-}
-
-// Draws a byte for the place where first and last part, and narrows the span to the keys that have
-// it. A byte that no key has stands for the next one that some key has. A key that ends there
-// counts as a byte before all others.
-static int narrow(struct walk *walk, struct random *random, struct span *span)
-{
-    struct slice first = buf_slice(&span->first), last = buf_slice(&span->last);
-    size_t common = 0;
-    while (common < first.len && first.data[common] == last.data[common])
-        common++;
-    bool ends = first.len == common;
-    unsigned low = ends ? 0 : first.data[common] + 1u, high = last.data[common] + 1u;
-    unsigned drawn = low + (unsigned)random_below(random, high - low + 1);
-    if (drawn == 0) {
-        set_key(&span->last, first);
-        return OK;
-    }
-    struct walk_key at;
     struct buf place = {0};
-    buf_append(&place, last.data, common);
-    buf_append_byte(&place, (uint8_t)(drawn - 1));
-    int status = walk_seek(walk, buf_slice(&place), &at);
-    if (status == OK) {
-        set_key(&span->first, at.key);
-        place.data[common] = span->first.data[common];
-        if (place.data[common] != span->last.data[common]) { // else the last key has it too
-            place.data[common]++;
-            status = walk_before(walk, buf_slice(&place), &at);
-            if (status == OK)
-                set_key(&span->last, at.key);
-        }
-    }
+    buf_append_slice(&place, buf_slice(picked));
+    int status = pick_of_walk(call, buf_slice(&place), true, picked);
+    if (status == NOT_FOUND && place.len > 0)
+        status = pick_of_walk(call, slice_of(NULL, 0), true, picked);
     buf_release(&place);
-    return status;
-}
-
-// The first key from `from` on that has not expired, if it is near.
-static int pick_near(struct walk *walk, struct slice from, struct buf *picked, bool *found)
-{
-    struct walk_key at;
-    int status = walk_seek(walk, from, &at);
-    for (int i = 0; status == OK && i < RANDOM_STEPS; i++) {
-        if (!at.expired) {
-            set_key(picked, at.key);
-            *found = true;
-            return OK;
-        }
-        status = walk_next(walk, &at);
-    }
-    return status;
-}
-
-static int pick_of_many(struct walk *walk, struct random *random, struct buf *picked, bool *found)
-{
-    int status = OK;
-    struct span span = {0};
-    for (int try = 0; try < RANDOM_TRIES && !*found && (status == OK || status == END); try++) {
-        struct walk_key at;
-        status = walk_seek(walk, slice_of(NULL, 0), &at);
-        if (status != OK)
-            break;
-        set_key(&span.first, at.key);
-        status = walk_before(walk, slice_of(NULL, 0), &at);
-        if (status == OK)
-            set_key(&span.last, at.key);
-        for (int depth = 0; status == OK && depth < RANDOM_DEPTH &&
-                            !slice_equal(buf_slice(&span.first), buf_slice(&span.last));
-             depth++)
-            status = narrow(walk, random, &span);
-        if (status == OK)
-            status = pick_near(walk, buf_slice(&span.first), picked, found);
-    }
-    buf_release(&span.first);
-    buf_release(&span.last);
     return status;
 }
 
 static int randomkey_command(struct call *call)
 {
-    struct random random = {call->seed};
-    struct walk walk;
     struct buf picked = {0};
-    bool found = false;
-    walk_open(&walk, call->keys, slice_of(NULL, 0), slice_of(NULL, 0), false);
+    int status = NOT_FOUND;
     int64_t in_doubt, count = databases_key_count(call->keys, call->keys->db, &in_doubt);
-    bool small = count + in_doubt <= RANDOM_SMALL;
-    int status = small ? pick_of_all(&walk, &random, &picked, &found)
-                       : pick_of_many(&walk, &random, &picked, &found);
-    walk_close(&walk);
-    if (status == OK || status == END) {
-        if (found)
-            reply_bulk(call->reply, buf_slice(&picked));
-        else
-            reply_null(call->reply);
-        status = OK;
-    }
+    if (count + in_doubt <= RANDOM_SMALL)
+        status = pick_of_walk(call, slice_of(NULL, 0), false, &picked);
+    if (status == NOT_FOUND && count + in_doubt > 0)
+        status = walk_draw(call->keys, call->seed, &picked);
+    if (status == NOT_FOUND && count + in_doubt > 0)
+        status = pick_near(call, &picked);
+    if (status == OK)
+        reply_bulk(call->reply, buf_slice(&picked));
+    else if (status == NOT_FOUND)
+        reply_null(call->reply);
     buf_release(&picked);
-    return status;
+    return status == NOT_FOUND ? OK : status;
 }
 
 const struct command scan_rows[] = {

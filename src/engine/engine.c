@@ -1,5 +1,5 @@
 // The engine's life: options, opening, the end of a turn, closing. Everything else that engine.h
-// promises lives in a module of its own: txn.c, iter.c, commit.c, snapshot.c, expiry.c, pace.c,
+// promises lives in a module of its own: txn.c, iter.c, commit.c, snapshot.c, draw.c, pace.c,
 // flush.c, compaction_scheduler.c, stats.c, blocking.c.
 //
 // Opening. The lock comes first, so that nobody changes what we read. recovery_run() then reads

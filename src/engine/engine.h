@@ -13,9 +13,11 @@
 #ifndef VARVE_ENGINE_ENGINE_H
 #define VARVE_ENGINE_ENGINE_H
 
+#include "base/buf.h"
 #include "base/logger.h"
 #include "base/slice.h"
 #include "base/status.h"
+#include "engine/blocking.h"
 #include "engine/env.h"
 #include "engine/exec.h"
 #include "engine/options.h"
@@ -113,6 +115,16 @@ void txn_each(struct txn *txn, txn_write_cb write_cb, void *arg);
 // NULL.
 void txn_count(struct txn *txn, struct slice prefix, int64_t *count, int64_t *in_doubt);
 
+// A key from lower on and below upper (neither is empty), drawn evenly by `seed`, which is the same
+// in each attempt, among those that are there and have not expired before now_ms: OK and *out; or
+// WAIT, or a failure. NOT_FOUND: what was drawn is not there; *out is the last of it, or empty.
+struct draw_options {
+    struct slice lower, upper;
+    int64_t now_ms;
+    uint64_t seed;
+};
+int txn_draw(struct txn *t, const struct draw_options *options, struct buf *out);
+
 // Every counted prefix that has live keys or keys in doubt, in no order. count_cb makes no changes.
 void engine_each_count(const struct engine *engine, engine_count_cb count_cb, void *arg);
 
@@ -183,17 +195,5 @@ void engine_compact(struct engine *engine, engine_done_cb done_cb, void *arg);
 // See stats.h for what it holds.
 struct engine_stats;
 void engine_get_stats(const struct engine *engine, struct engine_stats *out);
-
-// --- Without a loop: each call drives exec until it has its answer -------------------------------
-
-int engine_blocking_commit(struct engine *engine, struct txn *txn); // durable on return
-int engine_blocking_get(struct engine *engine, struct txn *txn, struct slice key, struct row *out);
-int engine_blocking_flush(struct engine *engine);
-int engine_blocking_compact(struct engine *engine);
-// Repeats an iterator call until it is not WAIT. step: one of the positioning functions with a key,
-// key ignored by next and prev.
-enum iter_step { ITER_SEEK, ITER_SEEK_BEFORE, ITER_NEXT, ITER_PREV };
-int engine_blocking_step(
-    struct engine *engine, struct iter *it, enum iter_step step, struct slice key);
 
 #endif

@@ -99,9 +99,10 @@
 //       unshared, 1 tag and its more flags (as in BATCH), varint seq, [RECORD_EXPIRES: 8 expiry],
 //       [PUT, ADD: varint value length], unshared key bytes, [value; of ADD: 8 bytes, the delta]
 //     Kinds in tables: PUT, DELETE, ADD.
-//   INDEX block contents: as a data block whose values are HANDLEs, tag PUT, seq 0; the key of
-//     entry i is >= every key in data block i and < every key in data block i + 1 (a short
-//     separator); equal only where the versions of one key go on in block i + 1. Uncompressed.
+//   INDEX block contents: as a data block whose values are HANDLEs, tag PUT, seq: how many entries
+//     data block i has (0: not told); the key of entry i is >= every key in data block i and <
+//     every key in data block i + 1 (a short separator); equal only where the versions of one key
+//     go on in block i + 1. Uncompressed.
 //   FILTER block contents: n lines of 64 bytes, then 4 n, 4 k, 1 enum filter_type, 3 zero [1: ends
 //     behind k, FILTER_KEYS]. An unknown type answers "maybe". Uncompressed. A blocked Bloom filter
 //     (Putze, Sanders, Singler 2007): hash h = hash64(user key); line ((h >> 32) * n) >> 32; k
@@ -201,7 +202,8 @@ enum table_property {
     PROPERTY_CHECKSUM = 19,  // manifest: 8 bytes, of the whole file; absent: not known [1]
     PROPERTY_LOCATION = 20,  // manifest: which directory it lies in; 0: the data directory
     PROPERTY_OPTIONAL = 64,
-    PROPERTY_DATABASE = 64, // 16 bytes id, varint timeline, of its writer
+    PROPERTY_DATABASE = 64,   // 16 bytes id, varint timeline, of its writer
+    PROPERTY_BLOCK_MOST = 65, // the most entries a data block of it has; absent: not told
 };
 
 enum edit_tag {

@@ -7,11 +7,16 @@
 //
 // Reading asks the newest first. Clean ones come after all the others, newest first among
 // themselves, so a hit is the newest record (memtable/clean.c says why that stays true).
+//
+// Expiry in memory: a memtable knows its records in the order of their expiry; the newest of
+// several memtables has the word, so what a newer one hides, by a record or a drop, is taken out of
+// the queue. What has expired on disk is left to compaction, and to reads, which hide it.
 #include "engine/memtables.h"
 
 #include <string.h>
 
 #include "base/ensure.h"
+#include "base/hash.h"
 #include "engine/upkeep.h"
 
 unsigned memtables_frozen_max(const struct engine *e)
@@ -91,6 +96,39 @@ uint64_t memtables_frozen_seq(const struct engine *e)
     const struct memtables *m = &e->memtables;
     return m->frozen_count > 0 ? memtable_last_seq(m->frozen[m->frozen_count - 1])
                                : e->version->last_seq;
+}
+
+// --- Expiry --------------------------------------------------------------------------------------
+
+// Whether a memtable newer than frozen[i] says something about key.
+static bool is_hidden(const struct engine *e, unsigned i, struct slice key, uint64_t seq)
+{
+    const struct memtables *m = &e->memtables;
+    uint64_t hash = hash64(key);
+    struct entry newer;
+    for (unsigned j = i + 1; j <= m->frozen_count; j++) {
+        const struct memtable *table = j == m->frozen_count ? m->active : m->frozen[j];
+        if (memtable_get(table, key, hash, SEQ_MAX, &newer) == OK ||
+            memtable_dropped(table, key, seq))
+            return true;
+    }
+    return false;
+}
+
+int engine_next_expired(struct engine *e, int64_t now_ms, struct slice *key)
+{
+    struct memtables *m = &e->memtables;
+    uint64_t seq;
+    if (memtable_next_expired(m->active, now_ms, key, &seq) == OK)
+        return OK;
+    for (unsigned i = m->frozen_count; i > 0; i--) {
+        while (memtable_next_expired(m->frozen[i - 1], now_ms, key, &seq) == OK) {
+            if (!is_hidden(e, i - 1, *key, seq))
+                return OK;
+            memtable_skip_expired(m->frozen[i - 1]);
+        }
+    }
+    return NOT_FOUND;
 }
 
 void memtables_release(struct engine *e)

@@ -90,29 +90,19 @@ int walk_next(struct walk *w, struct walk_key *out)
     return current(w, status, out);
 }
 
-// The engine's key for a key of the walk, on the heap: positioning may be repeated after the
-// scratch space was used.
-static struct slice engine_key(const struct walk *w, struct slice key)
+int walk_draw(struct databases_view *v, uint64_t seed, struct buf *out)
 {
-    uint8_t *target = xmalloc(KEY_PREFIX_LEN + key.len);
-    memcpy(target, w->from, KEY_PREFIX_LEN);
-    if (key.len > 0)
-        memcpy(target + KEY_PREFIX_LEN, key.data, key.len);
-    return slice_of(target, KEY_PREFIX_LEN + key.len);
-}
-
-int walk_seek(struct walk *w, struct slice key, struct walk_key *out)
-{
-    struct slice target = engine_key(w, key);
-    int status = iter_seek(w->it, target);
-    free((void *)(uintptr_t)target.data);
-    return current(w, status, out);
-}
-
-int walk_before(struct walk *w, struct slice key, struct walk_key *out)
-{
-    struct slice target = engine_key(w, key);
-    int status = iter_seek_before(w->it, key.len > 0 ? target : slice_of(NULL, 0));
-    free((void *)(uintptr_t)target.data);
-    return current(w, status, out);
+    uint8_t lower[KEY_PREFIX_LEN], upper[KEY_PREFIX_LEN];
+    keys_prefix(lower, KIND_STRING, v->gen);
+    keys_prefix(upper, KIND_STRING, v->gen);
+    struct draw_options options = {.lower = slice_of(lower, sizeof lower),
+        .upper = slice_of(upper, prefix_end(upper, sizeof upper)),
+        .now_ms = v->now_ms,
+        .seed = seed};
+    int status = txn_draw(v->txn, &options, out);
+    if (out->len > 0) {
+        out->len -= KEY_PREFIX_LEN;
+        memmove(out->data, out->data + KEY_PREFIX_LEN, out->len);
+    }
+    return status;
 }

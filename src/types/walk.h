@@ -36,9 +36,8 @@ void walk_close(struct walk *w);
 // OK, END, WAIT (the same call again goes on where it was) or a failure. One entry a call, expired
 // ones included and marked.
 int walk_next(struct walk *w, struct walk_key *out);
-// Moves to the first key >= key; END if there is none.
-int walk_seek(struct walk *w, struct slice key, struct walk_key *out);
-// Moves to the last key < key, an empty key: the last of all; END if there is none.
-int walk_before(struct walk *w, struct slice key, struct walk_key *out);
+// A key of the view's database at random (txn_draw): OK and *out; NOT_FOUND: none was hit, and *out
+// is one near which to look.
+int walk_draw(struct databases_view *v, uint64_t seed, struct buf *out);
 
 #endif

@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/ensure.h"
+#include "base/random.h"
 #include "engine/format.h"
 #include "engine/stats.h"
 
@@ -371,6 +372,28 @@ void txn_count(struct txn *t, struct slice prefix, int64_t *count, int64_t *in_d
     if (in_doubt != NULL)
         *in_doubt = 0;
     rows_release(&all);
+}
+
+int txn_draw(struct txn *t, const struct draw_options *o, struct buf *out)
+{
+    struct rows all = {0};
+    struct random random = {o->seed};
+    uint64_t seen = 0;
+    merged(t, &all);
+    buf_clear(out);
+    for (size_t i = 0; i < all.count; i++) {
+        const struct mini_row *r = &all.at[i];
+        struct slice key = buf_slice(&r->key);
+        if (slice_compare(key, o->lower) < 0 || slice_compare(key, o->upper) >= 0 ||
+            (r->expire_ms != 0 && r->expire_ms < o->now_ms) || random_below(&random, ++seen) != 0)
+            continue;
+        buf_clear(out);
+        buf_append_slice(out, key);
+    }
+    rows_release(&all);
+    if (seen == 0)
+        return NOT_FOUND;
+    return misses(t->engine, buf_slice(out)) ? WAIT : OK;
 }
 
 void engine_each_count(

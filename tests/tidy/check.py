@@ -83,11 +83,11 @@ FOLDER_SOURCES_MAX = 25
 SOURCE_LINES_MAX = 1200
 HEADER_LINES_MAX = 199
 # The normative text of the disk format, which is not to be torn apart.
-HEADER_LINES_MORE = {"src/engine/format.h": 250}
+HEADER_LINES_MORE = {"src/engine/format.h": 255}
 LINE_MAX = 100
 
 # What callers of the library use need not be called here.
-LIBRARY = "src/engine/engine.h"
+LIBRARY = ("src/engine/engine.h", "src/engine/blocking.h")
 
 # Names in comments that are not ours: files and functions of Redis, of libraries, of the system.
 FOREIGN_FILES = {"networking.c"}
@@ -419,8 +419,9 @@ def check_dead_functions(tree):
                 roots.add(name)
             elif name == function.name:
                 defined.append((path, function))
-    if LIBRARY in tree.files:
-        roots |= tree.source(LIBRARY).declared
+    for header in LIBRARY:
+        if header in tree.files:
+            roots |= tree.source(header).declared
     alive, todo = set(), list(roots)
     while todo:
         name = todo.pop()

@@ -192,8 +192,23 @@ Test(walk, a_walk_is_bounded_by_its_prefix)
     walk_open(&w, &view, slice_of(NULL, 0), slice_cstr("bb"), false);
     cr_assert_eq(walk_next(&w, &at), OK);
     cr_assert(slice_equal(at.key, slice_cstr("bb")));
-    cr_assert_eq(walk_before(&w, slice_cstr("c"), &at), OK);
-    cr_assert(slice_equal(at.key, slice_cstr("b\xff\xff")));
     walk_close(&w);
     cr_assert_eq(mini_open_handles(engine), 0);
+}
+
+Test(walk, what_is_drawn_is_of_the_views_database)
+{
+    struct buf key = {0};
+    put(1, "one", 0);
+    put(2, "two", 0);
+    put(1, "gone", 999);
+    begin(1, 1000);
+    for (uint64_t seed = 0; seed < 20; seed++) {
+        cr_assert_eq(walk_draw(&view, seed, &key), OK);
+        cr_assert(slice_equal(buf_slice(&key), slice_cstr("one")));
+    }
+    databases_use(&view, 3);
+    cr_assert_eq(walk_draw(&view, 1, &key), NOT_FOUND);
+    cr_assert_eq(key.len, 0);
+    buf_release(&key);
 }

@@ -212,6 +212,23 @@ int memtable_get(
     return OK;
 }
 
+// What has been moved out of the index's old table is found in the new one.
+uint64_t memtable_places(const struct memtable *m)
+{
+    return m->index.cap + (m->index.old != NULL ? m->index.old_cap - m->index.old_next : 0);
+}
+
+int memtable_at(const struct memtable *m, uint64_t place, struct entry *out)
+{
+    const struct index *x = &m->index;
+    const struct record *r =
+        place < x->cap ? x->slots[place].head : x->old[x->old_next + (place - x->cap)].head;
+    if (r == NULL || r->tag == 0)
+        return NOT_FOUND;
+    *out = record_entry(r);
+    return OK;
+}
+
 bool memtable_dropped(const struct memtable *m, struct slice key, uint64_t seq)
 {
     return drop_index_covers(&m->drops, key, seq);

@@ -47,6 +47,10 @@ void memtable_undo(struct memtable *m, struct buf *undo);
 // out borrows until the next apply.
 int memtable_get(
     const struct memtable *m, struct slice key, uint64_t hash, uint64_t max_seq, struct entry *out);
+// For who draws a key: keys lie at places below memtable_places, at most one at each, and no key at
+// two. OK with its newest record, or NOT_FOUND: that place is empty.
+uint64_t memtable_places(const struct memtable *m);
+int memtable_at(const struct memtable *m, uint64_t place, struct entry *out);
 // Whether the memtable has any drop whose prefix the key starts with, newer than seq.
 bool memtable_dropped(const struct memtable *m, struct slice key, uint64_t seq);
 

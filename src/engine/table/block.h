@@ -76,5 +76,9 @@ int block_cursor_first(struct block_cursor *c);
 int block_cursor_last(struct block_cursor *c);
 int block_cursor_next(struct block_cursor *c);
 int block_cursor_prev(struct block_cursor *c);
+// Entry number nth (from 0) of those that begin with this restart, which there is: OK, or END if
+// the next restart comes before. And the restart that the current entry belongs to.
+int block_cursor_at(struct block_cursor *c, uint32_t restart, uint32_t nth);
+uint32_t block_cursor_restart(const struct block_cursor *c);
 
 #endif

@@ -383,6 +383,29 @@ static uint32_t restart_before(const struct block_cursor *c)
     return low;
 }
 
+int block_cursor_at(struct block_cursor *c, uint32_t restart, uint32_t nth)
+{
+    uint32_t end =
+        restart + 1 < c->view.restart_count ? restart_at(&c->view, restart + 1) : UINT32_MAX;
+    int status = to_restart(c, restart);
+    while (status == OK && nth-- > 0)
+        status = c->next >= end ? END : block_cursor_next(c);
+    return status;
+}
+
+uint32_t block_cursor_restart(const struct block_cursor *c)
+{
+    uint32_t low = 0, high = c->view.restart_count;
+    while (high - low > 1) {
+        uint32_t mid = low + (high - low) / 2;
+        if (restart_at(&c->view, mid) <= c->current)
+            low = mid;
+        else
+            high = mid;
+    }
+    return low;
+}
+
 int block_cursor_prev(struct block_cursor *c)
 {
     return c->current == 0 ? END : walk_to(c, restart_before(c), c->current);

@@ -3,6 +3,7 @@
 #ifndef VARVE_ENGINE_TABLE_TABLE_H
 #define VARVE_ENGINE_TABLE_TABLE_H
 
+#include "base/random.h"
 #include "engine/env.h"
 #include "engine/record/corrections.h"
 #include "engine/table/block.h"
@@ -83,6 +84,23 @@ struct engine_stats;
 int table_get(struct block_source *source, struct table *t, struct slice key, uint64_t hash,
     uint64_t max_seq, struct entry *out, struct block_ref *pin, struct engine_stats *stats,
     struct error *err);
+// The part of a table that may hold keys from lower on and below upper.
+struct table_part {
+    struct table *table;
+    uint64_t entries; // records in its blocks; of the whole table until `known`
+    bool known;
+    uint32_t first, last; // entries of the index, by their offsets; both included
+    uint32_t first_restart, last_restart;
+};
+
+// Makes it known. OK, WAIT for the index, or a failure.
+int table_part_find(struct block_source *source, struct table_part *part, struct slice lower,
+    struct slice upper, struct error *err);
+// A record out of the part's blocks, each as likely as any other if the table tells how many there
+// are in a block (else each block is): OK, NOT_FOUND: none was hit, WAIT or a failure. out borrows
+// from *key, and has no value.
+int table_draw(struct block_source *source, const struct table_part *part, struct random *random,
+    struct buf *key, struct entry *out, struct error *err);
 // The table will be asked for this key soon: asks memory for the line of its filter, if that is
 // there.
 void table_prefetch(const struct table *t, uint64_t hash);

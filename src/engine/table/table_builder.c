@@ -36,6 +36,7 @@ struct table_builder {
     struct buf last_key;
     bool index_due; // the entry of the last block
     struct handle due;
+    uint32_t due_count; // of the last block's entries
     uint64_t *hashes;
     size_t hash_count, hash_cap;
     struct table *table;
@@ -98,8 +99,10 @@ static void add_index_entry(struct table_builder *b, struct slice key)
 {
     uint8_t bytes[2 * VARINT_MAX_LEN],
         *end = varint_put(varint_put(bytes, b->due.offset), b->due.len);
-    struct entry e = {
-        .key = key, .value = slice_of(bytes, (size_t)(end - bytes)), .tag = RECORD_PUT};
+    struct entry e = {.key = key,
+        .value = slice_of(bytes, (size_t)(end - bytes)),
+        .seq = b->due_count,
+        .tag = RECORD_PUT};
     block_builder_add(&b->index, &e);
     b->index_due = false;
 }
@@ -107,6 +110,9 @@ static void add_index_entry(struct table_builder *b, struct slice key)
 static int cut_block(struct table_builder *b, struct error *err)
 {
     ENSURE(!b->index_due);
+    struct table_meta *meta = &b->table->meta;
+    b->due_count = b->data.count;
+    meta->block_most = b->due_count > meta->block_most ? b->due_count : meta->block_most;
     b->due = add_block(b, block_builder_finish(&b->data), b->compressor);
     b->index_due = true;
     block_builder_clear(&b->data);

@@ -115,7 +115,7 @@ static void want_ahead(struct table_cursor *c, bool forward)
     uint32_t left = c->passed < AHEAD_MAX ? c->passed : AHEAD_MAX;
     int status = block_cursor_init(&ahead, c->index_ref.contents);
     if (status == OK)
-        status = block_cursor_seek(&ahead, c->index.entry.key, c->index.entry.seq);
+        status = block_cursor_seek(&ahead, c->index.entry.key, SEQ_MAX);
     // Separators of blocks that share a key are equal: find the very entry.
     while (status == OK && ahead.current < c->index.current)
         status = block_cursor_next(&ahead);

@@ -102,6 +102,7 @@ static const struct field fields[] = {
     FIELD(LARGEST, KEY, largest, FILE),
     FIELD(FILTER, HANDLE, filter, FILE),
     FIELD(DATABASE, LINEAGE, lineage, FILE),
+    FIELD(BLOCK_MOST, NUMBER, block_most, FILE),
     FIELD(INDEX, HANDLE, index, MANIFEST),
     FIELD(SIZE, NUMBER, size, MANIFEST),
     FIELD(CHECKSUM, CHECKSUM, checksum, MANIFEST),

@@ -29,6 +29,7 @@ struct table_meta {
     uint64_t seq_min, seq_max;
     int64_t expire_min, expire_max; // ms since 1970; 0: nothing expires
     uint64_t raw_bytes;             // of keys and values
+    uint64_t block_most;            // the most entries of a data block; 0: not told, as in INDEX
     uint64_t clean_seq;             // no entry in it lies below a drop with seq <= clean_seq
     struct slice smallest, largest; // user keys, owned; table_meta_set_range() sets them
 };
