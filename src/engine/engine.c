@@ -103,6 +103,7 @@ static struct engine *engine_new(const struct engine_options *options)
         e->options.write_buffer_size = 64 * MIB;
     e->write_buffer_wanted = e->options.write_buffer_size;
     fill_defaults(&e->options);
+    e->target_file_wanted = e->options.target_file_size;
     e->dir = xstrdup(options->dir);
     e->options.dir = e->dir;
     e->env = options->env;
@@ -242,7 +243,7 @@ void engine_set_compaction_rate_limit(struct engine *e, uint64_t bytes_per_secon
 void engine_set_memory_budget(struct engine *e, uint64_t bytes)
 {
     e->options.memory_budget = bytes;
-    e->options.write_buffer_size = clamp(e->write_buffer_wanted, 1, bytes / 8);
+    space_fit(e);
     cache_set_capacity(e->cache, bytes / ENGINE_CACHE_SHARE);
     memtables_trim_clean(e);
 }

@@ -27,6 +27,11 @@ void filename_current(char out[FILENAME_PATH_SIZE], const char *dir)
     filename_of(out, dir, "CURRENT");
 }
 
+void filename_ballast(char out[FILENAME_PATH_SIZE], const char *dir)
+{
+    filename_of(out, dir, "BALLAST");
+}
+
 void filename_manifest(char out[FILENAME_PATH_SIZE], const char *dir, uint64_t number)
 {
     snprintf(out, FILENAME_PATH_SIZE, "%s/MANIFEST-%" PRIu64, dir, number);
@@ -72,6 +77,8 @@ enum filename_kind filename_parse(const char *name, uint64_t *number)
         return FILENAME_LOG;
     if (parse(name, "MANIFEST-", "", number))
         return FILENAME_MANIFEST;
+    if (strcmp(name, "BALLAST") == 0)
+        return FILENAME_BALLAST;
     return len > 4 && strcmp(name + len - 4, ".tmp") == 0 ? FILENAME_TMP : FILENAME_OTHER;
 }
 

@@ -23,11 +23,13 @@ enum filename_kind {
     FILENAME_TABLE,
     FILENAME_LOG,
     FILENAME_MANIFEST,
-    FILENAME_TMP, // being written
+    FILENAME_BALLAST, // no number
+    FILENAME_TMP,     // being written
 };
 
 void filename_lock(char out[FILENAME_PATH_SIZE], const char *dir);
 void filename_current(char out[FILENAME_PATH_SIZE], const char *dir);
+void filename_ballast(char out[FILENAME_PATH_SIZE], const char *dir);
 void filename_manifest(char out[FILENAME_PATH_SIZE], const char *dir, uint64_t number);
 void filename_log(char out[FILENAME_PATH_SIZE], const char *dir, uint64_t number);
 void filename_table(char out[FILENAME_PATH_SIZE], const char *dir, uint64_t number);

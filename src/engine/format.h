@@ -5,14 +5,14 @@
 // here is one commit: this text, the version, the golden files, the reader of the older version.
 // What version 1 had otherwise stands behind [1]: it is read for ever, and never written.
 //
-// Files of a data directory (NUMBER is decimal, unpadded; filename.h spells them):
+// Files of a data directory (NUMBER is decimal, unpadded, from one counter, never used twice):
 //   LOCK                 empty; locked while a server has the directory open
 //   CURRENT              "MANIFEST-NUMBER\n": the manifest in force; replaced by rename
 //   MANIFEST-NUMBER      edits, in the record format of the log
 //   NUMBER.log           log segment
 //   NUMBER.sst           table
+//   BALLAST              zeros, which go when the disk is full; may be missing
 //   *.tmp                being written; removed at start
-// File numbers come from one counter and are never used twice.
 //
 // A database has an id of 16 random bytes, made with it. A timeline is a stretch of its history in
 // which sequence numbers are unique: recovery begins the next one (1 is the first) unless the last

@@ -34,9 +34,11 @@
 #include "engine/commit.h"
 #include "engine/filename.h"
 #include "engine/flush.h"
+#include "engine/log/ballast.h"
 #include "engine/memtables.h"
 #include "engine/publish.h"
 #include "engine/recovery_impl.h"
+#include "engine/space.h"
 #include "engine/unlink.h"
 #include "engine/upkeep.h"
 
@@ -72,6 +74,16 @@ static int list_files(struct recovery *r, struct error *err)
     free(entries);
     qsort(r->files, r->file_count, sizeof *r->files, compare_files);
     return OK;
+}
+
+static void measure_space(const struct recovery *r)
+{
+    uint64_t own = 0, ballast = 0;
+    for (size_t i = 0; i < r->file_count; i++) {
+        own += r->files[i].kind != FILENAME_OTHER ? r->files[i].size : 0;
+        ballast += r->files[i].kind == FILENAME_BALLAST ? r->files[i].size : 0;
+    }
+    space_at_start(r->e, own, ballast);
 }
 
 const struct found_file *recovery_find_file(
@@ -129,29 +141,6 @@ static int judge(struct recovery *r, struct error *err)
 
 // --- Replay --------------------------------------------------------------------------------------
 
-// A database of version 1 gets its id, in a manifest that says nothing else that is new. With the
-// switch it is one of version 2, which programs of version 1 refuse, and not before.
-static int upgrade(struct recovery *r, struct error *err)
-{
-    struct engine *e = r->e;
-    if (r->fresh || e->version->lineage.timeline != 0)
-        return OK;
-    struct version_edit edit = {.lineage = r->lineage};
-    struct version *next;
-    struct manifest *m;
-    int status = version_apply(e->version, &edit, &next, err);
-    version_edit_release(&edit);
-    if (status != OK)
-        return status;
-    unlink_version(e, e->version);
-    e->version = next;
-    uint64_t number = engine_new_file_number(e);
-    status = manifest_create(e->env, e->exec, e->dir, next, number, e->next_file, &m, err);
-    if (status == OK)
-        manifest_close(m);
-    return status;
-}
-
 static bool in_version(const struct version *v, uint64_t number)
 {
     for (unsigned l = 0; l < ENGINE_LEVELS; l++)
@@ -161,16 +150,12 @@ static bool in_version(const struct version *v, uint64_t number)
     return false;
 }
 
-// A full disk. What belongs to nobody goes before anything is written: files that the manifest,
-// made durable as it was read, does not know.
+// What belongs to nobody: files that the manifest, made durable as it was read, does not know.
 static void remove_orphans_first(struct recovery *r)
 {
     struct engine *e = r->e;
     char path[FILENAME_PATH_SIZE];
     struct file *file;
-    if (r->fresh || r->cleaned_first)
-        return;
-    r->cleaned_first = true;
     filename_manifest(path, e->dir, r->manifest);
     if (env_open(e->env, path, FILE_UPDATE, &file, NULL) != OK)
         return;
@@ -190,6 +175,46 @@ static void remove_orphans_first(struct recovery *r)
     }
 }
 
+// A full disk: what may go does, before anything is written.
+static void make_space(struct recovery *r)
+{
+    struct engine *e = r->e;
+    if (r->made_space)
+        return;
+    r->made_space = true;
+    if (!r->fresh)
+        remove_orphans_first(r);
+    ballast_release(e->env, e->dir);
+    e->space.ballast = 0;
+}
+
+// A database of version 1 gets its id, in a manifest that says nothing else that is new. With the
+// switch it is one of version 2, which programs of version 1 refuse, and not before.
+static int upgrade(struct recovery *r, struct error *err)
+{
+    struct engine *e = r->e;
+    if (r->fresh || e->version->lineage.timeline != 0)
+        return OK;
+    struct version_edit edit = {.lineage = r->lineage};
+    struct version *next;
+    struct manifest *m;
+    int status = version_apply(e->version, &edit, &next, err);
+    version_edit_release(&edit);
+    if (status != OK)
+        return status;
+    unlink_version(e, e->version);
+    e->version = next;
+    uint64_t number = engine_new_file_number(e);
+    status = manifest_create(e->env, e->exec, e->dir, next, number, e->next_file, &m, err);
+    if (status == NO_SPACE) {
+        make_space(r);
+        status = manifest_create(e->env, e->exec, e->dir, next, number, e->next_file, &m, err);
+    }
+    if (status == OK)
+        manifest_close(m);
+    return status;
+}
+
 // The oldest frozen memtable becomes tables of e->version, which only memory knows of yet.
 static int flush_oldest(struct recovery *r, struct error *err)
 {
@@ -201,7 +226,7 @@ static int flush_oldest(struct recovery *r, struct error *err)
     if (status == OK)
         status = flush_blocking(e, m->frozen[0], &edit, err);
     if (status == NO_SPACE) {
-        remove_orphans_first(r);
+        make_space(r);
         status = flush_blocking(e, m->frozen[0], &edit, err);
     }
     if (status == OK) {
@@ -288,14 +313,12 @@ static int open_wal(struct recovery *r, struct error *err)
         .on_progress = upkeep_on_log_progress,
         .arg = e,
     };
-    int status = wal_open(&options, e->last_seq, &e->wal, err);
-    if (status == NO_SPACE)
-        remove_orphans_first(r);
-    while (status == NO_SPACE && options.segment_size > SEGMENT_SIZE_LEAST) {
-        status = wal_open(&options, e->last_seq, &e->wal, err);
-        options.segment_size /= 8; // a small one is better than no start
-    }
-    return status;
+    int status = r->made_space ? NO_SPACE : wal_open(&options, e->last_seq, &e->wal, err);
+    if (status != NO_SPACE)
+        return status;
+    make_space(r);
+    options.segment_size = SEGMENT_SIZE_LEAST; // space_fit makes the next ones larger
+    return wal_open(&options, e->last_seq, &e->wal, err);
 }
 
 // Of every replayed segment, with the one that goes on: so that whatever a power cut makes of the
@@ -373,7 +396,7 @@ static unsigned count_replayed(const struct recovery *r)
     return replayed;
 }
 
-// Lives so short that no flush in the background has come to its end.
+// Lives so short that no flush in the background has come to its end. On a full disk that has time.
 static int flush_many_lives(struct recovery *r, struct error *err)
 {
     struct engine *e = r->e;
@@ -386,7 +409,7 @@ static int flush_many_lives(struct recovery *r, struct error *err)
         memtables_freeze_replayed(e, wal_segment_number(e->wal));
     while (status == OK && e->memtables.frozen_count > 0)
         status = flush_oldest(r, err);
-    return status;
+    return status == NO_SPACE ? OK : status;
 }
 
 static int build(struct recovery *r, struct error *err)
@@ -415,7 +438,7 @@ static int build(struct recovery *r, struct error *err)
         e->env, e->exec, e->dir, e->version, number, e->next_file, &e->manifest, err);
     if (status != NO_SPACE)
         return status;
-    remove_orphans_first(r);
+    make_space(r);
     return manifest_create(
         e->env, e->exec, e->dir, e->version, number, e->next_file, &e->manifest, err);
 }
@@ -490,6 +513,8 @@ int recovery_run(struct engine *e, struct error *err)
 {
     struct recovery r = {.e = e};
     int status = list_files(&r, err);
+    if (status == OK)
+        measure_space(&r);
     if (status == OK)
         status = judge(&r, err);
     if (status == OK)

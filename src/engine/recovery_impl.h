@@ -27,7 +27,7 @@ struct recovery {
     size_t file_count;
     bool fresh;                   // no database here
     uint64_t manifest, log_start; // as they were found
-    bool cleaned_first;           // for want of space
+    bool made_space;              // for want of it
     struct log_segment *segments; // that count, by number
     size_t segment_count;
     bool cut;   // the log ends inside, in segment cut_number at cut_offset

@@ -12,9 +12,9 @@
 //   need      what level 0 is merged into is written before anything of its inputs goes: the bytes
 //             of levels 0 and 1, as they are now, and one memtable's; at least the reserve. It
 //             grows with the data, so a small disk loses little to it.
-//   reserve   the least with which something can always be merged: a table and the dozen that it
-//             overlaps below (outputs.c sees to it that there are not more), and what is written
-//             meanwhile
+//   reserve   the least with which something can always be merged: a table and what it overlaps
+//             below (outputs.c sees to it that this is ten tables' size and one at each end), and
+//             what is written meanwhile
 //   headroom  a log segment, and a few tables
 //
 //   looked at   when space has been taken or given: a memtable was frozen (a log segment), a
@@ -35,9 +35,23 @@
 // there. On a disk with room that has time until nobody writes: when there was no commit for
 // REST_MS, and what the memtable's records may hide (their number times an average record's size)
 // is worth its flush, it is frozen, and compaction is asked to clean up (picker.c).
+//
+// The shape of the tree follows the disk. A merge needs as much room as it rewrites, a memtable
+// needs its log and its flush, and what is kept free for them is lost to data: so on a small disk
+// all of that is made small. With capacity, what the database has and what is free, the write
+// buffer is at most a 64th of it and a table a 128th, which makes level 1 a 16th and level 2 ten
+// times as much. Example: 100 MB at maxmemory 64mb. By memory alone a buffer has 8 MB, a table 2,
+// level 1 has 32, and half of the disk is kept free for its merge; by the disk it is 1.6, 0.8 and
+// 6.3, and a fifth is kept free. At 64mb a disk of 512 MB is large enough to change nothing, at
+// any budget one of 4 GB is.
+//
+// The ballast (log/ballast.h) is there for who meets a full disk nevertheless, because other
+// programs have filled it: a start, and a flush or a compaction that failed for want of space. It
+// grows with the data, and comes back when there is room again.
 #include "engine/space.h"
 
 #include "engine/compaction/picker.h"
+#include "engine/log/ballast.h"
 #include "engine/memtables.h"
 #include "engine/upkeep.h"
 
@@ -48,9 +62,82 @@ enum {
     WORTH_SHARE = 4, // a flush is worth it if a 4th of its bytes is freed
     HEADROOM_BUFFERS = 1,
     HEADROOM_TABLES = 2,
-    RESERVE_TABLES = 13,
+    RESERVE_TABLES = 10,
+    RESERVE_LARGEST = 3,
     MEANWHILE_BUFFERS = 2, // a flush and a log segment, that may come after the last look
+    BUFFER_SHARE = 64,     // of the capacity
+    TABLE_SHARE = 128,
+    SHARE_MIN = 64 << 10,    // bytes that neither falls below
+    BALLAST_SHARE = 16,      // of what lies in tables: for a flush
+    BALLAST_MIN = 192 << 10, // for a start, besides the manifest: its reserve, two segments
+    MANIFEST_TABLE = 256,    // bytes of a table's description, without its keys
 };
+
+static uint64_t bounded(uint64_t low, uint64_t value, uint64_t high)
+{
+    uint64_t least = value < low ? low : value;
+    return least > high ? high : least;
+}
+
+// --- The shape -----------------------------------------------------------------------------------
+
+void space_fit(struct engine *e)
+{
+    struct engine_options *o = &e->options;
+    uint64_t capacity = e->space.capacity, buffer = e->write_buffer_wanted;
+    buffer = bounded(1, buffer, o->memory_budget / 8);
+    o->write_buffer_size = bounded(SHARE_MIN, capacity / BUFFER_SHARE, buffer);
+    o->target_file_size = bounded(SHARE_MIN, capacity / TABLE_SHARE, e->target_file_wanted);
+    if (e->wal != NULL)
+        wal_set_segment_size(e->wal, o->write_buffer_size);
+}
+
+static void set_capacity(struct engine *e, uint64_t own)
+{
+    struct space_state *s = &e->space;
+    s->capacity = s->free < UINT64_MAX - own ? s->free + own : UINT64_MAX;
+    space_fit(e);
+}
+
+static uint64_t table_bytes(const struct version *v)
+{
+    uint64_t bytes = 0;
+    for (unsigned l = 0; l < ENGINE_LEVELS; l++)
+        bytes += v->levels[l].bytes;
+    return bytes;
+}
+
+static uint64_t own_bytes(const struct engine *e)
+{
+    struct wal_stats log;
+    wal_get_stats(e->wal, &log);
+    return table_bytes(e->version) + log.allocated + e->space.ballast;
+}
+
+static uint64_t largest_table(const struct engine *e)
+{
+    uint64_t largest = e->options.target_file_size;
+    for (unsigned l = 1; l < ENGINE_LEVELS; l++)
+        for (uint32_t i = 0; i < e->version->levels[l].count; i++)
+            if (e->version->levels[l].tables[i]->meta.size > largest)
+                largest = e->version->levels[l].tables[i]->meta.size;
+    return largest;
+}
+
+static uint64_t ballast_bytes(const struct engine *e)
+{
+    uint64_t flush = table_bytes(e->version) / BALLAST_SHARE, start = BALLAST_MIN;
+    if (flush > e->options.write_buffer_size)
+        flush = e->options.write_buffer_size;
+    for (unsigned l = 0; l < ENGINE_LEVELS; l++)
+        for (uint32_t i = 0; i < e->version->levels[l].count; i++) {
+            const struct table_meta *m = &e->version->levels[l].tables[i]->meta;
+            start += MANIFEST_TABLE + m->smallest.len + m->largest.len;
+        }
+    return flush > start ? flush : start;
+}
+
+// --- The marks -----------------------------------------------------------------------------------
 
 static uint64_t headroom(const struct engine *e)
 {
@@ -60,7 +147,7 @@ static uint64_t headroom(const struct engine *e)
 
 static uint64_t reserve(const struct engine *e)
 {
-    return RESERVE_TABLES * e->options.target_file_size +
+    return RESERVE_TABLES * e->options.target_file_size + RESERVE_LARGEST * largest_table(e) +
            MEANWHILE_BUFFERS * e->options.write_buffer_size;
 }
 
@@ -76,11 +163,33 @@ uint64_t space_for_compaction(const struct engine *e)
     return e->space.free > meanwhile ? e->space.free - meanwhile : 0;
 }
 
+static void ask_disk(struct engine *e)
+{
+    if (e->env->ops->free_space(e->env, e->dir, &e->space.free, NULL) != OK)
+        e->space.free = UINT64_MAX; // where it cannot be told, the disk will tell
+}
+
+// Job: the ballast goes where it is needed, and grows where there is room.
+static void see_to_ballast(struct engine *e)
+{
+    struct space_state *s = &e->space;
+    if (s->ballast_goes) {
+        ballast_release(e->env, e->dir);
+        s->ballast = 0;
+    } else if (s->ballast < s->ballast_wanted && s->free >= s->ballast_needs) {
+        if (ballast_keep(e->env, e->dir, s->ballast_wanted) == OK)
+            s->ballast = s->ballast_wanted;
+    } else {
+        return;
+    }
+    ask_disk(e);
+}
+
 static void space_job_run(struct job *job)
 {
     struct engine *e = LIST_ENTRY(job, struct engine, space.job);
-    if (e->env->ops->free_space(e->env, e->dir, &e->space.free, NULL) != OK)
-        e->space.free = UINT64_MAX; // where it cannot be told, the disk will tell
+    ask_disk(e);
+    see_to_ballast(e);
 }
 
 static void space_job_done(struct job *job)
@@ -88,8 +197,9 @@ static void space_job_done(struct job *job)
     struct engine *e = LIST_ENTRY(job, struct engine, space.job);
     struct space_state *s = &e->space;
     bool was_low = s->low, was_tight = s->tight, was_out = s->out;
+    s->running = s->ballast_goes = false;
+    set_capacity(e, own_bytes(e));
     uint64_t more = headroom(e) / 4;
-    s->running = false;
     s->low = s->free < need(e) + headroom(e) + (was_low ? more : 0);
     s->tight = s->free < need(e);
     s->out = s->free < e->options.write_buffer_size;
@@ -114,6 +224,9 @@ void space_check(struct engine *e)
     if (s->running || s->closing)
         return;
     s->running = true;
+    s->ballast_goes = s->ballast > 0 && (s->flush_has_none || s->compaction_has_none);
+    s->ballast_wanted = ballast_bytes(e);
+    s->ballast_needs = need(e) + headroom(e) + s->ballast_wanted;
     s->job = (struct job){.run = space_job_run, .done = space_job_done};
     exec_submit(e->exec, LANE_FILES, &s->job);
 }
@@ -151,13 +264,11 @@ void space_on_drop(struct engine *e)
 
 static uint64_t average_record(const struct version *v)
 {
-    uint64_t bytes = 0, entries = 1;
-    for (unsigned l = 0; l < ENGINE_LEVELS; l++) {
-        bytes += v->levels[l].bytes;
+    uint64_t entries = 1;
+    for (unsigned l = 0; l < ENGINE_LEVELS; l++)
         for (uint32_t i = 0; i < v->levels[l].count; i++)
             entries += v->levels[l].tables[i]->meta.entries;
-    }
-    return bytes / entries;
+    return table_bytes(v) / entries;
 }
 
 static void rest_timer_fired(struct exec_timer *timer)
@@ -200,8 +311,16 @@ int space_allows(const struct engine *e, const struct batch *b)
     return running ? WAIT : NO_SPACE;
 }
 
+void space_at_start(struct engine *e, uint64_t own, uint64_t ballast)
+{
+    ask_disk(e);
+    e->space.ballast = ballast;
+    set_capacity(e, own);
+}
+
 void space_init(struct engine *e)
 {
+    e->space.capacity = UINT64_MAX;
     e->space.retry_timer.fire = retry_timer_fired;
     e->space.drop_timer.fire = drop_timer_fired;
     e->space.rest_timer.fire = rest_timer_fired;

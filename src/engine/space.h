@@ -20,6 +20,11 @@ int space_allows(const struct engine *e, const struct batch *b);
 // Bytes that a compaction may count on, while the disk is low.
 uint64_t space_for_compaction(const struct engine *e);
 
+// What the budget and the disk's size allow becomes the options. When either has changed.
+void space_fit(struct engine *e);
+// Before recovery, blocking: looks, with what lies in the directory, the ballast among it.
+void space_at_start(struct engine *e, uint64_t own, uint64_t ballast);
+
 void space_init(struct engine *e);
 void space_stop(struct engine *e); // drives exec until its job is done
 

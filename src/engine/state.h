@@ -65,10 +65,15 @@ struct pace_state {
 struct space_state {
     struct job job;
     struct exec_timer retry_timer, drop_timer, rest_timer;
-    uint64_t free;            // bytes, as last looked at
-    bool low;                 // only what gives space back is committed
-    bool tight, out;          // the steps below it: space.c
-    bool running;             // the job
+    uint64_t free;     // bytes, as last looked at
+    uint64_t capacity; // bytes that the database may have: its own and what is free
+    bool low;          // only what gives space back is committed
+    bool tight, out;   // the steps below it: space.c
+    bool running;      // the job
+    uint64_t ballast;  // bytes of it that are on the disk
+    // for the job: how large it should be, and the free bytes from which on it may; or it goes
+    uint64_t ballast_wanted, ballast_needs;
+    bool ballast_goes;
     bool timer_runs;          // the retry timer
     bool drop_waits;          // the drop timer runs
     bool compaction_has_none; // the last one met a full disk
@@ -97,7 +102,8 @@ struct upkeep_state {
 
 struct engine {
     struct engine_options options; // defaults filled in
-    uint64_t write_buffer_wanted;  // as opened with; options has what the budget allows of it
+    // as opened with; options has what the budget and the disk allow of it: space_fit
+    uint64_t write_buffer_wanted, target_file_wanted;
     char *dir;
     struct env *env;
     struct exec *exec;

@@ -17,6 +17,7 @@ struct machine {
     struct engine *engine;
     struct txn *txn;
     unsigned written[KEYS]; // version of each key's value
+    uint64_t scale;         // times the smallest sizes
 };
 
 static int reopen(struct machine *m, struct error *err)
@@ -25,9 +26,9 @@ static int reopen(struct machine *m, struct error *err)
         .dir = "db",
         .env = sim_env_env(m->env),
         .exec = sim_exec_exec(m->exec),
-        .memory_budget = 256 * 1024,
-        .write_buffer_size = 16 * 1024,
-        .target_file_size = 16 * 1024,
+        .memory_budget = m->scale * 256 * 1024,
+        .write_buffer_size = m->scale * 16 * 1024,
+        .target_file_size = m->scale * 16 * 1024,
         .fsync = FSYNC_ALWAYS,
     };
     int status = engine_open(&options, &m->engine, err);
@@ -39,7 +40,7 @@ static int reopen(struct machine *m, struct error *err)
 static void start(struct machine *m, uint64_t seed)
 {
     struct error err = {0};
-    *m = (struct machine){.env = sim_env_new(seed)};
+    *m = (struct machine){.env = sim_env_new(seed), .scale = 1};
     m->exec = sim_exec_new(m->env, seed);
     cr_assert_eq(reopen(m, &err), OK, "%s", err.text);
 }
@@ -271,6 +272,64 @@ Test(failures, a_full_disk_is_no_trap)
         cr_assert_eq(stop(&m), OK);
         end(&m);
     }
+}
+
+// Other programs have filled the disk to the last byte, and nothing of ours belongs to nobody.
+static void start_without_a_byte(uint64_t seed, bool cleanly)
+{
+    struct machine m;
+    struct error err = {0};
+    start(&m, seed);
+    for (unsigned version = 1; version < 20; version++)
+        for (unsigned i = 0; i < KEYS; i++)
+            cr_assert_eq(put(&m, i, version), OK);
+    sim_exec_run_for(m.exec, 10000);
+    if (cleanly)
+        cr_assert_eq(stop(&m), OK);
+    else
+        cut_power(&m);
+    sim_env_set_disk_size(m.env, sim_env_disk_used(m.env));
+    for (unsigned starts = 0; starts < 4; starts++) {
+        cr_assert_eq(reopen(&m, &err), OK, "start %u: %s", starts, err.text);
+        check_keys(&m);
+        cr_assert_eq(put(&m, 1, 100), NO_SPACE);
+        if (starts % 2 == 0)
+            cr_assert_eq(stop(&m), OK);
+        else
+            cut_power(&m);
+    }
+    cr_assert_eq(reopen(&m, &err), OK, "%s", err.text);
+    cr_assert_eq(delete_or_drop(&m, 0, true), OK);
+    sim_exec_run_for(m.exec, 10000);
+    cr_assert_eq(put(&m, 1, 100), OK);
+    cr_assert_eq(stop(&m), OK);
+    end(&m);
+}
+
+Test(failures, a_start_needs_no_space)
+{
+    start_without_a_byte(31, true);
+    start_without_a_byte(32, false);
+}
+
+// What is kept free for merges is small on a small disk, whatever the memory would allow.
+Test(failures, a_small_disk_is_mostly_for_data)
+{
+    enum { DISK = 8 << 20 };
+    struct machine m;
+    struct error err = {0};
+    start(&m, 33);
+    cr_assert_eq(stop(&m), OK);
+    m.scale = 16;
+    sim_env_set_disk_size(m.env, DISK);
+    cr_assert_eq(reopen(&m, &err), OK, "%s", err.text);
+    uint64_t live = fill_disk(&m, 0, VALUE) * (uint64_t)VALUE;
+    cr_assert_geq(live, DISK * 6ull / 10, "%lu of %d bytes", live, DISK);
+    cr_assert_eq(delete_or_drop(&m, 0, true), OK);
+    sim_exec_run_for(m.exec, 10000);
+    cr_assert_eq(put(&m, 1, 1), OK);
+    cr_assert_eq(stop(&m), OK);
+    end(&m);
 }
 
 Test(failures, a_full_disk_refuses_writes_and_recovers_by_itself)

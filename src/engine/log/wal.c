@@ -378,6 +378,13 @@ void wal_set_fsync(struct wal *w, enum fsync_policy policy)
         wal_arm_sync_timer(w);
 }
 
+void wal_set_segment_size(struct wal *w, uint64_t bytes)
+{
+    w->options.segment_size = bytes;
+    if (w->space.next_size > bytes)
+        w->space.next_size = bytes;
+}
+
 int wal_rotate(struct wal *w, uint64_t *number)
 {
     struct wal_file *next = w->space.ready;
@@ -436,5 +443,7 @@ void wal_get_stats(const struct wal *w, struct wal_stats *out)
         const struct wal_file *f = LIST_ENTRY(l, struct wal_file, link);
         out->segments += !f->released;
         out->bytes += f->released ? 0 : f->appended;
+        out->allocated += f->size;
     }
+    out->allocated += w->space.ready != NULL ? w->space.ready->size : 0;
 }

@@ -45,6 +45,7 @@ struct wal_options {
 
 struct wal_stats {
     uint64_t segments, bytes; // now
+    uint64_t allocated;       // bytes on the disk, now: what is ahead of need included
     uint64_t written_bytes, writes, syncs, sync_us_total, sync_us_max;
 };
 
@@ -75,6 +76,7 @@ void wal_turn_end(struct wal *w);
 uint64_t wal_durable_seq(const struct wal *w);
 int wal_status(const struct wal *w, struct error *err);
 void wal_set_fsync(struct wal *w, enum fsync_policy policy);
+void wal_set_segment_size(struct wal *w, uint64_t bytes); // as in the options, from now on
 
 // Later appends go to a new segment if one is ready: OK and its number; WAIT: not ready yet, go on
 // with the old one, on_progress brings news; NO_SPACE or IO: as WAIT, but the last attempt to make
