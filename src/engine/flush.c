@@ -95,13 +95,13 @@ static bool version_holds_key(void *arg, struct slice key)
     return version_key_below(t->version, 0, key);
 }
 
+// By the job: the memtable is frozen, and there may be very many.
 static void capture_drops(struct flush_task *t)
 {
     size_t count;
     const struct memtable_drop *drops = memtable_drops(t->memtable, &count);
     for (size_t i = 0; i < count; i++)
         drop_set_add(&t->drops, drops[i].prefix, drops[i].seq);
-    drop_set_finish(&t->drops);
 }
 
 static void task_init(struct flush_task *t, struct engine *e, struct memtable *m)
@@ -127,7 +127,6 @@ static void task_init(struct flush_task *t, struct engine *e, struct memtable *m
             },
     };
     t->snapshots = snapshot_seqs(e, &t->snapshot_count);
-    capture_drops(t);
     while (t->outputs.number_count < OUTPUTS_NUMBERS)
         t->outputs.numbers[t->outputs.number_count++] = engine_new_file_number(e);
 }
@@ -148,6 +147,7 @@ static int rewrite_all(struct flush_task *t, struct cursor *c)
 // The job's work.
 static void task_run(struct flush_task *t)
 {
+    capture_drops(t);
     struct rewriter_options options = {
         .snapshots = t->snapshots,
         .snapshot_count = t->snapshot_count,
@@ -167,6 +167,12 @@ static void task_run(struct flush_task *t)
         outputs_abandon(&t->outputs);
 }
 
+static bool task_drops_count(const void *arg, struct slice prefix)
+{
+    const struct flush_task *t = arg;
+    return drop_set_find(&t->drops, prefix, 0) != 0;
+}
+
 // What the task changes, but for log_start.
 static void task_edit(const struct flush_task *t, struct version_edit *edit)
 {
@@ -176,12 +182,10 @@ static void task_edit(const struct flush_task *t, struct version_edit *edit)
         version_edit_add(edit, 0, t->outputs.tables[i]);
     }
     edit->last_seq = last_seq;
-    for (uint32_t i = 0; i < t->drops.count; i++) {
-        // An earlier memtable of the same edit (recovery) has its counts below this prefix
-        // forgotten too.
-        counts_forget(&edit->counts, t->drops.items[i].prefix);
-        drop_set_add(&edit->drops, t->drops.items[i].prefix, t->drops.items[i].seq);
-    }
+    // An earlier memtable of the same edit (recovery) has its counts below these prefixes forgotten
+    // too.
+    counts_forget_covered(&edit->counts, task_drops_count, t);
+    drop_set_add_all(&edit->drops, &t->drops);
     counts_add_all(&edit->counts, memtable_counts(t->memtable));
     counts_add_all(&edit->counts, rewriter_counts(t->rewriter));
 }

@@ -28,12 +28,15 @@
 
 // --- What is derived from a version --------------------------------------------------------------
 
+// Counts are few and drops may be many: so each count is looked up among the drops.
+static bool memtable_drops_count(const void *arg, struct slice prefix)
+{
+    return memtable_dropped(arg, prefix, 0);
+}
+
 static void add_memtable_counts(struct counts *c, const struct memtable *m)
 {
-    size_t count;
-    const struct memtable_drop *drops = memtable_drops(m, &count);
-    for (size_t i = 0; i < count; i++)
-        counts_forget(c, drops[i].prefix);
+    counts_forget_covered(c, memtable_drops_count, m);
     counts_add_all(c, memtable_counts(m));
 }
 
@@ -94,12 +97,22 @@ static void edit_appended(void *arg, int status, const struct error *err)
     upkeep_run(e);
 }
 
+struct later_drops {
+    const struct version *version;
+    uint64_t base_seq;
+};
+
+static bool later_drop_covers(const void *arg, struct slice prefix)
+{
+    const struct later_drops *later = arg;
+    return version_dropped(later->version, prefix, later->base_seq);
+}
+
 static void forget_void_counts(
     struct version_edit *edit, const struct version *v, uint64_t base_seq)
 {
-    for (uint32_t i = 0; i < v->drops.count; i++)
-        if (v->drops.items[i].seq > base_seq)
-            counts_forget(&edit->counts, v->drops.items[i].prefix);
+    struct later_drops later = {v, base_seq};
+    counts_forget_covered(&edit->counts, later_drop_covers, &later);
 }
 
 static void begin_next(struct engine *e)

@@ -121,8 +121,6 @@ static void build_edit(struct buf *out)
     version_edit_remove(&e, 0, 8);
     drop_set_add(&e.drops, slice_cstr("Kgone"), 3000);
     drop_set_add(&e.drops_done, slice_cstr("Kolder"), 2000);
-    drop_set_finish(&e.drops);
-    drop_set_finish(&e.drops_done);
     version_edit_add_log_end(&e, (struct log_end){6, 4096, 9});
     counts_add(&e.counts, slice_cstr("K"), -5, 2);
     version_edit_encode(&e, out);

@@ -19,10 +19,6 @@
 // for its c..f is newer than what stays of it; k..z overlaps what stays only where that is newer,
 // and goes with x..z.
 //
-// What a drop that cuts through a table is worth: its share of the table is unknown. A drop that
-// reaches over the table's edge is taken for half of it; one strictly inside pays for DROP_WORTH
-// bytes of rewriting, so that many small drops add up.
-//
 // Why it ends. A merge takes entries down a level, and there are ENGINE_LEVELS. A table is
 // rewritten in place only if nothing below overlaps and no snapshot is older than its newest entry;
 // then everything that made it dirty is gone afterwards: expired records (by the same now_ms),
@@ -31,20 +27,20 @@
 
 #include "base/alloc.h"
 #include "base/ensure.h"
+#include "engine/compaction/dropped.h"
 #include "engine/format.h"
 
 enum {
     LEVEL_FACTOR = 10,
     // a moved table overlaps at most so many times the target size below
     GRANDPARENT_FACTOR = 10,
-    // bytes rewritten to be rid of what one drop inside a table covers
-    DROP_WORTH = 4 * 1024 * 1024,
-    DOUBT_WORTH = 1024 * 1024, // bytes rewritten to settle one doubt
-    EXPIRED_SHARE = 4,         // a table is dirty when a 4th has expired
-    DELETED_SHARE = 2,         // or half are tombstones
-    DELETED_SHARE_SHORT = 16,  // on a disk that is about to be full
-    COVERED_SHARE = 8,         // or, when idle, hide an 8th of what a merge with them writes
-    DIRTY_MIN = 16,            // entries below which shares mean nothing
+    DOUBT_CHEAP = 4 * 1024 * 1024, // bytes rewritten to settle whatever doubts there are
+    DOUBT_WORTH = 1024 * 1024,     // and to settle one
+    EXPIRED_SHARE = 4,             // a table is dirty when a 4th has expired
+    DELETED_SHARE = 2,             // or half are tombstones
+    DELETED_SHARE_SHORT = 16,      // on a disk that is about to be full
+    COVERED_SHARE = 8,             // or, when idle, hide an 8th of what a merge with them writes
+    DIRTY_MIN = 16,                // entries below which shares mean nothing
 };
 
 void plan_release(struct plan *p)
@@ -308,30 +304,18 @@ static int plan_table(const struct version *v, unsigned from, unsigned to, struc
 
 // --- Tables inside drops -------------------------------------------------------------------------
 
-static void note_doomed(struct level *l, const struct drop *d, struct plan *out)
-{
-    for (uint32_t i = 0; i < l->count; i++) {
-        struct table *t = l->tables[i];
-        if (t->loop.being_compacted || !table_meta_inside_drop(&t->meta, d))
-            continue;
-        for (uint32_t j = 0; j < out->input_count[0]; j++)
-            if (out->inputs[0][j] == t)
-                t = NULL;
-        if (t != NULL)
-            out->inputs[0][out->input_count[0]++] = t;
-    }
-}
-
 // All such tables of one level.
 static int pick_doomed(const struct version *v, const struct picker_options *o, struct plan *out)
 {
     for (unsigned l = 0; l < ENGINE_LEVELS && v->drops.count > 0; l++) {
-        struct level level = v->levels[l];
+        const struct level *level = &v->levels[l];
         *out = (struct plan){.kind = PLAN_DELETE, .level = l, .output_level = l};
-        out->inputs[0] = xmalloc((level.count + 1) * sizeof(struct table *));
-        for (uint32_t i = 0; i < v->drops.count; i++)
-            if (v->drops.items[i].seq <= o->oldest_snapshot)
-                note_doomed(&level, &v->drops.items[i], out);
+        out->inputs[0] = xmalloc((level->count + 1) * sizeof(struct table *));
+        for (uint32_t i = dropped_next(v, l, 0); i < level->count; i = dropped_next(v, l, i + 1)) {
+            struct table *t = level->tables[i];
+            if (!t->loop.being_compacted && dropped_whole(v, t, o->oldest_snapshot))
+                out->inputs[0][out->input_count[0]++] = t;
+        }
         if (out->input_count[0] > 0) {
             struct range r = range_of(out);
             out->smallest = r.smallest;
@@ -459,29 +443,13 @@ int64_t picker_next_expiry(const struct version *v, int64_t now_ms)
     return next;
 }
 
-static bool much_is_dropped(
-    const struct version *v, const struct picker_options *o, const struct table *t)
-{
-    uint64_t worth = 0;
-    for (uint32_t i = 0; i < v->drops.count; i++) {
-        const struct drop *d = &v->drops.items[i];
-        if (d->seq > o->oldest_snapshot || !table_meta_needs_drop(&t->meta, d))
-            continue;
-        if (slice_starts_with(t->meta.smallest, d->prefix) ||
-            slice_starts_with(t->meta.largest, d->prefix))
-            return true;
-        worth += DROP_WORTH;
-    }
-    return worth >= t->meta.size;
-}
-
 static bool doubts_are_worth_it(const struct version *v, const struct table *t, unsigned l)
 {
     uint64_t cost =
         t->meta.size +
         (l == 0 ? v->levels[0].bytes + v->levels[1].bytes
                 : overlapping_bytes(v, l + 1, (struct range){t->meta.smallest, t->meta.largest}));
-    return t->meta.in_doubt > 0 && (cost <= DROP_WORTH || t->meta.in_doubt >= cost / DOUBT_WORTH);
+    return t->meta.in_doubt > 0 && (cost <= DOUBT_CHEAP || t->meta.in_doubt >= cost / DOUBT_WORTH);
 }
 
 // Whether what the table's tombstones and doubtful records may hide below is worth the next step
@@ -504,11 +472,12 @@ static bool covers_much(const struct version *v, const struct table *t, unsigned
     return covered >= cost / COVERED_SHARE && covered > 0;
 }
 
-static bool is_dirty(
-    const struct version *v, const struct picker_options *o, const struct table *t, unsigned l)
+// touched: some drop does.
+static bool is_dirty(const struct version *v, const struct picker_options *o, const struct table *t,
+    unsigned l, bool touched)
 {
     return much_is_gone(t, o->now_ms, o->space != UINT64_MAX) ||
-           (v->drops.count > 0 && much_is_dropped(v, o, t)) ||
+           (touched && dropped_much(v, t, o->oldest_snapshot)) ||
            (o->idle && (doubts_are_worth_it(v, t, l) || covers_much(v, t, l)));
 }
 
@@ -528,9 +497,13 @@ static int plan_cleaning(const struct version *v, const struct picker_options *o
 static int pick_dirty(const struct version *v, const struct picker_options *o, struct plan *out)
 {
     for (unsigned l = 0; l < ENGINE_LEVELS; l++) {
+        uint32_t touched = dropped_next(v, l, 0);
         for (uint32_t i = 0; i < v->levels[l].count; i++) {
             struct table *t = v->levels[l].tables[i];
-            if (!t->loop.being_compacted && is_dirty(v, o, t, l) &&
+            bool is_touched = i == touched;
+            if (is_touched)
+                touched = dropped_next(v, l, i + 1);
+            if (!t->loop.being_compacted && is_dirty(v, o, t, l, is_touched) &&
                 plan_cleaning(v, o, t, l, out) == OK && fits(o, out))
                 return OK;
         }

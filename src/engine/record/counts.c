@@ -53,14 +53,15 @@ static uint32_t locate(const struct counts *c, struct slice prefix)
 }
 
 // Moves every count that is wanted into a table of `cap` slots.
-static void rebuild(struct counts *c, uint32_t cap, const struct slice *without)
+static void rebuild(
+    struct counts *c, uint32_t cap, counts_covers_cb covers_cb, const void *covers_arg)
 {
     struct counts to = {.slots = xcalloc(cap, sizeof *to.slots), .cap = cap};
     for (uint32_t i = 0; i < c->cap; i++) {
         struct count *from = &c->slots[i];
         if (from->prefix.len == 0)
             continue;
-        if (without != NULL && slice_starts_with(from->prefix, *without)) {
+        if (covers_cb != NULL && covers_cb(covers_arg, from->prefix)) {
             free((void *)(uintptr_t)from->prefix.data);
             continue;
         }
@@ -77,7 +78,7 @@ void counts_add(struct counts *c, struct slice prefix, int64_t live, int64_t in_
         return;
     if (c->used == 0 || !slice_equal(c->slots[c->last].prefix, prefix)) {
         if ((c->used + 1) * 2 > c->cap)
-            rebuild(c, c->cap ? c->cap * 2 : FIRST_SLOTS, NULL);
+            rebuild(c, c->cap ? c->cap * 2 : FIRST_SLOTS, NULL, NULL);
         c->last = locate(c, prefix);
         struct count *slot = &c->slots[c->last];
         if (slot->prefix.len == 0) {
@@ -103,14 +104,24 @@ const struct count *counts_find(const struct counts *c, struct slice prefix)
     return c->slots[at].prefix.len != 0 ? &c->slots[at] : NULL;
 }
 
-void counts_forget(struct counts *c, struct slice dropped)
+void counts_forget_covered(struct counts *c, counts_covers_cb covers_cb, const void *arg)
 {
     for (uint32_t i = 0; i < c->cap; i++) {
-        if (c->slots[i].prefix.len != 0 && slice_starts_with(c->slots[i].prefix, dropped)) {
-            rebuild(c, c->cap, &dropped);
+        if (c->slots[i].prefix.len != 0 && covers_cb(arg, c->slots[i].prefix)) {
+            rebuild(c, c->cap, covers_cb, arg);
             return;
         }
     }
+}
+
+static bool starts_with_dropped(const void *arg, struct slice prefix)
+{
+    return slice_starts_with(prefix, *(const struct slice *)arg);
+}
+
+void counts_forget(struct counts *c, struct slice dropped)
+{
+    counts_forget_covered(c, starts_with_dropped, &dropped);
 }
 
 uint8_t count_settle(uint8_t newer_tag, uint8_t older_tag, int *live, int *doubts)

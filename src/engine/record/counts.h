@@ -49,8 +49,10 @@ void counts_add(struct counts *c, struct slice prefix, int64_t live, int64_t in_
 void counts_add_all(struct counts *to, const struct counts *from);
 // NULL if the prefix has none.
 const struct count *counts_find(const struct counts *c, struct slice prefix);
-// Forgets all prefixes that start with `dropped`.
+// Forgets all prefixes that start with `dropped`, or those of which covers_cb says so.
 void counts_forget(struct counts *c, struct slice dropped);
+typedef bool (*counts_covers_cb)(const void *arg, struct slice prefix);
+void counts_forget_covered(struct counts *c, counts_covers_cb covers_cb, const void *arg);
 
 // What a record with this tag adds to the live count.
 static inline int count_contribution(uint8_t tag)

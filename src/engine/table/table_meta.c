@@ -58,12 +58,6 @@ bool table_meta_needs_drop(const struct table_meta *m, const struct drop *d)
     return slice_compare(m->smallest, d->prefix) <= 0 || slice_starts_with(m->smallest, d->prefix);
 }
 
-bool table_meta_inside_drop(const struct table_meta *m, const struct drop *d)
-{
-    return m->seq_max < d->seq && slice_starts_with(m->smallest, d->prefix) &&
-           slice_starts_with(m->largest, d->prefix);
-}
-
 // --- The description as bytes --------------------------------------------------------------------
 
 struct field {

@@ -49,9 +49,8 @@ int table_meta_decode(struct table_meta *m, struct slice bytes, struct error *er
 int table_meta_check(const struct table_meta *m, struct error *err);
 
 bool table_meta_overlaps(const struct table_meta *m, struct slice smallest, struct slice largest);
-// Whether the table may hold entries below the drop, and whether it holds nothing else.
+// Whether the table may hold entries below the drop.
 bool table_meta_needs_drop(const struct table_meta *m, const struct drop *d);
-bool table_meta_inside_drop(const struct table_meta *m, const struct drop *d);
 
 // Whether a block and its trailer lie inside the file.
 bool table_meta_holds(const struct table_meta *m, struct handle h);

@@ -10,11 +10,15 @@
 //
 // A drop may be forgotten when no table overlaps its prefix, has entries older than it, and was
 // written by a job that did not know the drop (clean_seq). Without the last rule a table with keys
-// on both sides of the prefix would keep the drop for ever.
+// on both sides of the prefix would keep the drop for ever. Each version looks at LOOKED_AT of its
+// drops, beginning where the one before has left off: so publishing costs the same with a hundred
+// thousand drops pending, and one that has nothing left to do goes a few versions later.
 #include "engine/version/version.h"
 
 #include "base/alloc.h"
 #include "base/ensure.h"
+
+enum { LOOKED_AT = 500 }; // drops, by each version
 
 struct version *version_new(void)
 {
@@ -218,35 +222,48 @@ static bool drop_is_needed(const struct version *v, const struct drop *d)
     return false;
 }
 
-static bool edit_finishes(const struct version_edit *edit, uint32_t done, const struct drop *d)
+static void take_out(void *arg, const struct drop *d)
 {
-    for (uint32_t i = 0; i < done; i++)
-        if (edit->drops_done.items[i].seq == d->seq &&
-            slice_equal(edit->drops_done.items[i].prefix, d->prefix))
-            return true;
-    return false;
+    struct drop_set *drops = arg;
+    drop_set_remove(drops, d->prefix, d->seq);
 }
 
-static void apply_drops(
-    const struct drop_set *drops, struct version_edit *edit, uint32_t done, struct version *v)
+static void forget_drops(struct version *v, struct version_edit *edit)
 {
-    for (uint32_t i = 0; i < drops->count; i++) {
-        const struct drop *d = &drops->items[i];
-        if (edit_finishes(edit, done, d))
-            continue;
-        if (drop_is_needed(v, d))
-            drop_set_add(&v->drops, d->prefix, d->seq);
-        else
+    uint32_t left = v->drops.count < LOOKED_AT ? v->drops.count : LOOKED_AT;
+    for (uint32_t at = v->drops_looked; left > 0; left--) {
+        at = at < v->drops.count ? at : 0;
+        const struct drop *d = drop_set_at(&v->drops, at);
+        bool needed = drop_is_needed(v, d);
+        if (!needed) {
             drop_set_add(&edit->drops_done, d->prefix, d->seq);
+            drop_set_remove(&v->drops, d->prefix, d->seq);
+        }
+        at += needed;
+        v->drops_looked = at;
     }
+}
+
+static void apply_drops(const struct version *base, struct version_edit *edit, struct version *v)
+{
+    drop_set_share(&v->drops, &base->drops);
+    drop_set_add_all(&v->drops, &edit->drops);
+    drop_set_walk(&edit->drops_done, take_out, &v->drops);
+    v->drops_looked = base->drops_looked;
+    forget_drops(v, edit);
+}
+
+static bool edit_drops_count(const void *arg, struct slice prefix)
+{
+    const struct version_edit *edit = arg;
+    return drop_set_find(&edit->drops, prefix, 0) != 0;
 }
 
 static void apply_counts(
     const struct version *base, const struct version_edit *edit, struct version *v)
 {
     counts_add_all(&v->counts, &base->counts);
-    for (uint32_t i = 0; i < edit->drops.count; i++)
-        counts_forget(&v->counts, edit->drops.items[i].prefix);
+    counts_forget_covered(&v->counts, edit_drops_count, edit);
     counts_add_all(&v->counts, &edit->counts);
 }
 
@@ -283,10 +300,7 @@ int version_apply(
         return status;
     }
     apply_log_ends(base, edit, v);
-    uint32_t done = edit->drops_done.count;
-    apply_drops(&base->drops, edit, done, v);
-    apply_drops(&edit->drops, edit, done, v);
-    drop_set_finish(&v->drops);
+    apply_drops(base, edit, v);
     apply_counts(base, edit, v);
     *out = v;
     return OK;
@@ -301,8 +315,7 @@ void version_snapshot_edit(const struct version *v, struct version_edit *out)
     for (unsigned l = 0; l < ENGINE_LEVELS; l++)
         for (uint32_t i = 0; i < v->levels[l].count; i++)
             version_edit_add(out, l, v->levels[l].tables[i]);
-    for (uint32_t i = 0; i < v->drops.count; i++)
-        drop_set_add(&out->drops, v->drops.items[i].prefix, v->drops.items[i].seq);
+    drop_set_share(&out->drops, &v->drops);
     counts_add_all(&out->counts, &v->counts);
 }
 

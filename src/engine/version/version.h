@@ -36,7 +36,8 @@ struct version {
     uint64_t log_start;       // first segment that recovery reads
     struct log_end *log_ends; // in order; those with a number from log_start on
     uint32_t log_end_count;
-    struct drop_set drops; // those that tables may still need
+    struct drop_set drops; // those that tables may still need, and some not looked at since
+    uint32_t drops_looked; // number of the drop that is looked at next
     struct counts counts;
 };
 
@@ -59,7 +60,7 @@ struct version_edit {
         uint64_t number;
     } * removed;
     uint32_t removed_count;
-    struct drop_set drops; // new; not finished, as drops_done
+    struct drop_set drops; // new
     struct drop_set drops_done;
     struct counts counts; // deltas
 };
@@ -80,8 +81,9 @@ typedef void (*version_table_gone_cb)(void *arg, struct table *t);
 void version_unref(struct version *v, version_table_gone_cb gone_cb, void *arg);
 // A new version, or CORRUPT if the edit does not fit (overlapping tables in a level, removing what
 // is not there, another database's). New drops forget the counts below them, then the edit's counts
-// are added. Drops that no table needs any more (none overlaps that has older entries and was
-// written without knowing the drop) are left out and added to edit->drops_done.
+// are added. Of the drops some hundreds are looked at: those that no table needs any more (none
+// overlaps that has older entries and was written without knowing the drop) are left out and added
+// to edit->drops_done.
 int version_apply(
     const struct version *base, struct version_edit *edit, struct version **out, struct error *err);
 // The edit that makes this version out of nothing: the first of a new manifest.

@@ -107,15 +107,25 @@ static void put_counts(struct buf *out, const struct counts *c, struct buf *fiel
     }
 }
 
+struct drop_fields {
+    struct buf *out, *field;
+    unsigned tag;
+};
+
+static void put_drop(void *arg, const struct drop *d)
+{
+    struct drop_fields *f = arg;
+    buf_clear(f->field);
+    buf_append_varint(f->field, d->seq);
+    buf_append_slice(f->field, d->prefix);
+    put_field(f->out, f->tag, f->field);
+}
+
 static void put_drops(
     struct buf *out, unsigned tag, const struct drop_set *drops, struct buf *field)
 {
-    for (uint32_t i = 0; i < drops->count; i++) {
-        buf_clear(field);
-        buf_append_varint(field, drops->items[i].seq);
-        buf_append_slice(field, drops->items[i].prefix);
-        put_field(out, tag, field);
-    }
+    struct drop_fields fields = {out, field, tag};
+    drop_set_walk(drops, put_drop, &fields);
 }
 
 void version_edit_encode(const struct version_edit *e, struct buf *out)

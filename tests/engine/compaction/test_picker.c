@@ -1,7 +1,10 @@
 // The picker is pure, so whole lives of a database can be played: plans are carried out on tables
 // that exist as descriptions only. Each plan is checked for what makes it right, and carrying out
 // plans must come to an end in a state where nothing is over its limit.
+#include <time.h>
+
 #include "base/alloc.h"
+#include "engine/compaction/dropped.h"
 #include "engine/compaction/picker.h"
 #include "engine/format.h"
 #include "tests/engine/table/fake_table.h"
@@ -366,4 +369,123 @@ Test(picker, tables_being_compacted_are_left_alone)
     cr_assert_eq(picker_pick(v, &o, &p), NOT_FOUND);
     cr_assert_gt(picker_debt(v, &o), 0);
     version_unref(v, NULL, NULL);
+}
+
+// `tables` in level 3, and `drops` small ones inside some of them.
+static struct version *wide_version(uint32_t tables, uint32_t drops)
+{
+    struct version_edit e = {.last_seq = 100000};
+    for (uint32_t i = 0; i < tables; i++) {
+        char low[16], high[16];
+        snprintf(low, sizeof low, "E%08u", i * 10);
+        snprintf(high, sizeof high, "E%08u", i * 10 + 9);
+        struct table *t = fake_table(i + 1, low, high, 1, 40);
+        t->meta.size = 64 * 1024 * 1024;
+        edit_add_fake(&e, 3, t);
+    }
+    for (uint32_t i = 0; i < drops; i++) {
+        char prefix[16];
+        snprintf(prefix, sizeof prefix, "E%07u5", i * (tables / drops));
+        drop_set_add(&e.drops, slice_cstr(prefix), 50 + i);
+    }
+    return advance(version_new(), &e);
+}
+
+static double us_of_pick(const struct version *v)
+{
+    struct picker_options o = options_for_test();
+    o.base_level_bytes = UINT64_MAX / 2; // no level is too large
+    struct plan p;
+    struct timespec before, after;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &before);
+    cr_assert_eq(picker_pick(v, &o, &p), NOT_FOUND);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &after);
+    return (double)(after.tv_sec - before.tv_sec) * 1e6 +
+           (double)(after.tv_nsec - before.tv_nsec) / 1e3;
+}
+
+Test(picker, many_drops_among_many_tables_cost_little)
+{
+    struct version *few = wide_version(30000, 1), *many = wide_version(30000, 1000);
+    double best_few = 1e9, best_many = 1e9;
+    for (int i = 0; i < 5; i++) {
+        double us = us_of_pick(few);
+        best_few = us < best_few ? us : best_few;
+        us = us_of_pick(many);
+        best_many = us < best_many ? us : best_many;
+    }
+    cr_log_info(
+        "a pick among 30,000 tables: %.0f us with 1 drop, %.0f us with 1,000", best_few, best_many);
+    cr_assert_lt(best_many, 20 * best_few);
+    version_unref(few, NULL, NULL);
+    version_unref(many, NULL, NULL);
+}
+
+// The same by looking at every drop.
+static bool much_by_all(const struct version *v, const struct table *t, uint64_t oldest_snapshot)
+{
+    uint64_t worth = 0;
+    for (uint32_t i = 0; i < v->drops.count; i++) {
+        const struct drop *d = drop_set_at(&v->drops, i);
+        if (d->seq > oldest_snapshot || !table_meta_needs_drop(&t->meta, d))
+            continue;
+        if (slice_starts_with(t->meta.smallest, d->prefix) ||
+            slice_starts_with(t->meta.largest, d->prefix))
+            return true;
+        worth += 4 * 1024 * 1024;
+    }
+    return worth >= t->meta.size;
+}
+
+static bool whole_by_all(const struct version *v, const struct table *t, uint64_t oldest_snapshot)
+{
+    for (uint32_t i = 0; i < v->drops.count; i++) {
+        const struct drop *d = drop_set_at(&v->drops, i);
+        if (d->seq <= oldest_snapshot && t->meta.seq_max < d->seq &&
+            slice_starts_with(t->meta.smallest, d->prefix) &&
+            slice_starts_with(t->meta.largest, d->prefix))
+            return true;
+    }
+    return false;
+}
+
+Test(dropped, what_is_found_by_range_is_what_is_there)
+{
+    unsigned whole = 0, much = 0;
+    for (uint64_t seed = 1; seed <= 200; seed++) {
+        struct random r = {seed};
+        struct version_edit e = {.last_seq = 10000};
+        uint64_t oldest = random_below(&r, 2) ? 100 : SEQ_MAX;
+        for (unsigned at = 0; at + 40 < 1000; at += 10 + (unsigned)random_below(&r, 60)) {
+            char low[16], high[16];
+            snprintf(low, sizeof low, "b%03u", at);
+            snprintf(high, sizeof high, "b%03u", at + (unsigned)random_below(&r, 10));
+            struct table *t = fake_table(at + 1, low, high, 20, 20 + random_below(&r, 100));
+            t->meta.size = random_below(&r, 3) * 5 * 1024 * 1024 + 1;
+            t->meta.clean_seq = random_below(&r, 2) ? random_below(&r, 200) : 0;
+            edit_add_fake(&e, 3, t);
+        }
+        for (uint64_t i = random_below(&r, 30); i > 0; i--) {
+            char prefix[16];
+            snprintf(prefix, sizeof prefix, "b%03u", (unsigned)random_below(&r, 1000));
+            prefix[1 + random_below(&r, 6) % 4] = '\0';
+            drop_set_add(&e.drops, slice_cstr(prefix), 1 + random_below(&r, 200));
+        }
+        struct version *v = advance(version_new(), &e);
+        uint32_t touched = dropped_next(v, 3, 0);
+        for (uint32_t i = 0; i < v->levels[3].count; i++) {
+            const struct table *t = v->levels[3].tables[i];
+            bool is_whole = whole_by_all(v, t, oldest), is_much = much_by_all(v, t, oldest);
+            cr_assert_eq(dropped_whole(v, t, oldest), is_whole, "seed %lu", seed);
+            cr_assert_eq(dropped_much(v, t, oldest), is_much, "seed %lu", seed);
+            cr_assert(i == touched || (!is_whole && !is_much), "seed %lu", seed);
+            if (i == touched)
+                touched = dropped_next(v, 3, i + 1);
+            whole += is_whole;
+            much += is_much;
+        }
+        version_unref(v, NULL, NULL);
+    }
+    cr_assert_gt(whole, 10);
+    cr_assert_gt(much, 10);
 }

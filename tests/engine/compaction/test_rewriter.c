@@ -81,7 +81,6 @@ static void make_history(struct random *r, struct history *h, bool snapshots, bo
     for (uint64_t seq = 1; seq <= last; seq++) {
         if (random_below(r, 12) == 0) {
             drop_set_add(&h->drops, slice_cstr("d"), seq);
-            drop_set_finish(&h->drops);
         } else {
             add_entry(r, h, seq, expiries);
         }

@@ -1,5 +1,7 @@
 #include <time.h>
 
+#include <time.h>
+
 #include "base/alloc.h"
 #include "base/coding.h"
 #include "engine/format.h"
@@ -334,13 +336,12 @@ Test(drops, lookups_agree_with_looking_at_all)
             prefix[random_below(&r, 4)] = '\0';
             drop_set_add(&set, slice_cstr(prefix), 1 + random_below(&r, 100));
         }
-        drop_set_finish(&set);
         for (int i = 0; i < 100; i++) {
             char key[16];
             random_key(&r, key);
             uint64_t seq = random_below(&r, 110), expected = 0;
             for (uint32_t j = 0; j < set.count; j++) {
-                const struct drop *d = &set.items[j];
+                const struct drop *d = drop_set_at(&set, j);
                 if (slice_starts_with(slice_cstr(key), d->prefix) && d->seq > seq &&
                     (expected == 0 || d->seq < expected))
                     expected = d->seq;
@@ -349,4 +350,144 @@ Test(drops, lookups_agree_with_looking_at_all)
         }
         drop_set_release(&set);
     }
+}
+
+// What a set must be, as an array.
+struct drop_model {
+    char prefixes[400][16];
+    uint64_t seqs[400];
+    uint32_t count;
+};
+
+static void check_drops(const struct drop_set *set, const struct drop_model *m)
+{
+    cr_assert_eq(set->count, m->count);
+    for (uint32_t i = 0; i < set->count; i++) {
+        const struct drop *d = drop_set_at(set, i);
+        uint32_t j = 0;
+        while (j < m->count &&
+               (m->seqs[j] != d->seq || !slice_equal(slice_cstr(m->prefixes[j]), d->prefix)))
+            j++;
+        cr_assert_lt(j, m->count);
+        if (i > 0)
+            cr_assert_leq(slice_compare(drop_set_at(set, i - 1)->prefix, d->prefix), 0);
+        cr_assert_leq(drop_set_from(set, d->prefix), i);
+    }
+    for (uint32_t j = 0; j < m->count; j++) {
+        struct slice prefix = slice_cstr(m->prefixes[j]);
+        cr_assert_eq(drop_set_find(set, prefix, m->seqs[j] - 1), m->seqs[j]);
+        cr_assert_eq(drop_set_newest(set, prefix, prefix, m->seqs[j]), m->seqs[j]);
+    }
+}
+
+Test(drops, a_set_that_others_share_does_not_change_under_them)
+{
+    enum { SETS = 8 };
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        struct random r = {seed};
+        struct drop_set sets[SETS] = {0};
+        static struct drop_model models[SETS];
+        memset(models, 0, sizeof models);
+        for (uint64_t seq = 1; seq <= 600; seq++) {
+            uint64_t at = random_below(&r, SETS), from = random_below(&r, SETS);
+            struct drop_model *m = &models[at];
+            if (random_below(&r, 10) == 0 && at != from) {
+                drop_set_release(&sets[at]);
+                drop_set_share(&sets[at], &sets[from]);
+                *m = models[from];
+            } else if (m->count > 0 && (random_below(&r, 3) == 0 || m->count == 400)) {
+                uint32_t gone = (uint32_t)random_below(&r, m->count);
+                drop_set_remove(&sets[at], slice_cstr(m->prefixes[gone]), m->seqs[gone]);
+                m->count--;
+                m->seqs[gone] = m->seqs[m->count];
+                memcpy(m->prefixes[gone], m->prefixes[m->count], 16);
+            } else {
+                random_key(&r, m->prefixes[m->count]);
+                m->seqs[m->count] = seq;
+                drop_set_add(&sets[at], slice_cstr(m->prefixes[m->count++]), seq);
+            }
+        }
+        for (int i = 0; i < SETS; i++) {
+            check_drops(&sets[i], &models[i]);
+            drop_set_release(&sets[i]);
+        }
+    }
+}
+
+// How many of the drops of one set are not the very same in the other.
+Test(drops, sets_share_all_but_the_way_to_what_differs)
+{
+    struct drop_set one = {0}, two = {0};
+    char prefix[16];
+    for (uint64_t i = 0; i < 20000; i++) {
+        snprintf(prefix, sizeof prefix, "E%08lu", i * 7919 % 20000);
+        drop_set_add(&one, slice_cstr(prefix), i + 1);
+    }
+    drop_set_share(&two, &one);
+    drop_set_add(&two, slice_cstr("E00010000x"), 30000);
+    uint32_t copied = 0;
+    for (uint32_t i = 0; i < one.count; i++)
+        copied += drop_set_at(&one, i) != drop_set_at(&two, i + (i > 10000));
+    cr_assert_gt(copied, 0);
+    cr_assert_lt(copied, 100);
+    drop_set_release(&one);
+    cr_assert_eq(two.count, 20001);
+    drop_set_release(&two);
+}
+
+static struct version *version_with_drops(uint32_t count)
+{
+    struct version_edit e = {.last_seq = 1000000};
+    edit_add_fake(&e, 2, fake_table(1, "A", "Z", 1, 9)); // it needs them all
+    for (uint32_t i = 0; i < count; i++) {
+        char prefix[16];
+        snprintf(prefix, sizeof prefix, "E%08u", i);
+        drop_set_add(&e.drops, slice_cstr(prefix), 1000 + i);
+    }
+    return advance(version_new(), &e);
+}
+
+// Processor time of some small edits.
+static double us_of_edits(struct version **v)
+{
+    struct timespec before, after;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &before);
+    for (uint64_t i = 0; i < 10; i++) {
+        struct version_edit e = {0};
+        char prefix[16];
+        uint64_t seq = (*v)->last_seq = (*v)->last_seq + 1;
+        snprintf(prefix, sizeof prefix, "F%08lu", seq % 100000000);
+        drop_set_add(&e.drops, slice_cstr(prefix), seq);
+        *v = advance(*v, &e);
+    }
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &after);
+    return (double)(after.tv_sec - before.tv_sec) * 1e6 +
+           (double)(after.tv_nsec - before.tv_nsec) / 1e3;
+}
+
+Test(version, an_edit_costs_the_same_with_many_drops_pending)
+{
+    double best[2] = {1e9, 1e9};
+    for (int i = 0; i < 2; i++) {
+        struct version *v = version_with_drops(i == 0 ? 2000 : 50000);
+        for (int round = 0; round < 5; round++) {
+            double us = us_of_edits(&v);
+            best[i] = us < best[i] ? us : best[i];
+        }
+        version_unref(v, NULL, NULL);
+    }
+    cr_log_info(
+        "an edit: %.1f us with 2,000 drops, %.1f us with 50,000", best[0] / 10, best[1] / 10);
+    cr_assert_lt(best[1], 5 * best[0]);
+}
+
+Test(version, drops_with_nothing_left_to_do_go_a_few_versions_later)
+{
+    struct version *v = version_with_drops(2000);
+    struct version_edit e = {0};
+    version_edit_remove(&e, 2, 1);
+    for (int i = 0; i < 10; i++)
+        v = advance(v, &e);
+    cr_assert_eq(v->drops.count, 0);
+    version_unref(v, NULL, NULL);
 }
