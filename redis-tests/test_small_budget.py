@@ -1,11 +1,21 @@
-"""Clients at a small budget: whoever does no wrong gets an answer, whatever its size."""
+"""Clients at a small budget: whoever does no wrong gets an answer, whatever its size; and memory
+stays near the budget."""
 
+import math
+import os
+import random
 import threading
 import time
 
 from support.resp import encode
 
 MIB = 1 << 20
+
+
+def memory_is_bounded(server, budget_mib, when):
+    """A quarter over the budget, and 32 MiB for the program itself."""
+    peak, most = server.memory_peak_kib() / 1024, budget_mib * 5 / 4 + 32
+    assert peak <= most, "VmHWM %.1f MiB %s, allowed are %d MiB" % (peak, when, most)
 
 
 def is_oom(reply):
@@ -195,3 +205,52 @@ def test_who_does_not_read_goes(t):
         assert c.call("PING") == ("+", b"PONG")
         time.sleep(0.05)
     assert 0 < int(server.info()["evicted_clients"]) < 4
+
+
+def values_of_all_sizes(t, budget_mib, total_mib, compressible):
+    server = t.varve(maxmemory="%dmb" % budget_mib)
+    c = server.connect(timeout=300)
+    rnd, largest = random.Random(t.seed), budget_mib * MIB // 8
+    data = bytes(largest) if compressible else os.urandom(largest)
+    written, sizes = 0, {}
+    while written < total_mib * MIB:
+        key, size = "k%d" % rnd.randrange(2000), largest
+        if rnd.random() < 0.9:
+            size = int(math.exp(rnd.uniform(math.log(16), math.log(largest))))
+        reply = c.call("SET", key, data[:size])
+        assert reply == ("+", b"OK"), shown(reply)
+        sizes[key], written = size, written + size
+    memory_is_bounded(server, budget_mib, "after writing")
+    for key, size in sizes.items():
+        assert len(c.call("GET", key)[1]) == size
+    memory_is_bounded(server, budget_mib, "after reading")
+
+
+def test_memory_with_values_of_all_sizes(t):
+    """From 16 bytes to the largest allowed, an eighth of the budget."""
+    if t.is_redis():
+        return
+    values_of_all_sizes(t, 64, 300 if t.quick else 700, compressible=False)
+    if not t.quick:
+        values_of_all_sizes(t, 64, 700, compressible=True)
+        values_of_all_sizes(t, 256, 1500, compressible=False)
+
+
+def test_memory_with_the_largest_values(t):
+    """Of several clients at once, which are written, flushed, merged and read."""
+    if t.is_redis():
+        return
+    server = t.varve(maxmemory="64mb")
+    value = os.urandom(8 * MIB)
+
+    def work(i):
+        c = server.connect(timeout=300)
+        for n in range(5 if t.quick else 30):
+            reply = c.call("SET", "v:%d:%d" % (i, n), value)
+            assert reply == ("+", b"OK"), shown(reply)
+        for n in range(5 if t.quick else 30):
+            assert c.call("GET", "v:%d:%d" % (i, n))[1] == value
+
+    in_threads(4, work)
+    nobody_was_cut_off(server)
+    memory_is_bounded(server, 64, "after 4 clients with values of 8 MiB")

@@ -15,6 +15,16 @@ uint64_t checksum64(const void *data, size_t len, uint64_t seed)
     return XXH3_64bits_withSeed(data, len, seed);
 }
 
+uint64_t checksum64_pieces(const struct slice *pieces, unsigned count, uint64_t seed)
+{
+    XXH3_state_t state;
+    XXH3_INITSTATE(&state);
+    XXH3_64bits_reset_withSeed(&state, seed);
+    for (unsigned i = 0; i < count; i++)
+        XXH3_64bits_update(&state, pieces[i].data, pieces[i].len);
+    return XXH3_64bits_digest(&state);
+}
+
 struct checksum_stream {
     XXH3_state_t state; // the library wants it aligned, and allocates it so
 };

@@ -7,6 +7,8 @@
 
 uint64_t hash64(struct slice s);
 uint64_t checksum64(const void *data, size_t len, uint64_t seed);
+// Of the pieces in a row, as if they were one.
+uint64_t checksum64_pieces(const struct slice *pieces, unsigned count, uint64_t seed);
 
 // The checksum, with seed 0, of bytes that come in pieces.
 struct checksum_stream;

@@ -38,6 +38,7 @@ struct compaction_job {
     struct job job;
     struct block_source *source;
     struct cursor *cursor; // NULL: not set up
+    struct table **rows;   // the inputs of level 0, as the cursors walk them
     bool positioned;
     struct rewriter *rewriter;
     struct outputs outputs;
@@ -69,14 +70,55 @@ static bool holds_key_below(void *arg, struct slice key)
     return version_key_below(r->version, r->plan.output_level, key);
 }
 
+static int compare_smallest(const void *left, const void *right)
+{
+    const struct table *a = *(struct table *const *)left, *b = *(struct table *const *)right;
+    return slice_compare(a->meta.smallest, b->meta.smallest);
+}
+
+// Moves a row of disjoint tables, the first and each that begins behind the one before, to the
+// front of the sorted ones; returns its length.
+static uint32_t take_row(struct table **sorted, uint32_t count)
+{
+    struct table **rest = xmalloc(count * sizeof(struct table *));
+    uint32_t taken = 1, left = 0;
+    for (uint32_t i = 1; i < count; i++) {
+        if (slice_compare(sorted[taken - 1]->meta.largest, sorted[i]->meta.smallest) < 0)
+            sorted[taken++] = sorted[i];
+        else
+            rest[left++] = sorted[i];
+    }
+    if (left > 0)
+        memcpy(sorted + taken, rest, left * sizeof(struct table *));
+    free(rest);
+    return taken;
+}
+
+// Tables of level 0 that do not overlap are walked one after the other. With values that fill a
+// memtable each, that is most of them, and each cursor holds a block of such a size.
+static uint32_t level0_cursors(struct compaction_run *r, struct cursor **children)
+{
+    uint32_t left = r->plan.input_count[0], count = 0;
+    size_t bytes = left * sizeof(struct table *);
+    struct table **at = r->merge.rows = xmalloc(bytes);
+    memcpy(at, r->plan.inputs[0], bytes);
+    qsort(at, left, sizeof(struct table *), compare_smallest);
+    while (left > 0) {
+        uint32_t len = take_row(at, left);
+        children[count++] = level_cursor(r->merge.source, at, len, &r->merge.read_err);
+        at += len;
+        left -= len;
+    }
+    return count;
+}
+
 static struct cursor *input_cursor(struct compaction_run *r)
 {
     uint32_t count = 0;
     const struct plan *p = &r->plan;
     struct cursor **children = xmalloc((p->input_count[0] + 2) * sizeof *children);
     if (p->level == 0) {
-        for (uint32_t i = 0; i < p->input_count[0]; i++)
-            children[count++] = table_cursor(r->merge.source, p->inputs[0][i], &r->merge.read_err);
+        count = level0_cursors(r, children);
     } else {
         children[count++] =
             level_cursor(r->merge.source, p->inputs[0], p->input_count[0], &r->merge.read_err);
@@ -169,6 +211,7 @@ static void job_teardown(struct compaction_run *r)
 {
     uint64_t bytes_read = 0;
     r->merge.cursor->ops->close(r->merge.cursor);
+    free(r->merge.rows);
     table_scan_free(r->merge.source, &bytes_read);
     r->engine->stats.compaction_read_bytes += bytes_read;
     rewriter_free(r->merge.rewriter);

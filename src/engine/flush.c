@@ -158,6 +158,7 @@ static void task_run(struct flush_task *t)
         .below_arg = t,
         .sink = outputs_add,
         .sink_arg = &t->outputs,
+        .values_stay = true,
     };
     t->rewriter = rewriter_new(&options);
     struct cursor *c = memtable_sorted_cursor(t->memtable);

@@ -18,12 +18,14 @@
 // meet. Anywhere else it is treated as a live one, which it was taken for.
 //
 // The entry is copied, because the caller's cursor moves on; that is one copy of each record that
-// survives its stripe.
+// survives its stripe. Values of a flush stay where they are, in their memtable.
 #include "engine/compaction/rewriter.h"
 
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/ensure.h"
+
+enum { VALUE_KEPT = 64 * 1024 }; // capacity for the next value
 
 struct rewriter {
     struct rewriter_options options;
@@ -123,11 +125,14 @@ static void settle_at_bottom(struct rewriter *r)
 
 static void set_pending(struct rewriter *r, const struct entry *e, bool newest, uint64_t drop_seq)
 {
-    buf_clear(&r->value);
-    buf_append_slice(&r->value, e->value);
     r->pending = *e;
     r->pending.key = buf_slice(&r->key);
-    r->pending.value = buf_slice(&r->value);
+    if (!r->options.values_stay) {
+        buf_clear(&r->value);
+        buf_shrink(&r->value, VALUE_KEPT);
+        buf_append_slice(&r->value, e->value);
+        r->pending.value = buf_slice(&r->value);
+    }
     r->has_pending = true;
     r->stripe = stripe_of(r, e->seq);
     r->newest = newest;

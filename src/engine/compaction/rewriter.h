@@ -24,6 +24,8 @@ struct rewriter_options {
     void *below_arg;
     rewriter_sink_cb sink;
     void *sink_arg;
+    // the values of the entries added outlive the rewriter, and need no copy
+    bool values_stay;
 };
 
 struct rewriter;

@@ -28,6 +28,8 @@ enum {
     TRAILER_LENGTH = 4,
     TRAILER_CHECKSUM = 8,
     ENTRY_HEADER_MAX = 5 + 5 + 1 + VARINT_MAX_LEN + 8 + 5,
+    COMPRESS_STEP = 256 * 1024,   // of a large value
+    COMPRESS_TRIED = 1024 * 1024, // before it may be given up
 };
 
 void block_builder_release(struct block_builder *b)
@@ -56,7 +58,8 @@ static void add_restart(struct block_builder *b)
     b->restarts[b->restart_count++] = (uint32_t)b->bytes.len;
 }
 
-void block_builder_add(struct block_builder *b, const struct entry *e)
+// All of the entry but the value, for which it makes room if it is to follow.
+static void add_head(struct block_builder *b, const struct entry *e, size_t room)
 {
     size_t shared = 0;
     if (b->count++ % TABLE_RESTART_INTERVAL == 0)
@@ -66,7 +69,7 @@ void block_builder_add(struct block_builder *b, const struct entry *e)
     struct slice unshared = slice_skip(e->key, shared);
     bool put = entry_kind(e) == RECORD_PUT;
 
-    buf_reserve(&b->bytes, ENTRY_HEADER_MAX + unshared.len + e->value.len);
+    buf_reserve(&b->bytes, ENTRY_HEADER_MAX + unshared.len + room);
     uint8_t *p = b->bytes.data + b->bytes.len;
     p = varint_put(p, shared);
     p = varint_put(p, unshared.len);
@@ -80,11 +83,16 @@ void block_builder_add(struct block_builder *b, const struct entry *e)
         p = varint_put(p, e->value.len);
     b->bytes.len = (size_t)(p - b->bytes.data);
     buf_append_slice(&b->bytes, unshared);
-    if (put)
-        buf_append_slice(&b->bytes, e->value);
 
     b->last_key.len = shared;
     buf_append_slice(&b->last_key, unshared);
+}
+
+void block_builder_add(struct block_builder *b, const struct entry *e)
+{
+    add_head(b, e, e->value.len);
+    if (entry_kind(e) == RECORD_PUT)
+        buf_append_slice(&b->bytes, e->value);
 }
 
 size_t block_builder_size(const struct block_builder *b)
@@ -138,6 +146,13 @@ static bool append_compressed(struct buf *out, struct slice contents, struct blo
     return true;
 }
 
+static void put_trailer_head(uint8_t trailer[BLOCK_TRAILER_SIZE], bool compressed, size_t len)
+{
+    memset(trailer, 0, BLOCK_TRAILER_SIZE);
+    trailer[TRAILER_COMPRESSION] = compressed ? COMPRESSION_ZSTD : COMPRESSION_NONE;
+    put_le32(trailer + TRAILER_LENGTH, (uint32_t)len);
+}
+
 size_t block_encode(struct buf *out, struct slice contents, struct block_compressor *compressor,
     uint64_t table_number, uint64_t offset)
 {
@@ -147,14 +162,86 @@ size_t block_encode(struct buf *out, struct slice contents, struct block_compres
         buf_append_slice(out, contents);
     size_t len = out->len - start;
 
-    uint8_t trailer[BLOCK_TRAILER_SIZE] = {0};
-    trailer[TRAILER_COMPRESSION] = compressed ? COMPRESSION_ZSTD : COMPRESSION_NONE;
-    put_le32(trailer + TRAILER_LENGTH, (uint32_t)contents.len);
+    uint8_t trailer[BLOCK_TRAILER_SIZE];
+    put_trailer_head(trailer, compressed, contents.len);
     buf_append(out, trailer, TRAILER_CHECKSUM);
     uint64_t checksum =
         checksum64(out->data + start, len + TRAILER_CHECKSUM, block_seed(table_number, offset));
     buf_append_le64(out, checksum);
     return len;
+}
+
+static bool compresses_well(size_t from, size_t to)
+{
+    return to <= from - from / 8;
+}
+
+// Appends the compressed pieces, if that is worth it; else out is as it was. The output lags behind
+// the input by what the compressor holds back, which is in favour of going on.
+static bool append_compressed_pieces(
+    struct buf *out, const struct slice *pieces, unsigned count, struct block_compressor *c)
+{
+    size_t total = 0, done = 0, start = out->len;
+    for (unsigned i = 0; i < count; i++)
+        total += pieces[i].len;
+    buf_reserve(out, total - total / 8 + BLOCK_TRAILER_SIZE);
+    ZSTD_outBuffer to = {out->data + start, total - total / 8, 0};
+    bool good =
+        !ZSTD_isError(ZSTD_CCtx_reset(c->context, ZSTD_reset_session_and_parameters)) &&
+        !ZSTD_isError(ZSTD_CCtx_setParameter(c->context, ZSTD_c_compressionLevel, c->level)) &&
+        !ZSTD_isError(ZSTD_CCtx_setPledgedSrcSize(c->context, total));
+    for (unsigned i = 0; i < count && good; i++) {
+        for (size_t at = 0; at < pieces[i].len && good;) {
+            size_t rest = pieces[i].len - at, len = rest < COMPRESS_STEP ? rest : COMPRESS_STEP;
+            bool last = i + 1 == count && len == rest;
+            ZSTD_inBuffer from = {pieces[i].data + at, len, 0};
+            size_t left =
+                ZSTD_compressStream2(c->context, &to, &from, last ? ZSTD_e_end : ZSTD_e_continue);
+            at += len;
+            done += len;
+            good = !ZSTD_isError(left) && from.pos == len && (!last || left == 0) &&
+                   (done < COMPRESS_TRIED || compresses_well(done, to.pos));
+        }
+    }
+    if (!good || !compresses_well(total, to.pos))
+        return false;
+    out->len += to.pos;
+    return true;
+}
+
+void block_encode_lone(struct block_builder *b, const struct entry *e, struct buf *out,
+    struct block_compressor *compressor, uint64_t table_number, uint64_t offset,
+    struct lone_block *result)
+{
+    ENSURE(b->count == 0 && out->len == 0 && entry_kind(e) == RECORD_PUT);
+    enum { RESTARTS = 8 };
+    add_head(b, e, RESTARTS + BLOCK_TRAILER_SIZE);
+    size_t head_len = b->bytes.len;
+    block_builder_finish(b);
+    const uint8_t *head = b->bytes.data, *restarts = head + head_len;
+    size_t restarts_len = b->bytes.len - head_len, total = b->bytes.len + e->value.len;
+    struct slice *pieces = result->pieces;
+    pieces[0] = slice_of(head, head_len);
+    pieces[1] = e->value;
+    pieces[2] = slice_of(restarts, restarts_len);
+    result->count = 3;
+    result->len = total;
+    struct buf *last = &b->bytes; // that the trailer follows
+    bool compressed =
+        compressor != NULL && append_compressed_pieces(out, pieces, result->count, compressor);
+    if (compressed) {
+        last = out;
+        result->count = 1;
+        result->len = out->len;
+    }
+    uint8_t trailer[BLOCK_TRAILER_SIZE];
+    put_trailer_head(trailer, compressed, total);
+    buf_append(last, trailer, TRAILER_CHECKSUM);
+    struct slice *end = &pieces[result->count - 1];
+    *end = compressed ? buf_slice(out) : slice_of(restarts, restarts_len + TRAILER_CHECKSUM);
+    buf_append_le64(
+        last, checksum64_pieces(pieces, result->count, block_seed(table_number, offset)));
+    end->len += BLOCK_TRAILER_SIZE - TRAILER_CHECKSUM;
 }
 
 // A thread's decompressor. zstd's one-shot call makes a context of some 100 KiB each time, which

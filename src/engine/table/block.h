@@ -32,6 +32,17 @@ void block_compressor_free(struct block_compressor *c);
 // which will lie at `offset` of the table. Returns the stored length without trailer.
 size_t block_encode(struct buf *out, struct slice contents, struct block_compressor *compressor,
     uint64_t table_number, uint64_t offset);
+// A block of one entry with a large value, which is not copied: what is to be written at `offset`.
+struct lone_block {
+    struct slice pieces[3]; // trailer included; borrow from builder, entry and out
+    unsigned count;
+    size_t len; // without trailer
+};
+// The same for one entry alone. b and out are empty, and hold what is not the value until they are
+// cleared. Gives up compressing as soon as what it has seen says that it does not pay.
+void block_encode_lone(struct block_builder *b, const struct entry *e, struct buf *out,
+    struct block_compressor *compressor, uint64_t table_number, uint64_t offset,
+    struct lone_block *result);
 // Checks and uncompresses stored bytes (with trailer), which are one heap block and taken over.
 // *contents is one heap block. Takes any bytes; the uncompressed length is bounded by max_len
 // before memory is taken. CORRUPT with path and offset.

@@ -5,6 +5,9 @@
 // as short as they allow. What grows with the table is the index and 8 bytes a key for the filter;
 // both are written behind the data.
 //
+// A large value, which is alone in its block anyway, is written from where it lies: flush and
+// compaction need no memory for it, but for its compressed bytes.
+//
 // Blocks are cut by size alone. Versions of one key may so be spread over blocks (the separator is
 // then the key itself, and readers go on in the next block), which keeps a key with many versions
 // from growing a block without bound.
@@ -22,7 +25,10 @@
 #include "engine/table/filter.h"
 #include "engine/table/table.h"
 
-enum { WRITE_SIZE = 512 * 1024 };
+enum {
+    WRITE_SIZE = 512 * 1024,
+    LONE_VALUE = 64 * 1024, // a value of this size gets a block alone, and is not copied
+};
 
 struct table_builder {
     struct table_builder_options options;
@@ -68,16 +74,25 @@ static uint64_t position(const struct table_builder *b)
     return b->written + b->out.len;
 }
 
+static int write_pieces(
+    struct table_builder *b, const struct slice *pieces, unsigned count, struct error *err)
+{
+    int status =
+        b->options.env->ops->write(b->options.env, b->file, b->written, pieces, count, err);
+    if (status != OK)
+        return status;
+    for (unsigned i = 0; i < count; i++) {
+        checksum_stream_add(b->checksum, pieces[i].data, pieces[i].len);
+        b->written += pieces[i].len;
+    }
+    buf_clear(&b->out);
+    return OK;
+}
+
 static int write_out(struct table_builder *b, struct error *err)
 {
     struct slice piece = buf_slice(&b->out);
-    int status = b->options.env->ops->write(b->options.env, b->file, b->written, &piece, 1, err);
-    if (status != OK)
-        return status;
-    checksum_stream_add(b->checksum, piece.data, piece.len);
-    b->written += piece.len;
-    buf_clear(&b->out);
-    return OK;
+    return write_pieces(b, &piece, 1, err);
 }
 
 static struct handle add_block(
@@ -119,6 +134,30 @@ static int cut_block(struct table_builder *b, struct error *err)
     return b->out.len >= WRITE_SIZE ? write_out(b, err) : OK;
 }
 
+static bool is_lone(const struct table_builder *b, const struct entry *e)
+{
+    return e->value.len >= LONE_VALUE && e->value.len > 2ull * b->options.block_size &&
+           entry_kind(e) == RECORD_PUT;
+}
+
+static int add_lone(struct table_builder *b, const struct entry *e, struct error *err)
+{
+    int status = b->out.len > 0 ? write_out(b, err) : OK;
+    if (status != OK)
+        return status;
+    struct lone_block block;
+    b->due.offset = b->written;
+    block_encode_lone(
+        &b->data, e, &b->out, b->compressor, b->options.number, b->due.offset, &block);
+    b->due.len = block.len;
+    b->index_due = true;
+    status = write_pieces(b, block.pieces, block.count, err);
+    block_builder_clear(&b->data);
+    buf_clear(&b->out);
+    buf_shrink(&b->out, 2 * WRITE_SIZE);
+    return status;
+}
+
 static void add_hash(struct table_builder *b, struct slice key)
 {
     if (b->hash_count == b->hash_cap) {
@@ -153,15 +192,20 @@ int table_builder_add(struct table_builder *b, const struct entry *e, struct err
     if (first)
         table_meta_set_range(&b->table->meta, e->key, e->key);
     size_t size = block_builder_size(&b->data);
+    int status = OK;
     if (b->data.count > 0 &&
-        size + e->key.len + e->value.len > b->options.block_size + b->options.block_size / 8) {
-        int status = cut_block(b, err);
-        if (status != OK)
-            return status;
-    }
+        size + e->key.len + e->value.len > b->options.block_size + b->options.block_size / 8)
+        status = cut_block(b, err);
+    if (status != OK)
+        return status;
     if (b->index_due)
         add_index_entry(b, separator(buf_slice(&b->last_key), e->key));
-    block_builder_add(&b->data, e);
+    if (is_lone(b, e))
+        status = add_lone(b, e, err);
+    else
+        block_builder_add(&b->data, e);
+    if (status != OK)
+        return status;
     if (new_key) {
         if (b->options.bloom_bits_per_key > 0)
             add_hash(b, e->key);
@@ -247,7 +291,7 @@ int table_builder_finish(struct table_builder *b, struct table **out, struct err
 {
     ENSURE(b->table->meta.entries > 0);
     struct slice last_key = buf_slice(&b->last_key);
-    int status = cut_block(b, err);
+    int status = b->data.count > 0 ? cut_block(b, err) : OK;
     if (status != OK)
         goto failed;
     add_index_entry(b, last_key);

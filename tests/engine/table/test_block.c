@@ -215,6 +215,70 @@ Test(block, any_flipped_bit_of_a_compressed_block_is_corrupt)
     decode_all_flips(COMPRESSION_ZSTD);
 }
 
+// The contents of a stored block, which the caller frees.
+static uint8_t *decoded(struct slice stored, size_t *len)
+{
+    uint8_t *out;
+    struct error err;
+    cr_assert_eq(block_decode(exact_copy(stored.data, stored.len), stored.len, 7, 4096, 8 << 20,
+                     "t", &out, len, &err),
+        OK);
+    return out;
+}
+
+// Value of a length, of which the last so many bytes are random.
+static void lone_is_as_any(size_t value_len, size_t random_len, bool versions_of_it)
+{
+    struct random r = {value_len};
+    uint8_t *value = xcalloc(1, value_len);
+    for (size_t i = value_len - random_len; i < value_len; i++)
+        value[i] = (uint8_t)random_next(&r);
+    struct entry e = {.key = slice_cstr("a key"),
+        .value = slice_of(value, value_len),
+        .seq = 1000000,
+        .expire_ms = versions_of_it ? 4000000000000 : 0,
+        .tag = versions_of_it ? RECORD_PUT | RECORD_EXPIRES | RECORD_FRESH : RECORD_PUT};
+    for (int compression = 0; compression < 2; compression++) {
+        struct block_builder plain = {0}, lone = {0};
+        struct buf expected = {0}, out = {0}, got = {0};
+        struct block_compressor *compressor = block_compressor_new(compression, 1);
+        struct lone_block block;
+        block_builder_add(&plain, &e);
+        block_encode(&expected, block_builder_finish(&plain), compressor, 7, 4096);
+        block_encode_lone(&lone, &e, &out, compressor, 7, 4096, &block);
+        for (unsigned i = 0; i < block.count; i++)
+            buf_append_slice(&got, block.pieces[i]);
+        cr_assert_eq(got.len, block.len + BLOCK_TRAILER_SIZE);
+        if (compressor == NULL || random_len == value_len)
+            cr_assert(slice_equal(buf_slice(&got), buf_slice(&expected)));
+        else
+            cr_assert_lt(got.len, value_len - random_len / 2);
+        size_t len, expected_len;
+        uint8_t *contents = decoded(buf_slice(&got), &len),
+                *should_be = decoded(buf_slice(&expected), &expected_len);
+        cr_assert(slice_equal(slice_of(contents, len), slice_of(should_be, expected_len)));
+        free(contents);
+        free(should_be);
+        buf_release(&expected);
+        buf_release(&out);
+        buf_release(&got);
+        block_compressor_free(compressor);
+        block_builder_release(&plain);
+        block_builder_release(&lone);
+    }
+    free(value);
+}
+
+Test(block, a_large_value_alone_is_stored_as_any_other)
+{
+    const size_t sizes[] = {64 * 1024, 256 * 1024, 256 * 1024 - 20, 300001, 3 << 20};
+    for (unsigned i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        lone_is_as_any(sizes[i], 0, false);
+        lone_is_as_any(sizes[i], sizes[i] / 3, true);
+        lone_is_as_any(sizes[i], sizes[i], false);
+    }
+}
+
 // Walks contents that may be anything; what counts is that it ends and reads nothing outside.
 static void exercise(struct slice contents, struct slice key)
 {

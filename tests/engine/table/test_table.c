@@ -112,6 +112,30 @@ Test(table, level_cursor_goes_on_after_every_wait)
     walk_levels(4, 8, true);
 }
 
+// Among small ones and versions of keys, in blocks of their own, compressed and not.
+Test(table, large_values_are_found_where_they_belong)
+{
+    struct random r = {11};
+    for (int round = 0; round < 12; round++) {
+        struct sim_env *sim = sim_env_new(11);
+        struct model m = model_random(&r, 3 + random_below(&r, 20), 200, 150000);
+        struct table_builder_options options = model_table_options(sim, 1);
+        options.compression = round % 2 ? COMPRESSION_ZSTD : COMPRESSION_NONE;
+        struct table *t = model_table(&options, &m, 0, m.count);
+        struct error err = {0};
+        struct block_source *scan = table_scan_new(sim_env_env(sim), ".", 4096, 1 << 20);
+        struct model_walk w = {.model = &m, .at = SIZE_MAX};
+        w.cursor = table_cursor(scan, t, &err);
+        for (int step = 0; step < 200; step++)
+            model_walk_step(&w, &r);
+        w.cursor->ops->close(w.cursor);
+        table_scan_free(scan, NULL);
+        table_unref(t);
+        model_release(&m);
+        sim_env_free(sim);
+    }
+}
+
 static void check_get(struct block_source *source, struct table *t, const struct model *m,
     struct slice key, uint64_t seq)
 {
