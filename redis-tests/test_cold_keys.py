@@ -120,4 +120,6 @@ def test_randomkey_is_even_over_keys_of_any_shape(t):
         due = number / 14002
         assert due / 1.25 < share < due * 1.25, (name[:8], share, due)
     most = max(drawn.count(key) for key in set(drawn[:1000]) | {b"single", b"~"})
+    within = [reply[1] for reply in transaction(c, [["RANDOMKEY"]] * 1000)[1]]
+    assert len(set(within)) > 900, f"{len(set(within))} different keys of 1,000 in EXEC"
     assert most <= 12, f"one of 14,002 keys came up {most} times in {len(drawn)}"

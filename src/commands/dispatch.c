@@ -17,6 +17,7 @@
 
 #include "base/alloc.h"
 #include "base/ensure.h"
+#include "base/random.h"
 #include "commands/dispatch.h"
 #include "commands/families.h"
 #include "commands/multi.h"
@@ -401,7 +402,8 @@ int dispatch_inner(
     call.argv = argv;
     call.argc = argc;
     call.in_exec = true;
-    call.seed = outer->seed + (uint64_t)index * 0x9e3779b97f4a7c15u;
+    // Seeds that lie close, or a step of the generator apart, would draw the same numbers.
+    call.seed = random_next(&(struct random){outer->seed + (uint64_t)index});
     struct reply *reply = outer->reply;
     size_t mark = txn_mark(outer->txn), at = reply->out->len;
     reply->failed = false;
