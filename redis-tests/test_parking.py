@@ -107,3 +107,21 @@ def test_watch_sees_changes_while_parked(t):
         assert result[0] == "*", result
     done = plain(other.call("GET", "done"))
     assert done is None or 1 <= int(done) <= 10
+
+
+def test_patterns_that_take_long(t):
+    """SCAN and KEYS with 200 million comparisons to make: others are answered before."""
+    if t.is_redis():
+        return
+    server = t.varve()
+    c, other = server.connect(), server.connect()
+    assert c.call("SET", b"a" * 60000, "v") == ("+", b"OK")
+    pattern = b"*" + b"?" * 3500 + b"b"
+    for command in (["SCAN", "0", "MATCH", pattern], ["KEYS", pattern]):
+        c.send(*command)
+        overtaken = 0
+        for _ in range(50):
+            assert other.call("PING") == ("+", b"PONG")
+            overtaken += not readable(c)
+        assert overtaken >= 40, f"{overtaken} of 50 PINGs were answered before {command[0]}"
+        assert plain(c.read()) in ([b"0", []], [])

@@ -4,8 +4,10 @@
 // prefix of the pattern is sought and left again. COUNT is keys looked at, as in Redis; a call
 // looks at no more than it may in one go, whatever COUNT says, and then hands out a cursor, which a
 // client must expect anyway. So does a call that has gone over many deleted keys: what is not there
-// must not hold the loop. The cursor stands for the last key looked at (cursors.h); it is
-// remembered when the attempt is over.
+// must not hold the loop. Nor must a pattern that takes long: then the call ends before the key
+// that it would not have come to an end with, and if that is the first one, its reply is a stream
+// (stream_match.c). The cursor stands for the last key looked at (cursors.h); it is remembered when
+// the attempt is over.
 //
 // KEYS is a stream (stream_keys.c), but for a pattern that is just a key, and inside EXEC.
 //
@@ -18,12 +20,14 @@
 #include "commands/families.h"
 #include "commands/glob.h"
 #include "commands/stream_keys.h"
+#include "commands/stream_match.h"
 #include "types/walk.h"
 
 enum {
     SCAN_COUNT_DEFAULT = 10,
     SCAN_COUNT_MAX = 10000,       // keys looked at in one call
     SCAN_BYTES_MAX = 1024 * 1024, // of reply
+    SCAN_STEPS_MAX = 200000,      // of matching: about half a millisecond
     RANDOM_SMALL = 100,           // keys up to which all are looked at
     RANDOM_LOOKED = 10000,        // keys looked at, expired ones too
 };
@@ -93,12 +97,29 @@ static bool parse_options(struct call *call, struct scan *scan)
     return true;
 }
 
+// What can be told without the pattern.
+static bool is_candidate(const struct scan *scan, const struct walk_key *at)
+{
+    return !at->expired && !scan->no_such_type &&
+           (scan->type == TYPE_NONE || at->value.type == scan->type);
+}
+
 static bool wanted(const struct scan *scan, const struct walk_key *at)
 {
-    if (at->expired || scan->no_such_type ||
-        (scan->type != TYPE_NONE && at->value.type != scan->type))
-        return false;
-    return !scan->filtered || glob_match(scan->pattern, at->key, false);
+    return is_candidate(scan, at) && (!scan->filtered || glob_match(scan->pattern, at->key, false));
+}
+
+// The same as far as *steps go.
+static enum glob_answer wanted_in_steps(
+    const struct scan *scan, const struct walk_key *at, unsigned *steps)
+{
+    struct glob glob;
+    if (!is_candidate(scan, at))
+        return GLOB_NO;
+    if (!scan->filtered)
+        return GLOB_YES;
+    glob_begin(&glob, scan->pattern, at->key, false);
+    return glob_go_on(&glob, steps);
 }
 
 struct found {
@@ -107,6 +128,7 @@ struct found {
     struct buf last; // the last key looked at
     int64_t count;
     bool more;
+    bool hard; // matching `last`, the only key looked at, takes long
 };
 
 static void remember_place(struct commands *c, struct session *s, struct slice data)
@@ -151,19 +173,28 @@ static int scan_walk(struct call *call, const struct scan *scan, struct found *f
     bool skip = status == OK && scan->resumed && slice_equal(at.key, scan->after);
     if (skip)
         status = walk_next(&walk, &at);
-    while (status == OK) {
-        if (wanted(scan, &at))
-            add_found(found, at.key);
-        left--;
-        if (at.gone || left <= 0 || found->bytes.len >= SCAN_BYTES_MAX) {
-            buf_clear(&found->last);
-            buf_append_slice(&found->last, at.key);
-            if (!at.gone) // else whether there are more would cost as much again
-                status = walk_next(&walk, &at);
-            found->more = status == OK;
+    unsigned steps = SCAN_STEPS_MAX;
+    for (bool first = true; status == OK; first = false) {
+        enum glob_answer answer = call->in_exec ? (enum glob_answer)wanted(scan, &at)
+                                                : wanted_in_steps(scan, &at, &steps);
+        if (answer == GLOB_MORE && !first) { // `last` is the key before
+            found->more = true;
             break;
         }
-        status = walk_next(&walk, &at);
+        if (answer == GLOB_YES)
+            add_found(found, at.key);
+        found->hard = answer == GLOB_MORE;
+        left--;
+        bool ends = at.gone || left <= 0 || found->bytes.len >= SCAN_BYTES_MAX || found->hard;
+        if (ends || scan->filtered) {
+            buf_clear(&found->last);
+            buf_append_slice(&found->last, at.key);
+        }
+        if (!ends || !at.gone) // else whether there are more would cost as much again
+            status = walk_next(&walk, &at);
+        found->more = status == OK;
+        if (ends)
+            break;
     }
     walk_close(&walk);
     return status == END ? OK : status;
@@ -200,9 +231,12 @@ static int scan_command(struct call *call)
         status = scan_exact(call, &scan, &found);
     else if (scan.prefix.len <= KEY_MAX)
         status = scan_walk(call, &scan, &found);
-    if (status == OK) {
+    int64_t cursor = status == OK && found.more ? next_cursor(call, &found) : 0;
+    if (status == OK && found.hard) {
+        call->stream = stream_match_new(call, scan.pattern, buf_slice(&found.last), cursor);
+    } else if (status == OK) {
         reply_array(call->reply, 2);
-        reply_bulk_int(call->reply, found.more ? next_cursor(call, &found) : 0);
+        reply_bulk_int(call->reply, cursor);
         reply_array(call->reply, found.count);
         buf_append_slice(call->reply->out, buf_slice(&found.bytes));
     }

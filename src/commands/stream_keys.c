@@ -14,7 +14,11 @@
 #include "engine/stats.h"
 #include "types/walk.h"
 
-enum { KEPT_MAX = 256 * 1024, KEYS_A_LOOK = 64 }; // looks at the clock
+enum {
+    KEPT_MAX = 256 * 1024,
+    KEYS_A_LOOK = 64, // looks at the clock
+    STEPS_A_LOOK = 32 * 1024
+};
 
 struct waiter {
     stream_ready_cb ready_cb;
@@ -27,12 +31,15 @@ struct stream_keys {
     struct databases *databases;
     struct snapshot *snapshot;
     struct walk walk;
+    struct walk_key at; // where it stands
     int db;
     int64_t now_ms;
     struct buf pattern, prefix;
     struct buf kept; // the matches of the first pass
     bool all_kept, writing;
     bool filtered; // an empty pattern matches only the empty key
+    bool matching; // the key that the walk stands on
+    struct glob glob;
     int64_t count;
     struct waiter waiter;
 };
@@ -48,9 +55,18 @@ static void open_pass(struct stream_keys *k)
         &k->walk, k->databases, k->snapshot, k->db, k->now_ms, buf_slice(&k->prefix));
 }
 
-static bool matches(const struct stream_keys *k, const struct walk_key *at)
+// Whether the key at hand is one, as far as *steps go.
+static enum glob_answer matches(struct stream_keys *k, unsigned *steps)
 {
-    return !at->expired && (!k->filtered || glob_match(buf_slice(&k->pattern), at->key, false));
+    if (k->at.expired)
+        return GLOB_NO;
+    if (!k->filtered)
+        return GLOB_YES;
+    if (!k->matching)
+        glob_begin(&k->glob, buf_slice(&k->pattern), k->at.key, false);
+    enum glob_answer answer = glob_go_on(&k->glob, steps);
+    k->matching = answer == GLOB_MORE;
+    return answer;
 }
 
 static void keep(struct stream_keys *k, int proto, struct slice key)
@@ -85,23 +101,26 @@ static int stream_keys_step(
 {
     struct stream_keys *k = of(s);
     size_t began = reply->out->len;
+    unsigned steps = STEPS_A_LOOK;
     for (unsigned looked = 1;; looked++) {
-        struct walk_key at;
-        int status = walk_next(&k->walk, &at);
+        int status = k->matching ? OK : walk_next(&k->walk, &k->at);
         if (status == END && !k->writing)
             status = begin_writing(k, reply);
-        else if (status == OK && matches(k, &at)) {
+        else if (status == OK && matches(k, &steps) == GLOB_YES) {
             if (k->writing)
-                reply_bulk(reply, at.key);
+                reply_bulk(reply, k->at.key);
             else
-                keep(k, reply->proto, at.key);
+                keep(k, reply->proto, k->at.key);
         }
         if (status != OK)
             return status;
         if (reply->out->len - began >= max_bytes)
             return OK;
-        if (looked % KEYS_A_LOOK == 0 && env_now_us(k->env) >= deadline_us)
+        if (looked % KEYS_A_LOOK != 0 && steps > 0)
+            continue;
+        if (env_now_us(k->env) >= deadline_us)
             return OK;
+        steps = STEPS_A_LOOK;
     }
 }
 

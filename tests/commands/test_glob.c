@@ -1,6 +1,7 @@
 #include <criterion/criterion.h>
 #include <time.h>
 
+#include "base/random.h"
 #include "commands/glob.h"
 
 Test(glob, patterns_match_as_redis_matches)
@@ -77,6 +78,32 @@ Test(glob, long_classes_agree_with_short_ones)
         bool folded = glob_match(slice_cstr("[^A-f\\]m]x"), one, true);
         cr_assert_eq(glob_match(slice_cstr("[A-f\\]mmmmmmmmmmmmmmmmmmmm]x"), one, false), plain);
         cr_assert_eq(glob_match(slice_cstr("[^A-f\\]mmmmmmmmmmmmmmmmmmm]x"), one, true), folded);
+    }
+}
+
+// Any cutting into steps gives the same answer, and takes no more steps than pattern times text.
+Test(glob, a_match_can_be_left_and_gone_on_with)
+{
+    static const char letters[] = "ab*?[]^-\\";
+    struct random random = {1};
+    for (int round = 0; round < 200000; round++) {
+        char pattern[12], text[12];
+        size_t p_len = random_below(&random, sizeof pattern), t_len = random_below(&random, 12);
+        for (size_t i = 0; i < p_len; i++)
+            pattern[i] = letters[random_below(&random, sizeof letters - 1)];
+        for (size_t i = 0; i < t_len; i++)
+            text[i] = letters[random_below(&random, 2)];
+        struct slice p = slice_of(pattern, p_len), t = slice_of(text, t_len);
+        struct glob g;
+        glob_begin(&g, p, t, false);
+        enum glob_answer answer = GLOB_MORE;
+        for (size_t n = 0; answer == GLOB_MORE; n++) {
+            unsigned steps = 1 + (unsigned)random_below(&random, 3);
+            cr_assert_leq(n, 2 * (p_len + 1) * (t_len + 1));
+            answer = glob_go_on(&g, &steps);
+        }
+        cr_assert_eq(answer == GLOB_YES, glob_match(p, t, false), "%.*s %.*s", (int)p_len, pattern,
+            (int)t_len, text);
     }
 }
 

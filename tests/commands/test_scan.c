@@ -125,6 +125,38 @@ Test(scan, keys_streams_whatever_their_number)
     cr_assert_eq(atoi(run(&f, "EXEC") + 5), 10);
 }
 
+// Patterns that take millions of steps for each key.
+Test(scan, patterns_that_take_long_are_matched_in_steps)
+{
+    enum { KEY = 6000, PATTERN = 3000 };
+    static char key[KEY + 1], pattern[PATTERN + 1], line[KEY + 64];
+    unsigned long long cursor = 0;
+    int keys, found = 0, calls = 0;
+    memset(key, 'a', KEY);
+    memset(pattern, '?', PATTERN);
+    memcpy(pattern, "*a", 2);
+    pattern[PATTERN - 1] = 'b';
+    for (const char *end = "bcde"; *end != 0; end++) {
+        snprintf(line, sizeof line, "SET %s%c v", key, *end);
+        run(&f, line);
+    }
+    run(&f, "SET a 1");
+    do {
+        snprintf(line, sizeof line, "SCAN %llu MATCH %s", cursor, pattern);
+        cursor = parse(run(&f, line), &keys);
+        found += keys;
+        cr_assert_lt(calls++, 10);
+    } while (cursor != 0);
+    cr_assert_eq(found, 1);
+    cr_assert_geq(calls, 4); // one a key that takes long
+    snprintf(line, sizeof line, "KEYS %s", pattern);
+    cr_assert_eq(atoi(run(&f, line) + 1), 1);
+    run(&f, "MULTI");
+    snprintf(line, sizeof line, "SCAN 0 MATCH %s", pattern);
+    run(&f, line);
+    cr_assert(strstr(run(&f, "EXEC"), "*1\r\n$6001") != NULL);
+}
+
 Test(scan, keys_that_do_not_fit_are_counted_first)
 {
     char line[1200] = "SET ";
