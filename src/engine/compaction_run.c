@@ -257,7 +257,7 @@ static void end_run(struct compaction_run *r, int status, const struct error *ca
         mark_damaged(r);
     else
         mark_inputs(r, false);
-    r->done_cb(r->done_arg, status, cause);
+    r->done_cb(r->done_arg, &r->plan, status, cause);
     if (r->merge.cursor != NULL)
         job_teardown(r);
     plan_release(&r->plan);

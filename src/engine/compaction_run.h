@@ -9,9 +9,10 @@
 
 struct compaction_run;
 // The plan has been published (OK), was given up (CANCELLED, after compaction_run_give_up), or has
-// failed for `cause`. The run is freed when this returns. After CORRUPT the damaged table stays
+// failed for `cause`. The run and its plan are freed when this returns. After CORRUPT the damaged table stays
 // marked as being compacted, so that it is not picked again.
-typedef void (*compaction_run_done_cb)(void *arg, int status, const struct error *cause);
+typedef void (*compaction_run_done_cb)(
+    void *arg, const struct plan *plan, int status, const struct error *cause);
 
 // Takes the plan over and marks its inputs. done_cb fires once, not inside this call.
 struct compaction_run *compaction_run_new(

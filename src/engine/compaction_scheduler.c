@@ -3,7 +3,9 @@
 // the work. Asking follows from a change (upkeep.c), never from a poll: a new version, a snapshot
 // that was released, or a timer that was set for a reason:
 //
-//   TIMER_RETRY   a run has failed: nothing begins for RETRY_MS
+//   TIMER_RETRY   runs have failed: their inputs are passed over until RETRY_MS after the first,
+//                 while others go on; after FAILURES_MAX without a success between them nothing
+//                 begins, for then it is not the plan
 //   TIMER_QUIET   tables hold records in doubt or tombstones, and nobody has committed for IDLE_MS:
 //                 now they may be settled; or a table will have much expired at that time
 //
@@ -28,6 +30,7 @@
 
 enum {
     RETRY_MS = 1000,
+    FAILURES_MAX = 4,
     IDLE_MS = 2000,
     EXPIRY_MS_MAX = 24 * 3600 * 1000,
     LEVEL0_URGENT = 2, // times the limit: level 0 comes before a round goes on
@@ -52,7 +55,8 @@ struct compaction_scheduler {
     struct engine *engine;
     struct compaction_run *run; // NULL: none is under way
     bool closing;
-    bool complained; // of a failure that may pass, and none has ended well since
+    bool complained;   // of a failure that may pass, and none has ended well since
+    unsigned failures; // since the timer was set, none has ended well since
     enum timer_use { TIMER_OFF, TIMER_RETRY, TIMER_QUIET } timer_use;
     struct exec_timer timer;
     uint64_t quiet_seq; // last_seq when the timer for quiet was set
@@ -165,7 +169,7 @@ static void wait_for_more(struct compaction_scheduler *c, bool was_idle)
         delay = delay < IDLE_MS ? delay : IDLE_MS;
     }
     c->quiet_seq = e->last_seq;
-    if (wanted)
+    if (wanted && c->timer_use != TIMER_RETRY)
         set_timer(c, TIMER_QUIET, delay);
 }
 
@@ -201,7 +205,28 @@ static int next_plan(struct compaction_scheduler *c, struct plan *plan)
     return status;
 }
 
-static void run_failed(struct compaction_scheduler *c, int status, const struct error *cause)
+static void pass_over(const struct plan *p)
+{
+    for (int side = 0; side < 2; side++)
+        for (uint32_t i = 0; i < p->input_count[side]; i++)
+            p->inputs[side][i]->loop.being_compacted = p->inputs[side][i]->loop.passed_over = true;
+}
+
+static void forget_passed_over(struct compaction_scheduler *c)
+{
+    const struct version *v = c->engine->version;
+    c->failures = 0;
+    for (unsigned l = 0; l < ENGINE_LEVELS; l++) {
+        for (uint32_t i = 0; i < v->levels[l].count; i++) {
+            struct table_loop *t = &v->levels[l].tables[i]->loop;
+            t->being_compacted &= !t->passed_over;
+            t->passed_over = false;
+        }
+    }
+}
+
+static void run_failed(
+    struct compaction_scheduler *c, const struct plan *plan, int status, const struct error *cause)
 {
     struct engine *e = c->engine;
     if (!upkeep_has_failed(e)) { // else it has been said
@@ -213,30 +238,36 @@ static void run_failed(struct compaction_scheduler *c, int status, const struct 
                 cause->text, RETRY_MS);
         c->complained = status != CORRUPT && status != NEWER_FORMAT;
         e->space.compaction_has_none = status == NO_SPACE;
-        if (!c->closing)
-            set_timer(c, TIMER_RETRY, RETRY_MS);
+        if (!c->closing && status != CORRUPT && status != NEWER_FORMAT) {
+            pass_over(plan);
+            c->failures++;
+            if (c->timer_use != TIMER_RETRY)
+                set_timer(c, TIMER_RETRY, RETRY_MS);
+        }
+        upkeep_mark(e, COMPACTION_WANTED);
     }
     if (c->round.running)
         end_round(c, status);
     upkeep_mark(e, CHANGED_DISK); // who waits for space that this would have given back
 }
 
-static void run_done(void *arg, int status, const struct error *cause)
+static void run_done(void *arg, const struct plan *plan, int status, const struct error *cause)
 {
     struct compaction_scheduler *c = arg;
     c->run = NULL;
     c->engine->stats.compaction_running = false;
+    c->failures = status == OK ? 0 : c->failures;
     if (status == OK)
         c->complained = c->engine->space.compaction_has_none = false;
     if (status != OK && status != CANCELLED)
-        run_failed(c, status, cause);
+        run_failed(c, plan, status, cause);
 }
 
 void compaction_scheduler_start(struct engine *e)
 {
     struct compaction_scheduler *c = e->compaction;
     struct plan plan;
-    if (c->run != NULL || c->closing || c->timer_use == TIMER_RETRY)
+    if (c->run != NULL || c->closing || c->failures >= FAILURES_MAX)
         return;
     if (!c->round.running)
         begin_round(c);
@@ -247,7 +278,8 @@ void compaction_scheduler_start(struct engine *e)
     if (c->quiet_seq != e->last_seq)
         c->idle = false;
     if (next_plan(c, &plan) == OK) {
-        stop_timer(c);
+        if (c->timer_use == TIMER_QUIET)
+            stop_timer(c);
         e->stats.compaction_running = true;
         c->run = compaction_run_new(e, &plan, run_done, c);
     } else {
@@ -260,6 +292,8 @@ static void scheduler_timer_fired(struct exec_timer *timer)
 {
     struct compaction_scheduler *c = LIST_ENTRY(timer, struct compaction_scheduler, timer);
     c->idle = c->timer_use == TIMER_QUIET;
+    if (c->timer_use == TIMER_RETRY)
+        forget_passed_over(c);
     c->timer_use = TIMER_OFF;
     upkeep_mark(c->engine, COMPACTION_WANTED);
     upkeep_run(c->engine);

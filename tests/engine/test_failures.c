@@ -496,6 +496,67 @@ Test(failures, who_waits_for_a_log_segment_is_told_that_there_is_none)
     refuse_allocations(NO_SPACE);
 }
 
+static int put_other(struct machine *m, unsigned i)
+{
+    char key[32], value[VALUE];
+    txn_begin(m->txn);
+    snprintf(key, sizeof key, "other%04u", i % KEYS);
+    txn_put(m->txn, slice_cstr(key), value_of(value, i), (struct slice){0}, 0);
+    int status = engine_blocking_commit(m->engine, m->txn);
+    txn_reset(m->txn);
+    return status;
+}
+
+static void fail_reads_of_all_tables(struct machine *m, uint64_t *tables)
+{
+    struct dir_entry *entries;
+    size_t count;
+    *tables = 0;
+    cr_assert_eq(
+        sim_env_env(m->env)->ops->list(sim_env_env(m->env), "db", &entries, &count, NULL), OK);
+    for (size_t i = 0; i < count; i++)
+        if (strstr(entries[i].name, ".sst") != NULL) {
+            char path[300];
+            snprintf(path, sizeof path, "/%s", entries[i].name);
+            sim_env_fail(m->env, SIM_READ, path, 0, UINT64_MAX, IO);
+            ++*tables;
+        }
+    free(entries);
+}
+
+// A table that cannot be read now: what does not need it is compacted all the same, and when it can
+// be read again so is the rest.
+Test(failures, a_plan_that_fails_stops_no_other)
+{
+    struct machine m;
+    uint64_t tables;
+    start(&m, 3);
+    for (unsigned i = 0; i < 20; i++)
+        cr_assert_eq(put(&m, i, 1), OK);
+    cr_assert_eq(engine_blocking_compact(m.engine), OK);
+    sim_exec_run_for(m.exec, 100);
+    fail_reads_of_all_tables(&m, &tables);
+    cr_assert_eq(tables, 1);
+    for (unsigned n = 0; n < 4; n++) {
+        cr_assert_eq(put(&m, n, 2), OK);
+        cr_assert_eq(engine_blocking_flush(m.engine), OK);
+    }
+    struct engine_stats stats;
+    for (unsigned i = 0; i < 3000; i++) {
+        cr_assert_eq(put_other(&m, i), OK);
+        engine_get_stats(m.engine, &stats);
+        cr_assert_lt(stats.levels[0].files, 16, "at %u", i);
+    }
+    sim_env_heal(m.env);
+    sim_exec_run_for(m.exec, 3000);
+    engine_get_stats(m.engine, &stats);
+    cr_assert_lt(stats.levels[0].files, 5);
+    cr_assert_eq(engine_blocking_compact(m.engine), OK);
+    check_keys(&m);
+    cr_assert_eq(stop(&m), OK);
+    end(&m);
+}
+
 // Damages a byte early in the only table, where its first keys are.
 static void damage_a_table(struct machine *m)
 {

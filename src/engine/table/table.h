@@ -22,7 +22,8 @@ struct table_loop {
     // Into the cache when the table is published, so that nobody has to wait for them.
     struct built_block built_index, built_filter;
     bool being_compacted;
-    bool survey_failed;              // its doubts stay
+    bool passed_over;   // and so being_compacted, for a while: a plan with it has failed
+    bool survey_failed; // its doubts stay
     struct corrections *corrections; // of the counts; NULL: nobody has looked (survey.h)
 };
 
