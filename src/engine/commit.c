@@ -98,7 +98,7 @@ static uint8_t beneath_memtables(const struct engine *e, struct slice key, uint6
         if (at < v->levels[level].count && may_be_in(e, v->levels[level].tables[at], key, hash))
             return beneath_clean(e, key, hash);
     }
-    return RECORD_FRESH;
+    return damage_set_find(&v->damages, key) != 0 ? RECORD_IN_DOUBT : RECORD_FRESH;
 }
 
 // The flags of a record of key that is committed now. Newest first; a drop in a memtable covers all

@@ -8,8 +8,14 @@
 //   job    inputs -> merge -> rewriter -> outputs, step by step
 //   loop   one edit: inputs out, outputs in, corrections of the counts; published
 //
+// Damage. A run that meets a block that is CORRUPT, and that the version does not know of, writes
+// nothing any more: it reads on to find all of them, and publishes their key ranges as damage
+// (version/damage.h), with no table changed. The picker comes to the same plan again, and that run
+// leaves the blocks out, keeping tombstones above them: so reads there go on saying CORRUPT, or
+// what is newer, through every later rewriting.
+//
 // What can fail. NO_SPACE, RETRY: outputs are removed, whoever ordered the run may try again.
-// CORRUPT, NEWER_FORMAT: the table that cannot be read, named by the error, stays marked. IO while
+// NEWER_FORMAT: the table that cannot be read, named by the error, stays marked. IO while
 // reading or writing tables: outputs are removed. A failed edit is the manifest's affair
 // (publish.c).
 #include "engine/compaction_run.h"
@@ -43,6 +49,10 @@ struct compaction_job {
     struct rewriter *rewriter;
     struct outputs outputs;
     struct error read_err;
+    bool has_snapshots;
+    struct damage_set found; // damage that the version does not know
+    struct error first_found;
+    uint64_t found_blocks;
     int status; // OK: more to do; END: all is written
     uint64_t stepped_bytes;
 };
@@ -67,7 +77,38 @@ struct compaction_run {
 static bool holds_key_below(void *arg, struct slice key)
 {
     const struct compaction_run *r = arg;
-    return version_key_below(r->version, r->plan.output_level, key);
+    return version_key_below(r->version, r->plan.output_level, key) ||
+           damage_set_find(&r->version->damages, key) != 0;
+}
+
+// What of a table cannot be read: known to the version, it is left out. Else the run goes on only
+// to find all of it. A separator may be the key before it, or, where a snapshot keeps several
+// versions of that, lead to more of them.
+static bool input_damaged(void *arg, struct table *t, const struct slice *before, struct slice last,
+    const struct error *err)
+{
+    struct compaction_run *r = arg;
+    struct buf from = {0}, to = {0};
+    buf_append_slice(&from, before != NULL ? *before : t->meta.smallest);
+    if (before != NULL && !r->merge.has_snapshots)
+        buf_append_byte(&from, 0);
+    buf_append_slice(&to, last);
+    buf_append_byte(&to, 0);
+    struct damage d = {buf_slice(&from), buf_slice(&to), t->meta.seq_max};
+    if (slice_compare(d.from, d.to) < 0 && !damage_set_covers(&r->version->damages, &d)) {
+        if (r->merge.found_blocks++ == 0)
+            r->merge.first_found = *err;
+        damage_set_add(&r->merge.found, d.from, d.to, d.seq);
+    }
+    buf_release(&from);
+    buf_release(&to);
+    return true;
+}
+
+static struct cursor *add_input(struct compaction_run *r, struct cursor *c)
+{
+    table_cursor_pass_damage(c, input_damaged, r);
+    return c;
 }
 
 static int compare_smallest(const void *left, const void *right)
@@ -105,7 +146,8 @@ static uint32_t level0_cursors(struct compaction_run *r, struct cursor **childre
     qsort(at, left, sizeof(struct table *), compare_smallest);
     while (left > 0) {
         uint32_t len = take_row(at, left);
-        children[count++] = level_cursor(r->merge.source, at, len, &r->merge.read_err);
+        children[count++] =
+            add_input(r, level_cursor(r->merge.source, at, len, &r->merge.read_err));
         at += len;
         left -= len;
     }
@@ -120,12 +162,12 @@ static struct cursor *input_cursor(struct compaction_run *r)
     if (p->level == 0) {
         count = level0_cursors(r, children);
     } else {
-        children[count++] =
-            level_cursor(r->merge.source, p->inputs[0], p->input_count[0], &r->merge.read_err);
+        children[count++] = add_input(
+            r, level_cursor(r->merge.source, p->inputs[0], p->input_count[0], &r->merge.read_err));
     }
     if (p->input_count[1] > 0)
-        children[count++] =
-            level_cursor(r->merge.source, p->inputs[1], p->input_count[1], &r->merge.read_err);
+        children[count++] = add_input(
+            r, level_cursor(r->merge.source, p->inputs[1], p->input_count[1], &r->merge.read_err));
     struct cursor *merged = merge_cursor(children, count);
     free(children);
     return merged;
@@ -148,6 +190,7 @@ static void job_setup(struct compaction_run *r)
         .sink_arg = &r->merge.outputs,
     };
     r->merge.rewriter = rewriter_new(&options);
+    r->merge.has_snapshots = snapshot_count > 0;
     free(snapshots);
     r->merge.outputs = (struct outputs){
         .builder_options =
@@ -182,7 +225,8 @@ static int merge_step(struct compaction_run *r)
     }
     while (status == OK) {
         bytes += r->merge.cursor->entry.key.len + r->merge.cursor->entry.value.len;
-        status = rewriter_add(r->merge.rewriter, &r->merge.cursor->entry);
+        if (r->merge.found_blocks == 0)
+            status = rewriter_add(r->merge.rewriter, &r->merge.cursor->entry);
         if (status == OK)
             status = r->merge.cursor->ops->next(r->merge.cursor);
         // Without numbers the last table would grow over its size.
@@ -190,7 +234,7 @@ static int merge_step(struct compaction_run *r)
             (++entries % STEP_CHECK == 0 && env_now_us(r->engine->env) >= until))
             break;
     }
-    if (status != END)
+    if (status != END || r->merge.found_blocks > 0)
         return status;
     status = rewriter_finish(r->merge.rewriter);
     if (status == OK)
@@ -203,7 +247,7 @@ static void compaction_job_run(struct job *job)
     struct compaction_run *r = LIST_ENTRY(job, struct compaction_run, merge.job);
     r->merge.status = merge_step(r);
     r->merge.stepped_bytes = outputs_written(&r->merge.outputs);
-    if (r->merge.status < 0)
+    if (r->merge.status < 0 || (r->merge.status == END && r->merge.found_blocks > 0))
         outputs_abandon(&r->merge.outputs);
 }
 
@@ -215,6 +259,7 @@ static void job_teardown(struct compaction_run *r)
     table_scan_free(r->merge.source, &bytes_read);
     r->engine->stats.compaction_read_bytes += bytes_read;
     rewriter_free(r->merge.rewriter);
+    damage_set_release(&r->merge.found);
     outputs_release(&r->merge.outputs);
 }
 
@@ -295,6 +340,31 @@ static void compaction_published(void *arg, int status)
     end_run(r, status, &cause);
 }
 
+static void damage_published(void *arg, int status)
+{
+    struct compaction_run *r = arg;
+    struct error cause;
+    if (status == OK)
+        log_line(r->engine->logger, LOG_WARNING,
+            "damage: %s; %llu damaged blocks in this compaction's tables are given up, and reads "
+            "of "
+            "what they held say so",
+            r->merge.first_found.text, (unsigned long long)r->merge.found_blocks);
+    else
+        error_set(&cause, status, NULL, 0, 0, "the manifest could not be written");
+    end_run(r, status, status == OK ? NULL : &cause);
+}
+
+// The tables stay for now. The next run of the same plan knows where to leave blocks out, and that
+// what lies above them must be kept.
+static void submit_damage(struct compaction_run *r)
+{
+    damage_set_add_all(&r->edit.damages, &r->merge.found);
+    r->op = (struct edit_op){
+        .edit = &r->edit, .base_seq = r->version->last_seq, .done_cb = damage_published, .arg = r};
+    publish_edit(r->engine, &r->op);
+}
+
 static void submit_edit(struct compaction_run *r)
 {
     struct plan *p = &r->plan;
@@ -366,7 +436,9 @@ static void compaction_job_done(struct job *job)
 {
     struct compaction_run *r = LIST_ENTRY(job, struct compaction_run, merge.job);
     struct engine *e = r->engine;
-    if (r->merge.status == END) {
+    if (r->merge.status == END && r->merge.found_blocks > 0) {
+        submit_damage(r);
+    } else if (r->merge.status == END) {
         submit_edit(r);
     } else if (r->merge.status == OK && r->gives_up) {
         outputs_abandon(&r->merge.outputs);

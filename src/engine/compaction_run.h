@@ -9,8 +9,9 @@
 
 struct compaction_run;
 // The plan has been published (OK), was given up (CANCELLED, after compaction_run_give_up), or has
-// failed for `cause`. The run and its plan are freed when this returns. After CORRUPT the damaged table stays
-// marked as being compacted, so that it is not picked again.
+// failed for `cause`. The run and its plan are freed when this returns. OK may also mean that
+// damage was found and published, and no table changed. After NEWER_FORMAT the table stays marked
+// as being compacted, so that it is not picked again.
 typedef void (*compaction_run_done_cb)(
     void *arg, const struct plan *plan, int status, const struct error *cause);
 

@@ -15,9 +15,9 @@
 // Everything once (engine_compact) is a flush, and then a round of picker_pick_all(); who asks
 // while a round is under way waits for the next.
 //
-// What can fail is a run. CORRUPT, NEWER_FORMAT: its table is not picked again until the engine is
-// opened anew, the operator is told, all else goes on. NO_SPACE, RETRY, IO: told, and tried again
-// later.
+// What can fail is a run. NEWER_FORMAT: its table is not picked again until the engine is opened
+// anew, the operator is told, all else goes on. (Damage is no failure: compaction_run.c.) NO_SPACE,
+// RETRY, IO: told, and tried again later.
 #include "engine/compaction_scheduler.h"
 
 #include "base/alloc.h"
@@ -239,7 +239,10 @@ static void run_failed(
         c->complained = status != CORRUPT && status != NEWER_FORMAT;
         e->space.compaction_has_none = status == NO_SPACE;
         if (!c->closing && status != CORRUPT && status != NEWER_FORMAT) {
-            pass_over(plan);
+            if (status == NO_SPACE)
+                c->failures = FAILURES_MAX; // that is not the plan's
+            else
+                pass_over(plan);
             c->failures++;
             if (c->timer_use != TIMER_RETRY)
                 set_timer(c, TIMER_RETRY, RETRY_MS);

@@ -92,7 +92,7 @@ static bool version_holds_key(void *arg, struct slice key)
             slice_compare(key, table->meta.largest) <= 0)
             return true;
     }
-    return version_key_below(t->version, 0, key);
+    return version_key_below(t->version, 0, key) || damage_set_find(&t->version->damages, key) != 0;
 }
 
 // By the job: the memtable is frozen, and there may be very many.

@@ -232,8 +232,8 @@ enum edit_tag {
     // reserved: generation 8 bytes big-endian, then pairs of varints: ids skipped, ids that are
     // dead. Nobody reads below a dead id again.
     EDIT_DEAD_IDS = 14,
-    // reserved: from bytes, to bytes: reads of keys from <= key < to say CORRUPT; a table was
-    // rewritten without its bad block. EDIT_DAMAGE_DONE takes it back.
+    // varint seq, from bytes, to bytes: of keys from <= key < to, records up to seq may have been
+    // in a block that is lost. Who finds none newer says CORRUPT. EDIT_DAMAGE_DONE takes it back.
     EDIT_DAMAGE = 15,
     EDIT_DAMAGE_DONE = 16,
     EDIT_OPTIONAL = 64,

@@ -50,7 +50,9 @@ struct iter {
     // forward: the key whose other records are passed over. Backward: the key of `copy`
     struct buf passed;
     bool has_passed;
-    struct buf value; // backward: of the record that is, or may be, shown
+    struct buf left_behind;          // the key that the cursor was on, if there is damage
+    bool was_somewhere, move_begins; // and is not made again after a wait
+    struct buf value;                // backward: of the record that is, or may be, shown
     bool has_copy;
     struct entry shown;
     // Without a txn.
@@ -146,6 +148,7 @@ void iter_close(struct iter *it)
     buf_release(&it->upper);
     pending_release(&it->pending);
     buf_release(&it->passed);
+    buf_release(&it->left_behind);
     buf_release(&it->dead_first);
     buf_release(&it->dead_last);
     buf_release(&it->value);
@@ -261,6 +264,36 @@ static int make_move(struct iter *it)
     return it->ended ? END : OK;
 }
 
+// Before a move, where there is damage: from where it is.
+static void leave(struct iter *it)
+{
+    it->was_somewhere = it->move == CALL_NEXT || it->move == CALL_PREV;
+    buf_clear(&it->left_behind);
+    if (it->was_somewhere)
+        buf_append_slice(&it->left_behind, it->cursor->entry.key);
+    else if (it->move == CALL_SEEK || it->move == CALL_SEEK_BEFORE)
+        buf_append_slice(&it->left_behind, pending_key(&it->pending));
+}
+
+// Whether the move has gone over keys, within the bounds, that may have been lost; from one record
+// to another of the same key it goes over none.
+static bool met_damage(const struct iter *it, bool at_end)
+{
+    struct slice from = buf_slice(&it->left_behind), upper = buf_slice(&it->upper);
+    struct slice at = at_end ? (struct slice){0} : it->cursor->entry.key;
+    const struct damage_set *damages = &it->view->version->damages;
+    if (it->was_somewhere && !at_end && slice_equal(at, from))
+        return false;
+    if (it->backward) {
+        struct slice low = at_end || below_all(it, at) ? buf_slice(&it->lower) : at;
+        bool unbounded = it->move == CALL_SEEK_LAST;
+        return damage_set_meets(damages, low, unbounded ? NULL : &from, false);
+    }
+    if (at_end || above_all(it, at))
+        return damage_set_meets(damages, from, upper.len > 0 ? &upper : NULL, false);
+    return damage_set_meets(damages, from, &at, true);
+}
+
 static void log_failure(const struct iter *it, int status)
 {
     log_line(it->engine->logger, LOG_WARNING, "an iterator failed: %s",
@@ -319,7 +352,13 @@ static int move_on(struct iter *it)
     buf_clear(&it->dead_first);
     buf_clear(&it->dead_last);
     for (unsigned steps = 0;; steps++) {
+        bool damaged = it->view->version->damages.count > 0 && it->move != CALL_DONE;
+        if (damaged && it->move_begins)
+            leave(it);
+        it->move_begins = false;
         int status = make_move(it);
+        if (damaged && (status == OK || status == END) && met_damage(it, status == END))
+            status = error_set(&it->err, CORRUPT, NULL, 0, 0, "a block of what is read is lost");
         if (status < 0)
             log_failure(it, status);
         if (status == WAIT && it->txn != NULL && it->txn->over)
@@ -327,6 +366,7 @@ static int move_on(struct iter *it)
         if (status < 0 || status == WAIT)
             return status;
         it->move = CALL_DONE;
+        it->move_begins = true;
         it->ended = status == END;
         switch (
             it->backward ? judge_backward(it, status == END) : judge_forward(it, status == END)) {
@@ -356,6 +396,7 @@ static void begin(struct iter *it, bool backward, enum call_kind move)
     it->backward = backward;
     it->move = move;
     it->has_passed = it->has_copy = false;
+    it->move_begins = true;
 }
 
 int iter_seek(struct iter *it, struct slice key)

@@ -54,7 +54,20 @@ static void want_meta(struct block_source *source, struct table *t)
         source->want(source, t, t->meta.index);
 }
 
-int point_read(struct engine *e, struct fetch *fetch, struct slice key, uint64_t hash,
+// What was found among what is left of a table, or not: it tells something only if it is newer than
+// what is lost.
+static int judge_damage(struct engine *e, struct fetch *fetch, struct slice key, int status,
+    const struct entry *found, struct block_ref *ref, struct error *err)
+{
+    uint64_t lost = damage_set_find(&e->version->damages, key);
+    if (lost == 0 || (status != OK && status != NOT_FOUND) || (status == OK && found->seq > lost))
+        return status;
+    if (status == OK)
+        fetch->source.put(&fetch->source, ref);
+    return error_set(err, CORRUPT, NULL, 0, 0, "a block that may have held the key is lost");
+}
+
+static int read_levels(struct engine *e, struct fetch *fetch, struct slice key, uint64_t hash,
     struct entry *out, struct block_ref *ref, struct error *err)
 {
     struct candidates candidates = {e->version, key, 0, 1};
@@ -78,6 +91,14 @@ int point_read(struct engine *e, struct fetch *fetch, struct slice key, uint64_t
                 return status;
         }
     }
+}
+
+int point_read(struct engine *e, struct fetch *fetch, struct slice key, uint64_t hash,
+    struct entry *out, struct block_ref *ref, struct error *err)
+{
+    int status = read_levels(e, fetch, key, hash, out, ref, err);
+    return e->version->damages.count == 0 ? status
+                                          : judge_damage(e, fetch, key, status, out, ref, err);
 }
 
 void engine_prefetch(struct engine *e, struct slice key)

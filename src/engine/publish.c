@@ -23,6 +23,7 @@
 
 #include "base/ensure.h"
 #include "engine/settle.h"
+#include "engine/snapshot.h"
 #include "engine/unlink.h"
 #include "engine/upkeep.h"
 
@@ -115,6 +116,18 @@ static void forget_void_counts(
     counts_forget_covered(&edit->counts, later_drop_covers, &later);
 }
 
+// Nobody reads any more what a drop covers, unless a snapshot is older.
+static void forget_damages(const struct engine *e, struct version_edit *edit)
+{
+    uint64_t oldest = snapshot_oldest(e);
+    for (uint32_t i = 0; i < e->version->damages.count; i++) {
+        const struct damage *d = &e->version->damages.items[i];
+        if (drop_set_newest(&e->version->drops, d->from, d->to, oldest) > d->seq ||
+            drop_set_newest(&edit->drops, d->from, d->to, oldest) > d->seq)
+            damage_set_add(&edit->damages_done, d->from, d->to, d->seq);
+    }
+}
+
 static void begin_next(struct engine *e)
 {
     if (e->edits.running != NULL || list_empty(&e->edits.waiting))
@@ -122,6 +135,7 @@ static void begin_next(struct engine *e)
     struct edit_op *op = LIST_ENTRY(e->edits.waiting.next, struct edit_op, link);
     list_remove(&op->link);
     forget_void_counts(op->edit, e->version, op->base_seq);
+    forget_damages(e, op->edit);
     struct error err = {0};
     int status = version_apply(e->version, op->edit, &e->edits.next, &err);
     if (status != OK) {

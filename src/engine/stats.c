@@ -1,5 +1,7 @@
 // engine_get_stats: the counters that modules keep as they go, and what is asked for at the moment.
 // Cheap enough for every INFO; nothing here walks data, only lists of tables.
+#include <stdio.h>
+
 #include "engine/state.h"
 
 static void level_stats(const struct version *v, struct engine_stats *out)
@@ -45,6 +47,32 @@ static void log_stats(const struct engine *e, struct engine_stats *out)
     out->durable_seq = wal_durable_seq(e->wal);
 }
 
+// A key with what does not print as \xHH, cut off to fit.
+static size_t show_key(struct slice key, char *out, size_t room)
+{
+    size_t len = 0;
+    for (size_t i = 0; i < key.len && len + 5 <= room; i++) {
+        bool prints =
+            key.data[i] > ' ' && key.data[i] < 0x7f && strchr("\\,=", key.data[i]) == NULL;
+        len += (size_t)snprintf(out + len, room - len, prints ? "%c" : "\\x%02x", key.data[i]);
+    }
+    return len;
+}
+
+static void damage_stats(const struct damage_set *damages, struct engine_stats *out)
+{
+    enum { KEY_ROOM = STATS_DAMAGE_SIZE / 2 - 16 };
+    out->damaged_ranges = damages->count;
+    for (uint32_t i = 0; i < damages->count && i < STATS_DAMAGES; i++) {
+        const struct damage *d = &damages->items[i];
+        char *text = out->damages[i];
+        size_t len = (size_t)snprintf(text, STATS_DAMAGE_SIZE, "from=");
+        len += show_key(d->from, text + len, KEY_ROOM);
+        len += (size_t)snprintf(text + len, STATS_DAMAGE_SIZE - len, ",to=");
+        show_key(d->to, text + len, KEY_ROOM);
+    }
+}
+
 void engine_get_stats(const struct engine *e, struct engine_stats *out)
 {
     *out = e->stats;
@@ -58,6 +86,7 @@ void engine_get_stats(const struct engine *e, struct engine_stats *out)
     out->cache_capacity = e->options.memory_budget / ENGINE_CACHE_SHARE;
     out->pinned_bytes = cache_pinned_bytes(e->cache) + e->pins.bytes;
     out->compaction_debt = e->pace.debt;
+    damage_stats(&e->version->damages, out);
     out->keys_in_doubt = 0;
     for (uint32_t i = 0; i < e->counts.cap; i++)
         out->keys_in_doubt += e->counts.slots[i].in_doubt;

@@ -5,6 +5,8 @@
 
 #include "engine/options.h"
 
+enum { STATS_DAMAGES = 8, STATS_DAMAGE_SIZE = 200 };
+
 struct engine_stats {
     struct {
         uint64_t files;
@@ -53,6 +55,8 @@ struct engine_stats {
     uint64_t compaction_debt; // bytes to be compacted, now
     uint64_t expired_dropped; // records dropped by flush and compaction because they had expired
     int64_t keys_in_doubt;    // now
+    uint64_t damaged_ranges;  // of keys that cannot be read, now, and the first of them as text
+    char damages[STATS_DAMAGES][STATS_DAMAGE_SIZE];
     bool flush_running, compaction_running;
 
     // Recovery at opening.

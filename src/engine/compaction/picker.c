@@ -22,7 +22,8 @@
 // Why it ends. A merge takes entries down a level, and there are ENGINE_LEVELS. A table is
 // rewritten in place only if nothing below overlaps and no snapshot is older than its newest entry;
 // then everything that made it dirty is gone afterwards: expired records (by the same now_ms),
-// tombstones, doubts, and entries below drops (the outputs' clean_seq covers them).
+// tombstones, doubts, and entries below drops (the outputs' clean_seq covers them). Where damage is
+// known (../version/damage.h) they stay, and no table is rewritten in place because of them.
 #include "engine/compaction/picker.h"
 
 #include "base/alloc.h"
@@ -147,7 +148,8 @@ static int complete(const struct version *v, uint64_t grandparent_max, struct pl
         r = range_of(p);
     }
     p->grandparents = copy_overlapping(v, p->output_level + 1, r, &p->grandparent_count);
-    p->bottom = !version_overlaps_below(v, p->output_level, r.smallest, r.largest);
+    p->bottom = !version_overlaps_below(v, p->output_level, r.smallest, r.largest) &&
+                !damage_set_meets(&v->damages, r.smallest, &r.largest, true);
     p->kind = PLAN_MERGE;
     if (p->output_level != p->level && p->input_count[1] == 0 && disjoint(p) &&
         overlapping_bytes(v, p->output_level + 1, r) <= grandparent_max)
@@ -487,7 +489,9 @@ static int plan_cleaning(const struct version *v, const struct picker_options *o
     unsigned l, struct plan *out)
 {
     if (l > 0 && !version_overlaps_below(v, l, t->meta.smallest, t->meta.largest)) {
-        if (o->oldest_snapshot < t->meta.seq_max)
+        // Over damage tombstones and doubts stay.
+        if (o->oldest_snapshot < t->meta.seq_max ||
+            damage_set_meets(&v->damages, t->meta.smallest, &t->meta.largest, true))
             return NOT_FOUND;
         return plan_table(v, l, l, t, grandparent_max(o), o->space, out);
     }

@@ -52,7 +52,7 @@ uint64_t picker_need(const struct version *v);
 // A step of compacting everything once, down to the deepest level in use. since_number and
 // since_seq: the next file number and the last seq when it was asked for: files with smaller
 // numbers are old, tables with newer entries only are left out. When it is done no table is left
-// that an older version of the format wrote, damaged ones apart. NOT_FOUND: done.
+// that an older version of the format wrote. NOT_FOUND: done.
 int picker_pick_all(
     const struct version *v, uint64_t since_number, uint64_t since_seq, struct plan *out);
 // When a table will next have so much expired that it is picked; INT64_MAX if none will.

@@ -181,6 +181,11 @@ static int finish_key(struct survey *s)
     int status = find_beneath(s, &e);
     if (status != OK && status != NOT_FOUND)
         return status;
+    if (status == NOT_FOUND &&
+        damage_set_find(&s->options.version->damages, buf_slice(&s->key)) != 0) {
+        s->open = false; // nobody can tell: the doubt stays
+        return OK;
+    }
     bool dead = status == NOT_FOUND || entry_kind(&e) != RECORD_PUT ||
                 version_dropped(s->options.version, buf_slice(&s->key), e.seq);
     settle(s, dead);

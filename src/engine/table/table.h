@@ -72,6 +72,13 @@ struct cursor *table_cursor(struct block_source *source, struct table *t, struct
 struct cursor *level_cursor(
     struct block_source *source, struct table *const *tables, uint32_t count, struct error *err);
 
+// For cursors of jobs, which go forward: a data block that is damaged, or a whole table whose index
+// is, is passed over if the callback says so. Its keys are those behind `before` (and further
+// versions of that key), or from the smallest of the table on if it is NULL, up to last.
+typedef bool (*table_damage_cb)(void *arg, struct table *t, const struct slice *before,
+    struct slice last, const struct error *err);
+void table_cursor_pass_damage(struct cursor *c, table_damage_cb damage_cb, void *arg);
+
 // A source for one job: blocking, its own file handles, read-ahead, no cache. Closed by
 // table_scan_free after its cursors.
 struct block_source *table_scan_new(

@@ -47,8 +47,10 @@ struct table_cursor {
     uint64_t data_offset;
     struct block_cursor index, data;
     struct pending pending;
-    enum stage stage; // of the pending call
-    uint32_t passed;  // blocks since the last seek
+    enum stage stage;          // of the pending call
+    uint32_t passed;           // blocks since the last seek
+    table_damage_cb damage_cb; // NULL: damage ends the call
+    void *damage_arg;
 };
 
 static struct table_cursor *self(struct cursor *c)
@@ -272,11 +274,49 @@ static int run_stage(struct table_cursor *c)
     ENSURE_UNREACHABLE();
 }
 
+// What the index says that lies before the block it points to: END if nothing does.
+static int separator_before(struct table_cursor *c, struct buf *out)
+{
+    struct block_cursor before = {0};
+    int status = block_cursor_init(&before, c->index_ref.contents);
+    if (status == OK)
+        status = block_cursor_first(&before);
+    while (status == OK && before.current < c->index.current) {
+        buf_clear(out);
+        buf_append_slice(out, before.entry.key);
+        status = block_cursor_next(&before);
+    }
+    block_cursor_release(&before);
+    return status == OK ? (out->len > 0 ? OK : END) : CORRUPT;
+}
+
+// Behind the damaged block, or the table if that is what cannot be read.
+static int pass_damage(struct table_cursor *c)
+{
+    struct buf before = {0};
+    struct slice last = c->table->meta.largest, key;
+    int status = c->has_index ? separator_before(c, &before) : CORRUPT;
+    bool block = status == OK || status == END;
+    if (block && slice_compare(c->index.entry.key, last) < 0)
+        last = c->index.entry.key;
+    key = buf_slice(&before);
+    bool pass = c->damage_cb(c->damage_arg, c->table, status == OK ? &key : NULL, last, c->err);
+    buf_release(&before);
+    drop_data(c);
+    c->stage = block ? STAGE_NEXT_BLOCK : STAGE_NEXT_TABLE;
+    return pass ? OK : CORRUPT;
+}
+
 // Goes on until the cursor shows an entry, unless the call's first part has its answer.
 static int run(struct table_cursor *c, int status)
 {
-    while (status == OK && c->stage != STAGE_IDLE)
+    if (status == CORRUPT && c->damage_cb != NULL)
+        status = pass_damage(c);
+    while (status == OK && c->stage != STAGE_IDLE) {
         status = run_stage(c);
+        if (status == CORRUPT && c->damage_cb != NULL)
+            status = pass_damage(c);
+    }
     if (status == OK)
         c->base.entry = c->data.entry;
     return pending_answer(&c->pending, status);
@@ -344,6 +384,8 @@ static int run_aim(struct table_cursor *c, unsigned step)
 static int table_cursor_aim(struct cursor *base, struct slice key, uint64_t seq, unsigned step)
 {
     struct table_cursor *c = self(base);
+    if (c->damage_cb != NULL)
+        return OK; // the seek itself finds out
     int status = open_seek(c, key, seq);
     if (status == OK)
         status = run_aim(c, step);
@@ -420,6 +462,13 @@ struct cursor *level_cursor(
     c->tables = tables;
     c->count = count;
     return &c->base;
+}
+
+void table_cursor_pass_damage(struct cursor *base, table_damage_cb damage_cb, void *arg)
+{
+    struct table_cursor *c = self(base);
+    c->damage_cb = damage_cb;
+    c->damage_arg = arg;
 }
 
 struct cursor *table_cursor(struct block_source *source, struct table *t, struct error *err)

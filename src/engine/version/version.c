@@ -49,6 +49,7 @@ void version_unref(struct version *v, version_table_gone_cb gone_cb, void *arg)
     }
     free(v->log_ends);
     drop_set_release(&v->drops);
+    damage_set_release(&v->damages);
     counts_release(&v->counts);
     free(v);
 }
@@ -219,6 +220,13 @@ static bool drop_is_needed(const struct version *v, const struct drop *d)
                 break;
         }
     }
+    // Damage inside it goes with an edit that is made when no snapshot needs it (publish.c).
+    for (uint32_t i = 0; i < v->damages.count; i++) {
+        const struct damage *damage = &v->damages.items[i];
+        if (damage->seq < d->seq && slice_starts_with(damage->from, d->prefix) &&
+            slice_starts_with(damage->to, d->prefix))
+            return true;
+    }
     return false;
 }
 
@@ -251,6 +259,15 @@ static void apply_drops(const struct version *base, struct version_edit *edit, s
     drop_set_walk(&edit->drops_done, take_out, &v->drops);
     v->drops_looked = base->drops_looked;
     forget_drops(v, edit);
+}
+
+static void apply_damages(
+    const struct version *base, const struct version_edit *edit, struct version *v)
+{
+    damage_set_add_all(&v->damages, &base->damages);
+    for (uint32_t i = 0; i < edit->damages_done.count; i++)
+        damage_set_remove(&v->damages, &edit->damages_done.items[i]);
+    damage_set_add_all(&v->damages, &edit->damages);
 }
 
 static bool edit_drops_count(const void *arg, struct slice prefix)
@@ -300,6 +317,7 @@ int version_apply(
         return status;
     }
     apply_log_ends(base, edit, v);
+    apply_damages(base, edit, v);
     apply_drops(base, edit, v);
     apply_counts(base, edit, v);
     *out = v;
@@ -316,6 +334,7 @@ void version_snapshot_edit(const struct version *v, struct version_edit *out)
         for (uint32_t i = 0; i < v->levels[l].count; i++)
             version_edit_add(out, l, v->levels[l].tables[i]);
     drop_set_share(&out->drops, &v->drops);
+    damage_set_add_all(&out->damages, &v->damages);
     counts_add_all(&out->counts, &v->counts);
 }
 

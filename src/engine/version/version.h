@@ -14,6 +14,7 @@
 #include "engine/record/drops.h"
 #include "engine/record/lineage.h"
 #include "engine/table/table.h"
+#include "engine/version/damage.h"
 
 struct level {
     // level 0: newest first (by seq_max, then number); others: by smallest key, disjoint
@@ -38,6 +39,7 @@ struct version {
     uint32_t log_end_count;
     struct drop_set drops; // those that tables may still need, and some not looked at since
     uint32_t drops_looked; // number of the drop that is looked at next
+    struct damage_set damages;
     struct counts counts;
 };
 
@@ -62,6 +64,8 @@ struct version_edit {
     uint32_t removed_count;
     struct drop_set drops; // new
     struct drop_set drops_done;
+    struct damage_set damages; // new
+    struct damage_set damages_done;
     struct counts counts; // deltas
 };
 

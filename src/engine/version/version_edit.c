@@ -18,6 +18,8 @@ void version_edit_release(struct version_edit *e)
     free(e->log_ends);
     drop_set_release(&e->drops);
     drop_set_release(&e->drops_done);
+    damage_set_release(&e->damages);
+    damage_set_release(&e->damages_done);
     counts_release(&e->counts);
     *e = (struct version_edit){0};
 }
@@ -128,6 +130,18 @@ static void put_drops(
     drop_set_walk(drops, put_drop, &fields);
 }
 
+static void put_damages(
+    struct buf *out, unsigned tag, const struct damage_set *damages, struct buf *field)
+{
+    for (uint32_t i = 0; i < damages->count; i++) {
+        buf_clear(field);
+        buf_append_varint(field, damages->items[i].seq);
+        buf_append_bytes(field, damages->items[i].from);
+        buf_append_bytes(field, damages->items[i].to);
+        put_field(out, tag, field);
+    }
+}
+
 void version_edit_encode(const struct version_edit *e, struct buf *out)
 {
     struct buf field = {0};
@@ -152,6 +166,8 @@ void version_edit_encode(const struct version_edit *e, struct buf *out)
         put_table(out, e->added[i].level, &e->added[i].table->meta, &field);
     put_drops(out, EDIT_DROP, &e->drops, &field);
     put_drops(out, EDIT_DROP_DONE, &e->drops_done, &field);
+    put_damages(out, EDIT_DAMAGE, &e->damages, &field);
+    put_damages(out, EDIT_DAMAGE_DONE, &e->damages_done, &field);
     put_counts(out, &e->counts, &field);
     buf_release(&field);
 }
@@ -244,6 +260,16 @@ static void decode_drop(struct drop_set *drops, struct reader *r)
     r->p = r->end;
 }
 
+static void decode_damage(struct damage_set *damages, struct reader *r)
+{
+    uint64_t seq = take_varint(r);
+    struct slice from = take_bytes(r), to = take_bytes(r);
+    if (r->p != NULL && (seq == 0 || slice_compare(from, to) >= 0))
+        r->p = NULL;
+    if (r->p != NULL)
+        damage_set_add(damages, from, to, seq);
+}
+
 static void decode_count(struct version_edit *e, struct reader *r)
 {
     struct slice prefix = take_bytes(r);
@@ -315,6 +341,12 @@ static int decode_field(struct version_edit *e, uint64_t tag, struct slice field
         break;
     case EDIT_DROP_DONE:
         decode_drop(&e->drops_done, &r);
+        break;
+    case EDIT_DAMAGE:
+        decode_damage(&e->damages, &r);
+        break;
+    case EDIT_DAMAGE_DONE:
+        decode_damage(&e->damages_done, &r);
         break;
     case EDIT_DATABASE:
         decode_lineage(e, &r);

@@ -86,6 +86,7 @@ static double space_amplification(const struct engine_stats *e)
     METRIC(engine_write_amplification, RATIO, write_amplification(&x->engine)) \
     METRIC(engine_space_amplification, RATIO, space_amplification(&x->engine)) \
     METRIC(engine_keys_in_doubt, GAUGE, x->engine.keys_in_doubt) \
+    METRIC(engine_damaged_ranges, GAUGE, x->engine.damaged_ranges) \
     METRIC(engine_recovered_records, GAUGE, x->engine.recovered_records) \
     METRIC(engine_recovery_usec, GAUGE, x->engine.recovery_us)
 
@@ -101,4 +102,6 @@ void info_engine_lines(const struct info *x, struct buf *out)
             (unsigned long long)x->engine.levels[i].files,
             (unsigned long long)x->engine.levels[i].bytes,
             (unsigned long long)x->engine.levels[i].entries);
+    for (uint64_t i = 0; i < x->engine.damaged_ranges && i < STATS_DAMAGES; i++)
+        buf_printf(out, "engine_damaged%llu:%s\r\n", (unsigned long long)i, x->engine.damages[i]);
 }

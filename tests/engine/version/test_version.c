@@ -30,6 +30,8 @@ static struct version_edit random_edit(struct random *r)
     for (uint64_t i = random_below(r, 3); i > 0; i--) {
         drop_set_add(&e.drops, slice_cstr("prefix"), random_next(r));
         drop_set_add(&e.drops_done, slice_cstr(""), i);
+        damage_set_add(&e.damages, slice_cstr("a"), slice_cstr("b"), 1 + i);
+        damage_set_add(&e.damages_done, slice_cstr(""), slice_cstr("b"), 1 + i);
         version_edit_add_log_end(&e, (struct log_end){i, random_next(r), i + 5});
         counts_add(
             &e.counts, slice_of(&i, 1 + random_below(r, 7)), -(int64_t)random_below(r, 1000), 7);
@@ -50,6 +52,8 @@ Test(version, edits_survive_their_encoding)
         cr_assert_eq(once.len, twice.len);
         cr_assert_eq(back.added_count, e.added_count);
         cr_assert_eq(back.drops.count, e.drops.count);
+        cr_assert_eq(back.damages.count, e.damages.count);
+        cr_assert_eq(back.damages_done.count, e.damages_done.count);
         for (uint32_t i = 0; i < e.added_count; i++) {
             cr_assert_eq(back.added[i].level, e.added[i].level);
             cr_assert_eq(back.added[i].table->meta.clean_seq, e.added[i].table->meta.clean_seq);
