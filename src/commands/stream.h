@@ -1,8 +1,8 @@
 // stream: a reply that is produced piece by piece over many loop turns, for read-only commands that
-// walk much data (KEYS now; SMEMBERS, HGETALL, LRANGE, SORT ... later). It reads a snapshot through
-// iterators of its own, gives the loop back after about a millisecond, pauses while the socket is
-// full, and is cut after a time without progress. Inside EXEC commands do not stream, they run in
-// one go.
+// walk much data (KEYS, a long MGET; SMEMBERS, HGETALL, LRANGE, SORT ... later). It reads a
+// snapshot through iterators or a reader of its own, gives the loop back after about a millisecond,
+// pauses while the socket is full, and is cut after a time without progress. Inside EXEC commands
+// do not stream, they run in one go.
 #ifndef VARVE_COMMANDS_STREAM_H
 #define VARVE_COMMANDS_STREAM_H
 
@@ -18,6 +18,7 @@ struct stream {
     void (*wait)(struct stream *s, stream_ready_cb ready_cb, void *arg);
     void (*close)(struct stream *s); // at any time; frees
     uint64_t seq;                    // the newest seq the reply may show
+    size_t memory;                   // what it holds for its client
 };
 
 #endif

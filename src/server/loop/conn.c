@@ -106,8 +106,9 @@ void conn_make_dirty(struct conn *c)
 
 size_t conn_memory(const struct conn *c)
 {
-    return sizeof *c + c->input.bytes.cap + resp_parser_memory(&c->input.parser) +
-           c->output.bytes.cap + c->output.writing.cap +
+    const struct stream *stream = c->streaming.stream;
+    return sizeof *c + (stream != NULL ? stream->memory : 0) + c->input.bytes.cap +
+           resp_parser_memory(&c->input.parser) + c->output.bytes.cap + c->output.writing.cap +
            c->output.ring.cap * sizeof *c->output.ring.marks + session_memory(&c->session);
 }
 
@@ -177,6 +178,7 @@ void conn_settle(struct conn *c)
         c->hold &= ~(unsigned)HOLD_OUTPUT;
         conn_make_ready(c);
     }
+    conn_stream_resume(c);
     conn_update_reading(c);
     count_memory(c);
 }

@@ -80,6 +80,7 @@ struct conn_park {
 struct conn_stream {
     struct stream *stream; // NULL: none
     bool waiting;          // its wait() is under way
+    bool paused;           // for its unsent output
     bool headed;           // the reply began before the first step
     uint64_t progress_us;  // when it last wrote, or the socket last took something
 };
@@ -163,6 +164,8 @@ void conn_output_release(struct conn_output *out);
 // headed: the handler has written the reply's beginning itself.
 void conn_stream_begin(struct conn *c, struct stream *stream, bool headed);
 void conn_stream_run(struct conn *c);
+// Something has been sent: goes on if that was what it paused for.
+void conn_stream_resume(struct conn *c);
 void conn_stream_release(struct conn *c);
 // A second or so has passed. False: it has made no progress for too long.
 bool conn_stream_check(struct conn *c);

@@ -111,6 +111,7 @@ static bool execute_command(struct conn *c, struct slice rest)
     int status = commands_execute(s->commands, &c->session, txn, p->argv, p->argc, s->turn.now_ms,
         seed, first, &reply, &stream);
     if (status == WAIT) {
+        buf_shrink(&c->output.bytes, BUFFER_KEEP); // of the half reply that was thrown away
         park_conn(c, txn, seed, rest);
         return false;
     }

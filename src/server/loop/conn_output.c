@@ -124,8 +124,6 @@ static void conn_write_done(uv_write_t *request, int status)
     buf_clear(&out->writing);
     buf_shrink(&out->writing, budget_keep(c->server));
     conn_make_dirty(c);
-    if (c->streaming.stream != NULL)
-        conn_make_ready(c);
 }
 
 // uv_buf_init takes an unsigned int for the length, and would lose what is over 4 GiB.

@@ -66,7 +66,8 @@ void conn_stream_run(struct conn *c)
 {
     struct server *s = c->server;
     struct stream *stream = c->streaming.stream;
-    if (c->streaming.waiting || conn_unsent(c) >= STREAM_OUTPUT || !may_show(c))
+    c->streaming.paused = conn_unsent(c) >= STREAM_OUTPUT;
+    if (c->streaming.waiting || c->streaming.paused || !may_show(c))
         return;
     struct reply reply = {.out = &c->output.bytes, .proto = c->session.proto};
     turn_tick(s);
@@ -86,6 +87,12 @@ void conn_stream_run(struct conn *c)
         conn_stream_release(c);
         conn_close_after_reply(c);
     }
+}
+
+void conn_stream_resume(struct conn *c)
+{
+    if (c->streaming.paused && conn_unsent(c) < STREAM_OUTPUT)
+        conn_make_ready(c);
 }
 
 bool conn_stream_check(struct conn *c)

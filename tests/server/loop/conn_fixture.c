@@ -123,6 +123,8 @@ static int stream_step(
     if (!f->begun)
         reply_array(reply, f->left);
     f->begun = true;
+    if (fake.stream_stutters && f->left % 16 != 0)
+        max_bytes = sizeof filler;
     for (size_t written = 0; f->left > 0 && written < max_bytes;
          written += sizeof filler, f->left--)
         reply_bulk(reply, slice_of(filler, sizeof filler));

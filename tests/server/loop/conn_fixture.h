@@ -24,7 +24,8 @@ struct fake {
     uint64_t pace_us;
     unsigned done;
     unsigned prefetched;
-    bool stream_waits; // the next step of a stream says WAIT
+    bool stream_waits;    // the next step of a stream says WAIT
+    bool stream_stutters; // most steps write little
     void (*stream_ready_cb)(void *arg);
     void *stream_ready_arg;
     unsigned streams_open;

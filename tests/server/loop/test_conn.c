@@ -168,6 +168,24 @@ Test(conn, a_stream_pauses_while_its_client_does_not_read)
     client_close(&other);
 }
 
+// Whatever is unsent when the socket has room again: all of it may be taken at once.
+Test(conn, a_stream_goes_on_when_its_client_reads_in_bursts)
+{
+    enum { COUNT = 20000 };
+    const size_t total = 8 + (size_t)COUNT * 1009;
+    uint64_t deadline = uv_hrtime() + 10ull * 1000 * 1000 * 1000;
+    struct client c;
+    client_open(&c);
+    fake.stream_stutters = true;
+    client_send(&c, "STREAM 20000\r\n");
+    while (c.got.len < total) {
+        cr_assert_lt(uv_hrtime(), deadline, "stuck after %zu bytes", c.got.len);
+        settle();
+        client_receive(&c);
+    }
+    client_close(&c);
+}
+
 Test(conn, a_stream_may_wait_for_the_disk)
 {
     struct client c;
