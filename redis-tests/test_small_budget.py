@@ -4,10 +4,11 @@ stays near the budget."""
 import math
 import os
 import random
+import socket
 import threading
 import time
 
-from support.resp import encode
+from support.resp import encode, wait_until
 
 MIB = 1 << 20
 
@@ -163,12 +164,38 @@ def test_replies_of_many_values(t):
     keys = ["v:%d" % i for i in range(6)]
     assert len(c.call("MGET", *keys[:3])[1]) == 3
     queued = [("MULTI",), *[("GET", key) for key in keys], ("EXEC",)]
-    for commands in ([("MGET", *keys)], queued):
-        for command in commands:
-            reply = c.call(*command)
-        assert is_oom(reply) or len(reply[1]) == 6, shown(reply)
-        assert c.call("PING") == ("+", b"PONG")
+    reply = c.call("MGET", *keys)
+    assert reply == ("*", [("$", b"v" * (4 * MIB))] * 6), shown(reply)
+    for command in queued:
+        reply = c.call(*command)
+    assert is_oom(reply) or len(reply[1]) == 6, shown(reply)
+    assert c.call("PING") == ("+", b"PONG")
     nobody_was_cut_off(server)
+
+
+def test_a_reply_of_many_times_the_memory(t):
+    """MGET of 1,000 values of 1 MiB, all of one moment, while others write."""
+    if t.is_redis():
+        return
+    server = t.varve(maxmemory="64mb")
+    c, other = server.connect(), server.connect()
+    count = 200 if t.quick else 1000
+    values = [os.urandom(MIB) for _ in range(4)]
+    for i in range(count):
+        assert c.call("SET", "v:%d" % i, values[i % 4]) == ("+", b"OK")
+    c.send_raw(encode("MGET", *["v:%d" % i for i in range(count)], "none"))
+    wait_until(lambda: c.sock.recv(1, socket.MSG_PEEK), 30, "the reply begins")
+    for i in range(0, count, 10):
+        assert other.call("SET", "v:%d" % i, b"new" * 1000) == ("+", b"OK")
+    assert other.call("FLUSHDB") == ("+", b"OK")
+    reply = c.read()
+    assert reply[0] == "*" and len(reply[1]) == count + 1, shown(reply)
+    for i in range(count):
+        assert reply[1][i] == ("$", values[i % 4]), "value %d is of another time" % i
+    assert reply[1][count] == ("$", None)
+    assert c.call("PING") == ("+", b"PONG")
+    nobody_was_cut_off(server)
+    memory_is_bounded(server, 64, "after an MGET of %d values" % count)
 
 
 def test_commands_of_many_arguments(t):

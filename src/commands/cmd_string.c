@@ -6,6 +6,7 @@
 #include "commands/dispatch.h"
 #include "commands/expiry.h"
 #include "commands/families.h"
+#include "commands/stream_values.h"
 
 enum set_option {
     SET_NX = 1 << 0,
@@ -227,14 +228,30 @@ static int get_command(struct call *call)
     return OK;
 }
 
-// Goes on past a miss, so that all misses are fetched together.
+// What was written since `start` is thrown away, and the stream begins with the first value again.
+static int mget_as_stream(struct call *call, size_t start)
+{
+    enum { KEPT = 64 * 1024 };
+    call->reply->out->len = start;
+    call->reply->overflowed = false;
+    buf_shrink(call->reply->out, KEPT);
+    call->keys->hits = call->keys->misses = 0;
+    call->stream = stream_values_new(call);
+    return OK;
+}
+
+// Goes on past a miss, so that all misses are fetched together. Values that are more than a reply
+// or a command may have are streamed.
 static int mget_command(struct call *call)
 {
     bool waits = false;
+    size_t start = call->reply->out->len;
     reply_array(call->reply, call->argc - 1);
     for (int i = 1; i < call->argc; i++) {
         struct value v;
         int status = keys_get(call->keys, LOOKUP_READ, call->argv[i], &v);
+        if ((status == NO_MEMORY || call->reply->overflowed) && !call->in_exec)
+            return mget_as_stream(call, start);
         if (status < 0)
             return status;
         if (status == WAIT)
@@ -246,6 +263,8 @@ static int mget_command(struct call *call)
         else
             reply_null(call->reply);
     }
+    if (call->reply->overflowed && !call->in_exec)
+        return mget_as_stream(call, start);
     return waits ? WAIT : OK;
 }
 

@@ -320,6 +320,9 @@ static int attempt(struct commands *c, struct session *s, struct entry *e, struc
         status = commit(c, call->txn);
         if (status < 0 && (e->row->flags & CMD_READONLY) && c->view.expired > 0) {
             // The reader's only writes are courtesies: without room for them, it reads on without.
+            if (call->stream != NULL)
+                call->stream->close(call->stream);
+            call->stream = NULL;
             forget_attempt(c, s, &saved, call->reply, at);
             txn_begin(call->txn);
             databases_begin(&c->view, c->options.databases, call->txn, s->db, call->now_ms);

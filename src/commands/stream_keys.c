@@ -32,7 +32,7 @@ struct stream_keys {
     struct snapshot *snapshot;
     struct walk walk;
     struct walk_key at; // where it stands
-    int db;
+    uint64_t gen;       // of the database: it may be flushed between the passes
     int64_t now_ms;
     struct buf pattern, prefix;
     struct buf kept; // the matches of the first pass
@@ -52,7 +52,7 @@ static struct stream_keys *of(struct stream *s)
 static void open_pass(struct stream_keys *k)
 {
     walk_open_snapshot(
-        &k->walk, k->databases, k->snapshot, k->db, k->now_ms, buf_slice(&k->prefix));
+        &k->walk, k->databases, k->snapshot, k->gen, k->now_ms, buf_slice(&k->prefix));
 }
 
 // Whether the key at hand is one, as far as *steps go.
@@ -161,7 +161,7 @@ struct stream *stream_keys_new(struct call *call, struct slice pattern, struct s
     k->env = call->commands->options.env;
     k->databases = call->keys->dbs;
     k->snapshot = snapshot_new(engine);
-    k->db = call->keys->db;
+    k->gen = call->keys->gen;
     k->now_ms = call->now_ms;
     k->all_kept = true;
     k->filtered = !glob_is_all(pattern);

@@ -82,13 +82,20 @@ void memtables_drop_oldest(struct engine *e)
     memtable_unref(take_oldest(&e->memtables));
 }
 
-int memtables_get(const struct engine *e, struct slice key, uint64_t hash, struct entry *out)
+int memtables_get_at(
+    const struct engine *e, struct slice key, uint64_t hash, uint64_t max_seq, struct entry *out)
 {
     const struct memtables *m = &e->memtables;
-    int status = memtable_get(m->active, key, hash, SEQ_MAX, out);
+    int status = memtable_get(m->active, key, hash, max_seq, out);
     for (unsigned i = m->frozen_count; i > 0 && status == NOT_FOUND; i--)
-        status = memtable_get(m->frozen[i - 1], key, hash, SEQ_MAX, out);
-    return status == NOT_FOUND ? clean_get(&m->clean, key, hash, out) : status;
+        status = memtable_get(m->frozen[i - 1], key, hash, max_seq, out);
+    return status;
+}
+
+int memtables_get(const struct engine *e, struct slice key, uint64_t hash, struct entry *out)
+{
+    int status = memtables_get_at(e, key, hash, SEQ_MAX, out);
+    return status == NOT_FOUND ? clean_get(&e->memtables.clean, key, hash, out) : status;
 }
 
 uint64_t memtables_frozen_seq(const struct engine *e)

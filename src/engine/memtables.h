@@ -22,6 +22,9 @@ void memtables_drop_oldest(struct engine *e);
 void memtables_trim_clean(struct engine *e);
 // The newest record of key in any of them: OK with a PUT or DELETE, or NOT_FOUND.
 int memtables_get(const struct engine *e, struct slice key, uint64_t hash, struct entry *out);
+// The newest record of key with seq <= max_seq in those that are not flushed yet.
+int memtables_get_at(
+    const struct engine *e, struct slice key, uint64_t hash, uint64_t max_seq, struct entry *out);
 // The newest seq that is in a frozen memtable or a table.
 uint64_t memtables_frozen_seq(const struct engine *e);
 void memtables_release(struct engine *e);

@@ -68,7 +68,7 @@ static int judge_damage(struct engine *e, struct fetch *fetch, struct slice key,
 }
 
 static int read_levels(struct engine *e, struct fetch *fetch, struct slice key, uint64_t hash,
-    struct entry *out, struct block_ref *ref, struct error *err)
+    uint64_t max_seq, struct entry *out, struct block_ref *ref, struct error *err)
 {
     struct candidates candidates = {e->version, key, 0, 1};
     struct table *tables[TABLES_AHEAD];
@@ -85,7 +85,7 @@ static int read_levels(struct engine *e, struct fetch *fetch, struct slice key, 
                 continue;
             }
             int status =
-                table_get(&fetch->source, tables[i], key, hash, SEQ_MAX, out, ref, &e->stats, err);
+                table_get(&fetch->source, tables[i], key, hash, max_seq, out, ref, &e->stats, err);
             waits = status == WAIT && !has_meta(tables[i]);
             if (status != NOT_FOUND && !waits)
                 return status;
@@ -94,9 +94,9 @@ static int read_levels(struct engine *e, struct fetch *fetch, struct slice key, 
 }
 
 int point_read(struct engine *e, struct fetch *fetch, struct slice key, uint64_t hash,
-    struct entry *out, struct block_ref *ref, struct error *err)
+    uint64_t max_seq, struct entry *out, struct block_ref *ref, struct error *err)
 {
-    int status = read_levels(e, fetch, key, hash, out, ref, err);
+    int status = read_levels(e, fetch, key, hash, max_seq, out, ref, err);
     return e->version->damages.count == 0 ? status
                                           : judge_damage(e, fetch, key, status, out, ref, err);
 }
@@ -110,7 +110,7 @@ void engine_prefetch(struct engine *e, struct slice key)
     if (memtables_get(e, key, hash, &entry) == OK || pins_find(&e->pins, key, hash) != NULL)
         return;
     fetch_init(&fetch, e->fetcher);
-    if (point_read(e, &fetch, key, hash, &entry, &ref, NULL) == OK)
+    if (point_read(e, &fetch, key, hash, SEQ_MAX, &entry, &ref, NULL) == OK)
         fetch.source.put(&fetch.source, &ref);
     fetch_prefetch(&fetch);
     fetch_free(&fetch);

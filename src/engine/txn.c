@@ -217,7 +217,7 @@ static int read_tables(
     if (t->wanted_count - t->wanted_at >= ROUND_KEYS || fetch_full(&t->fetch))
         return want(t, key, hash, whole);
     uint32_t mark = fetch_mark(&t->fetch);
-    int status = point_read(t->engine, &t->fetch, key, hash, &entry, &ref, &err);
+    int status = point_read(t->engine, &t->fetch, key, hash, SEQ_MAX, &entry, &ref, &err);
     if (status < 0)
         return log_failure(t, status, &err);
     if (status == WAIT)
@@ -430,7 +430,7 @@ static int resolve(struct txn *t, struct pin *pin)
     if (pin->forgotten || pin_answers(pin, pin->whole))
         return OK;
     uint32_t mark = fetch_mark(&t->fetch);
-    int status = point_read(e, &t->fetch, pin_key(pin), pin->hash, &entry, &ref, &err);
+    int status = point_read(e, &t->fetch, pin_key(pin), pin->hash, SEQ_MAX, &entry, &ref, &err);
     if (status < 0)
         return log_failure(t, status, &err);
     if (status == WAIT)

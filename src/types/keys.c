@@ -96,9 +96,9 @@ bool keys_user_key(
 
 // --- One key -------------------------------------------------------------------------------------
 
-static bool has_expired(const struct databases_view *v, int64_t expire_ms)
+static bool has_expired(int64_t now_ms, int64_t expire_ms)
 {
-    return expire_ms != 0 && v->now_ms > expire_ms;
+    return expire_ms != 0 && now_ms > expire_ms;
 }
 
 // What follows from a lookup: its status, with what has expired hidden.
@@ -129,7 +129,7 @@ int keys_get(struct databases_view *v, enum lookup how, struct slice key, struct
             return CORRUPT;
         out->expire_ms = row.expire_ms;
         out->staged = row.seq == 0;
-        expired = has_expired(v, row.expire_ms);
+        expired = has_expired(v->now_ms, row.expire_ms);
     }
     return conclude(v, how, key, status, expired);
 }
@@ -144,7 +144,7 @@ int keys_peek(struct databases_view *v, struct slice key, struct value_fact *out
         return CORRUPT;
     out->len = fact.value_len - 1;
     out->expire_ms = fact.expire_ms;
-    *expired = has_expired(v, fact.expire_ms);
+    *expired = has_expired(v->now_ms, fact.expire_ms);
     return OK;
 }
 
@@ -154,6 +154,20 @@ int keys_get_fact(
     bool expired = false;
     int status = keys_peek(v, key, out, &expired);
     return conclude(v, how, key, status, expired);
+}
+
+int keys_read_at(struct databases *dbs, struct reader *reader, uint64_t gen, int64_t now_ms,
+    struct slice key, struct value *out)
+{
+    struct row row;
+    int status = reader_get(reader, keys_build(dbs, gen, key), &row);
+    if (status != OK)
+        return status;
+    if (!value_decode(row.value, out))
+        return CORRUPT;
+    out->expire_ms = row.expire_ms;
+    out->staged = false;
+    return has_expired(now_ms, row.expire_ms) ? NOT_FOUND : OK;
 }
 
 void keys_put(struct databases_view *v, struct slice key, const struct value *value)

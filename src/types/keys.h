@@ -7,6 +7,7 @@
 #ifndef VARVE_TYPES_KEYS_H
 #define VARVE_TYPES_KEYS_H
 
+#include "engine/reader.h"
 #include "types/databases.h"
 #include "types/value.h"
 
@@ -71,6 +72,11 @@ int keys_get_fact(
     struct databases_view *v, enum lookup how, struct slice key, struct value_fact *out);
 // As keys_get_fact with LOOKUP_QUIET, but shows what has expired: OK with *expired set.
 int keys_peek(struct databases_view *v, struct slice key, struct value_fact *out, bool *expired);
+
+// A key of the database of generation gen at the moment of a reader, outside of any view: as
+// keys_get with LOOKUP_QUIET; out->bytes is borrowed as by reader_get.
+int keys_read_at(struct databases *dbs, struct reader *reader, uint64_t gen, int64_t now_ms,
+    struct slice key, struct value *out);
 
 // Stages a key, whatever was there before. expire_ms 0: never. Reads nothing. value.bytes may be
 // what keys_get handed out.

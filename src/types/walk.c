@@ -51,11 +51,11 @@ void walk_open(
     open_bounded(w, v->dbs, v->txn, NULL, v->gen, prefix, from, in_steps);
 }
 
-void walk_open_snapshot(struct walk *w, struct databases *dbs, struct snapshot *snapshot, int db,
-    int64_t now_ms, struct slice prefix)
+void walk_open_snapshot(struct walk *w, struct databases *dbs, struct snapshot *snapshot,
+    uint64_t gen, int64_t now_ms, struct slice prefix)
 {
     w->now_ms = now_ms;
-    open_bounded(w, dbs, NULL, snapshot, dbs->gens[db], prefix, prefix, false);
+    open_bounded(w, dbs, NULL, snapshot, gen, prefix, prefix, false);
 }
 
 void walk_close(struct walk *w)

@@ -30,8 +30,9 @@ struct walk_key {
 // given up and gone on with at another time is shown keys that are gone, where there are many.
 void walk_open(struct walk *w, struct databases_view *v, struct slice prefix, struct slice from,
     bool in_steps);
-void walk_open_snapshot(struct walk *w, struct databases *dbs, struct snapshot *snapshot, int db,
-    int64_t now_ms, struct slice prefix);
+// gen: of the database at the moment of the snapshot.
+void walk_open_snapshot(struct walk *w, struct databases *dbs, struct snapshot *snapshot,
+    uint64_t gen, int64_t now_ms, struct slice prefix);
 void walk_close(struct walk *w);
 // OK, END, WAIT (the same call again goes on where it was) or a failure. One entry a call, expired
 // ones included and marked.

@@ -105,6 +105,7 @@ void fixture_execute(struct fixture *f, struct session *s, const struct slice *a
     int status = WAIT;
     for (f->attempts = 0; status == WAIT; f->attempts++) {
         size_t before = f->reply.len;
+        reply.max_len = f->reply_max > 0 ? before + f->reply_max : 0;
         txn_begin(f->txn);
         status = commands_execute(
             f->commands, s, f->txn, argv, argc, f->now_ms, seed, f->attempts == 0, &reply, &stream);
@@ -112,6 +113,7 @@ void fixture_execute(struct fixture *f, struct session *s, const struct slice *a
                                    f->attempts < ATTEMPTS_MAX));
     }
     txn_reset(f->txn);
+    reply.max_len = 0;
     if (stream != NULL)
         drain(stream, &reply);
 }

@@ -21,6 +21,7 @@ struct fixture {
     uint64_t seed;
     const char *password;
     int64_t max_bulk;
+    size_t reply_max;  // bytes of a reply that is not a stream; 0: no bound
     unsigned attempts; // of the last command
 };
 

@@ -449,6 +449,57 @@ void snapshot_free(struct engine *e, struct snapshot *s)
     e->handles--;
 }
 
+// Once a key has been looked at, it is there; the next one waits again.
+struct reader {
+    struct engine *engine;
+    struct snapshot *snapshot;
+    struct rows fetched;
+};
+
+struct reader *reader_new(struct engine *e)
+{
+    struct reader *r = xcalloc(1, sizeof *r);
+    r->engine = e;
+    r->snapshot = snapshot_new(e);
+    return r;
+}
+
+void reader_free(struct reader *r)
+{
+    snapshot_free(r->engine, r->snapshot);
+    rows_release(&r->fetched);
+    free(r);
+}
+
+uint64_t reader_seq(const struct reader *r)
+{
+    return r->engine->seq;
+}
+
+bool reader_is_full(const struct reader *r)
+{
+    return false;
+}
+
+int reader_get(struct reader *r, struct slice key, struct row *out)
+{
+    const struct rows *rows = &r->snapshot->rows;
+    size_t i = lower_bound(rows, key);
+    if (r->engine->cold && !is_at(&r->fetched, lower_bound(&r->fetched, key), key)) {
+        rows_put(&r->fetched, key, slice_of(NULL, 0), 0, 0);
+        return WAIT;
+    }
+    if (!is_at(rows, i, key))
+        return NOT_FOUND;
+    show(&rows->at[i], rows->at[i].seq, out);
+    return OK;
+}
+
+void reader_wait(struct reader *r, reader_ready_cb ready_cb, void *arg)
+{
+    ready_cb(r, arg);
+}
+
 struct iter *iter_open(struct engine *e, struct txn *t, const struct iter_options *o)
 {
     struct iter *it = xcalloc(1, sizeof *it);

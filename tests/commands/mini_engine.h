@@ -5,7 +5,7 @@
 #ifndef VARVE_TESTS_COMMANDS_MINI_ENGINE_H
 #define VARVE_TESTS_COMMANDS_MINI_ENGINE_H
 
-#include "engine/engine.h"
+#include "engine/reader.h"
 
 struct engine *mini_new(void);
 void mini_free(struct engine *e);

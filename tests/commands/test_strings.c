@@ -81,6 +81,35 @@ Test(strings, a_value_over_the_limit_is_refused)
     EXPECT("GET k", "$4\r\nabcd\r\n");
 }
 
+Test(strings, mget_of_more_than_a_reply_may_hold_is_a_stream)
+{
+    char line[700] = "SET 0 ", *expected;
+    memset(line + 6, 'x', 600);
+    for (int i = 0; i < 10; i++) {
+        line[4] = (char)('0' + i);
+        run(&f, line);
+    }
+    run(&f, "SET 3 gone PX 5");
+    f.now_ms += 6;
+    expected = strdup(run(&f, "MGET 0 none 1 2 3 4 5 6 7 8 9 0"));
+    f.reply_max = 1500;
+    for (int cold = 0; cold < 2; cold++) {
+        mini_set_cold(f.engine, cold);
+        EXPECT("MGET 0 none 1 2 3 4 5 6 7 8 9 0", expected);
+        run(&f, "MULTI");
+        run(&f, "MGET 0 1 2 3 4 5 6 7 8 9");
+        cr_assert(strncmp(run(&f, "EXEC"), "-OOM ", 5) == 0);
+    }
+    struct keyspace_stats before, after;
+    commands_get_keyspace_stats(f.commands, &before);
+    run(&f, "MGET 0 none 1 2 4");
+    commands_get_keyspace_stats(f.commands, &after);
+    cr_assert_eq(after.hits - before.hits, 4);
+    cr_assert_eq(after.misses - before.misses, 1);
+    cr_assert_eq(mini_open_handles(f.engine), 0);
+    free(expected);
+}
+
 Test(strings, counters_do_not_overflow)
 {
     EXPECT("INCR k", ":1\r\n");

@@ -34,7 +34,7 @@ LAYERS = {
 # The headers of a layer that other layers may include; one that is not here shows all but its
 # *_impl.h.
 PUBLIC = {
-    "engine": ["engine.h", "env.h", "exec.h", "format.h", "options.h", "stats.h"],
+    "engine": ["engine.h", "env.h", "exec.h", "format.h", "options.h", "reader.h", "stats.h"],
     "os": ["os.h"],
 }
 
