@@ -8,6 +8,7 @@
 #include "engine/record/batch.h"
 #include "engine/stats.h"
 #include "engine/table/block.h"
+#include "engine/txn.h"
 #include "tests/sim/sim_env.h"
 #include "tests/sim/sim_exec.h"
 
@@ -608,4 +609,27 @@ Test(commit, a_block_of_one_entry_is_hardly_larger_than_its_batch)
         block_builder_release(&block);
         batch_release(&batch);
     }
+}
+
+// Two gigabytes are not staged here: their number is put in the batch's place, and back.
+Test(commit, what_is_larger_than_a_reader_believes_is_too_large)
+{
+    static uint8_t bytes[ENGINE_KEY_MAX + 1];
+    struct fixture f;
+    struct row row;
+    set_up(&f, 1, FSYNC_EVERYSEC, 1 << 17);
+    txn_begin(f.txn);
+    txn_put(f.txn, slice_of(bytes, sizeof bytes), slice_cstr("v"), (struct slice){0}, 0);
+    cr_assert_eq(txn_commit(f.txn), TOO_LARGE);
+    txn_begin(f.txn);
+    txn_put(f.txn, slice_of(bytes, ENGINE_KEY_MAX), slice_cstr("v"), (struct slice){0}, 0);
+    size_t len = f.txn->batch.bytes.len;
+    f.txn->batch.bytes.len = ENGINE_BATCH_MAX + 1;
+    cr_assert_eq(txn_commit(f.txn), TOO_LARGE);
+    f.txn->batch.bytes.len = len;
+    cr_assert_eq(f.engine->last_seq, 0, "nothing has changed");
+    cr_assert_eq(txn_commit(f.txn), OK);
+    txn_begin(f.txn);
+    cr_assert_eq(txn_get(f.txn, slice_of(bytes, ENGINE_KEY_MAX), &row), OK);
+    tear_down(&f);
 }
