@@ -44,7 +44,9 @@
 
 enum {
     ROWS_SOFT_SHARE = 4, // of the memory budget, for all rows that are held
-    ROWS_HARD_SHARE = 2,
+    // The same for the oldest. What a command carries is at most a sixth of the engine's budget
+    // (server), and a fact takes up to four times what its key took in there.
+    ROWS_HARD_SIXTEENTHS = 11,
     ROWS_FEW = 64, // who holds no more is never held back
     // Keys looked up in one round: about a millisecond if all are in memory.
     ROUND_KEYS = 512,
@@ -156,7 +158,7 @@ static bool is_oldest(const struct txn *t)
 static int may_hold(struct txn *t)
 {
     const struct engine *e = t->engine;
-    bool too_many = e->pins.bytes > e->options.memory_budget / ROWS_HARD_SHARE;
+    bool too_many = e->pins.bytes > e->options.memory_budget / 16 * ROWS_HARD_SIXTEENTHS;
     if (is_oldest(t)) {
         t->over = t->over || too_many;
         return t->over ? NO_MEMORY : OK;

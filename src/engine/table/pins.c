@@ -17,6 +17,8 @@
 // the table but still belongs to its holders. Nothing here can fail.
 #include "engine/table/pins.h"
 
+#include <stddef.h>
+
 #include "base/alloc.h"
 #include "base/ensure.h"
 #include "base/hash.h"
@@ -65,8 +67,8 @@ static void grow(struct pins *p)
 static size_t memory_of(const struct pin *pin)
 {
     enum { HEAP = 16 }; // what the allocator takes for a block
-    return sizeof *pin + pin->key_len + HEAP +
-           (pin->value != NULL ? (size_t)pin->value_len + HEAP : 0);
+    return offsetof(struct pin, key) + pin->key_len + HEAP +
+           (pin->held ? (size_t)pin->value_len + HEAP : 0);
 }
 
 // entry NULL: the key is absent.
@@ -75,15 +77,17 @@ static void set_state(struct pins *p, struct pin *pin, const struct entry *entry
     bool present = entry != NULL && entry_kind(entry) == RECORD_PUT;
     struct slice value = present ? entry->value : slice_of(NULL, 0);
     p->bytes -= memory_of(pin);
-    free(pin->value);
-    pin->value = NULL;
-    if (pin->whole && value.len > PIN_HEAD_MAX) {
+    if (pin->held)
+        free(pin->value);
+    pin->held = pin->whole && value.len > PIN_HEAD_MAX;
+    if (pin->held) {
         pin->value = xmalloc(value.len);
         memcpy(pin->value, value.data, value.len);
-    }
-    if (value.len > 0)
+    } else if (value.len > 0) {
         memcpy(pin->head, value.data, value.len < PIN_HEAD_MAX ? value.len : PIN_HEAD_MAX);
-    pin->value_len = value.len;
+    }
+    ENSURE(value.len <= UINT32_MAX);
+    pin->value_len = (uint32_t)value.len;
     pin->seq = seq;
     pin->expire_ms = present ? entry->expire_ms : 0;
     pin->tag = present ? entry->tag : RECORD_DELETE;
@@ -97,7 +101,7 @@ struct pin *pins_want(struct pins *p, struct slice key, uint64_t hash, bool whol
     if (pin == NULL) {
         if (p->used >= p->cap)
             grow(p);
-        pin = xcalloc(1, sizeof *pin + key.len);
+        pin = xcalloc(1, offsetof(struct pin, key) + key.len);
         pin->hash = hash;
         pin->key_len = (uint32_t)key.len;
         if (key.len > 0)
@@ -136,7 +140,8 @@ void pins_unref(struct pins *p, struct pin *pin)
     if (!pin->forgotten)
         forget(p, pin);
     p->bytes -= memory_of(pin);
-    free(pin->value);
+    if (pin->held)
+        free(pin->value);
     free(pin);
 }
 

@@ -8,21 +8,25 @@
 
 #include "engine/record/entry.h"
 
-enum { PIN_HEAD_MAX = 24 };
+enum { PIN_HEAD_MAX = 16 };
 
+// One command may hold hundreds of thousands, so every byte counts.
 struct pin {
     struct pin *next_hash;
     const void *wanter; // the last txn whose attempt has wanted it, or NULL
     uint64_t hash;
-    uint64_t seq, value_len; // of the newest state of the key
+    uint64_t seq; // of the newest state of the key
     int64_t expire_ms;
-    uint8_t *value; // all of a value that is longer than head; NULL: not held
-    uint32_t refs, key_len;
-    uint8_t tag;                // RECORD_PUT and its flags, or RECORD_DELETE: the key is absent
-    bool known;                 // false: wanted, nobody has read it yet
-    bool whole;                 // a holder needs the value, not just the fact
-    bool forgotten;             // no longer found; its holders only give it back
-    uint8_t head[PIN_HEAD_MAX]; // of the value
+    union {
+        uint8_t *value;             // `held`: all of a value that is longer than head
+        uint8_t head[PIN_HEAD_MAX]; // else what the value begins with
+    };
+    uint32_t value_len, refs, key_len;
+    uint8_t tag;        // RECORD_PUT and its flags, or RECORD_DELETE: the key is absent
+    bool held : 1;      // the value
+    bool known : 1;     // false: wanted, nobody has read it yet
+    bool whole : 1;     // a holder needs the value, not just the fact
+    bool forgotten : 1; // no longer found; its holders only give it back
     uint8_t key[];
 };
 
@@ -42,7 +46,7 @@ static inline bool pin_is_present(const struct pin *pin)
 static inline bool pin_answers(const struct pin *pin, bool whole)
 {
     return pin->known &&
-           (!whole || !pin_is_present(pin) || pin->value_len <= PIN_HEAD_MAX || pin->value != NULL);
+           (!whole || !pin_is_present(pin) || pin->value_len <= PIN_HEAD_MAX || pin->held);
 }
 
 static inline struct slice pin_key(const struct pin *pin)
@@ -53,7 +57,7 @@ static inline struct slice pin_key(const struct pin *pin)
 // The value, or what is held of it.
 static inline struct slice pin_value(const struct pin *pin)
 {
-    if (pin->value != NULL)
+    if (pin->held)
         return slice_of(pin->value, pin->value_len);
     return slice_of(pin->head, pin->value_len < PIN_HEAD_MAX ? pin->value_len : PIN_HEAD_MAX);
 }
