@@ -110,13 +110,9 @@ void config_rewrite_text(const struct config *c, struct slice old, struct buf *o
     free(done);
 }
 
-static int write_file(struct env *env, const char *path, struct slice text, struct error *err)
+static int write_file(struct env *env, struct file *f, struct slice text, struct error *err)
 {
-    struct file *f;
-    int status = env_open(env, path, FILE_OVERWRITE, &f, err);
-    if (status != OK)
-        return status;
-    status = env->ops->write(env, f, 0, &text, 1, err);
+    int status = env->ops->write(env, f, 0, &text, 1, err);
     if (status == OK)
         status = env->ops->sync(env, f, err);
     env_close(env, f);
@@ -134,7 +130,11 @@ int config_rewrite(struct config *c, struct error *err)
     struct buf text = {0}, temporary = {0};
     config_rewrite_text(c, slice_of(old, len), &text);
     buf_printf(&temporary, "%s.%d.tmp", c->file, (int)getpid());
-    status = write_file(env, (char *)temporary.data, buf_slice(&text), err);
+    struct file *f;
+    // Made anew: a link that lies there must not lead the writing to another file.
+    status = env_create_anew(env, (char *)temporary.data, &f, err);
+    if (status == OK)
+        status = write_file(env, f, buf_slice(&text), err);
     if (status == OK)
         status = env->ops->rename(env, (char *)temporary.data, c->file, err);
     if (status != OK)
@@ -164,7 +164,9 @@ void config_write_pidfile(struct config *c)
     char text[24];
     int len = snprintf(text, sizeof text, "%d\n", (int)getpid());
     struct error err;
-    if (path != NULL && write_file(c->env, path, slice_of(text, (size_t)len), &err) != OK)
+    struct file *f;
+    if (path != NULL && (env_open(c->env, path, FILE_OVERWRITE, &f, &err) != OK ||
+                            write_file(c->env, f, slice_of(text, (size_t)len), &err) != OK))
         log_line(config_logger(c), LOG_WARNING, "pidfile: %s", err.text);
     free(path);
 }

@@ -42,6 +42,26 @@ Test(config_files, an_error_in_an_included_file_names_that_file)
     cr_expect_not_null(strstr(err.text, "files deep"), "%s", err.text);
 }
 
+// Whoever may write into the directory could have made it lead to any file.
+Test(config_files, rewrite_writes_through_no_link)
+{
+    char victim[512], link[512];
+    struct config *c = loaded("port 7000\n", NULL, NULL);
+    write_test_file("victim", "untouched");
+    snprintf(victim, sizeof victim, "%s/victim", test_directory());
+    snprintf(link, sizeof link, "%s.%d.tmp", config_file(c), (int)getpid());
+    cr_assert_eq(symlink(victim, link), 0);
+    struct error err;
+    cr_assert_eq(config_rewrite(c, &err), OK, "%s", err.text);
+    char *text = read_test_file(victim);
+    cr_expect_str_eq(text, "untouched");
+    free(text);
+    text = read_test_file(config_file(c));
+    cr_expect_eq(strncmp(text, "port 7000\n", 10), 0, "%s", text);
+    free(text);
+    config_free(c);
+}
+
 Test(config_files, rewrite_keeps_comments_and_order)
 {
     struct config *c = loaded("# my server\nport 7000\n\n# who waits\nslave-priority 50\nsave 10 "
