@@ -6,10 +6,17 @@
 
 enum { SHARED_INTEGERS = 10000, SHARED_REFCOUNT = INT32_MAX };
 
-// Finds the key of `OBJECT SUBCOMMAND key`, or replies null.
+// Finds the key of `OBJECT SUBCOMMAND key`, or replies null. The bytes are read only where they may
+// be an integer; else out->bytes has just their length.
 static int look(struct call *call, struct value *out)
 {
-    int status = keys_get(call->keys, LOOKUP_READ, call->argv[2], out);
+    struct value_fact fact;
+    int status = keys_get_fact(call->keys, LOOKUP_READ, call->argv[2], &fact);
+    if (status == OK && fact.form == FORM_ENCODED && fact.len <= INTEGER_TEXT_MAX)
+        return keys_get(call->keys, LOOKUP_QUIET, call->argv[2], out);
+    if (status == OK)
+        *out =
+            (struct value){.type = fact.type, .form = fact.form, .bytes = slice_of(NULL, fact.len)};
     if (status != NOT_FOUND)
         return status;
     reply_null(call->reply);

@@ -7,7 +7,7 @@
 // says so.
 #include "types/value.h"
 
-enum { INTEGER_TEXT_MAX = 20, EMBSTR_MAX = 44 };
+enum { EMBSTR_MAX = 44 };
 
 bool value_decode_header(uint8_t header, enum value_type *type, enum string_form *form)
 {

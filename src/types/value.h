@@ -6,6 +6,8 @@
 
 #include "base/slice.h"
 
+enum { INTEGER_TEXT_MAX = 20 }; // bytes: a longer value is no integer
+
 enum value_type { TYPE_NONE, TYPE_STRING, TYPE_LIST, TYPE_SET, TYPE_ZSET, TYPE_HASH, TYPE_STREAM };
 
 enum string_form {
