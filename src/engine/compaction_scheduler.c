@@ -6,8 +6,13 @@
 //   TIMER_RETRY   runs have failed: their inputs are passed over until RETRY_MS after the first,
 //                 while others go on; after FAILURES_MAX without a success between them nothing
 //                 begins, for then it is not the plan
-//   TIMER_QUIET   tables hold records in doubt or tombstones, and nobody has committed for IDLE_MS:
-//                 now they may be settled; or a table will have much expired at that time
+//   TIMER_QUIET   tables hold records in doubt, tombstones or overwrites, and next to nothing was
+//                 committed for IDLE_MS: now they may be settled; or a table will have much expired
+//                 at that time
+//
+// Quiet is not silent: a client that writes now and then must not keep space for ever. Less than a
+// QUIET_SHARE of a write buffer in IDLE_MS is quiet; what is then done pays for itself, since a
+// plan must free a good part of what it rewrites. Doubts are settled when nobody writes at all.
 //
 // Plans name the key range of their inputs, and a run is a struct of its own, so that several can
 // be under way; until the scheduler knows how to choose such plans, it has one run.
@@ -32,6 +37,7 @@ enum {
     RETRY_MS = 1000,
     FAILURES_MAX = 4,
     IDLE_MS = 2000,
+    QUIET_SHARE = 16,
     EXPIRY_MS_MAX = 24 * 3600 * 1000,
     LEVEL0_URGENT = 2, // times the limit: level 0 comes before a round goes on
 };
@@ -59,8 +65,10 @@ struct compaction_scheduler {
     unsigned failures; // since the timer was set, none has ended well since
     enum timer_use { TIMER_OFF, TIMER_RETRY, TIMER_QUIET } timer_use;
     struct exec_timer timer;
-    uint64_t quiet_seq; // last_seq when the timer for quiet was set
-    bool idle;
+    uint64_t timer_due_us;
+    uint64_t quiet_bytes, quiet_us; // users' bytes, and the time, at the last look for quiet
+    bool idle;                      // next to nothing was written
+    bool silent;                    // nothing at all
     struct list waiters;
     struct compaction_round round;
 };
@@ -146,14 +154,31 @@ void compaction_scheduler_wait(struct engine *e, engine_done_cb done_cb, void *a
 
 // --- The next plan -------------------------------------------------------------------------------
 
-// Records in doubt, and tombstones, which all end at the bottom.
+// Records in doubt, tombstones, and overwrites, which all end at the bottom.
 static bool tables_to_settle(const struct version *v)
 {
     for (unsigned l = 0; l < ENGINE_LEVELS; l++)
-        for (uint32_t i = 0; i < v->levels[l].count; i++)
-            if (v->levels[l].tables[i]->meta.in_doubt + v->levels[l].tables[i]->meta.deletes > 0)
+        for (uint32_t i = 0; i < v->levels[l].count; i++) {
+            const struct table_meta *m = &v->levels[l].tables[i]->meta;
+            if (m->in_doubt + m->deletes + m->covers > 0)
                 return true;
+        }
     return false;
+}
+
+static void look_for_quiet(struct compaction_scheduler *c)
+{
+    c->quiet_bytes = c->engine->stats.user_bytes;
+    c->quiet_us = env_now_us(c->engine->env);
+}
+
+// Whether next to nothing was committed since the last look.
+static bool is_quiet(const struct compaction_scheduler *c)
+{
+    const struct engine *e = c->engine;
+    uint64_t ms = (env_now_us(e->env) - c->quiet_us) / 1000;
+    uint64_t allowed = e->options.write_buffer_size / QUIET_SHARE;
+    return e->stats.user_bytes - c->quiet_bytes <= allowed + allowed * ms / IDLE_MS;
 }
 
 // Nothing to do now. was_idle: not even for somebody idle.
@@ -168,9 +193,13 @@ static void wait_for_more(struct compaction_scheduler *c, bool was_idle)
         wanted = true;
         delay = delay < IDLE_MS ? delay : IDLE_MS;
     }
-    c->quiet_seq = e->last_seq;
-    if (wanted && c->timer_use != TIMER_RETRY)
-        set_timer(c, TIMER_QUIET, delay);
+    uint64_t due_us = env_now_us(e->env) + delay * 1000;
+    if (!wanted || c->timer_use == TIMER_RETRY ||
+        (c->timer_use == TIMER_QUIET && c->timer_due_us <= due_us))
+        return; // set anew for each change it might never fire
+    look_for_quiet(c);
+    c->timer_due_us = due_us;
+    set_timer(c, TIMER_QUIET, delay);
 }
 
 static bool compresses(const struct engine *e, unsigned level)
@@ -190,7 +219,8 @@ static int next_plan(struct compaction_scheduler *c, struct plan *plan)
 {
     struct engine *e = c->engine;
     struct picker_options options = compaction_scheduler_picker_options(e);
-    options.idle = c->idle;
+    options.quiet = c->idle;
+    options.idle = c->idle && c->silent;
     int status = NOT_FOUND;
     unsigned urgent = LEVEL0_URGENT * e->options.level0_file_limit;
     if (c->round.running && e->version->levels[0].count < urgent) {
@@ -258,7 +288,7 @@ static void run_done(void *arg, const struct plan *plan, int status, const struc
 {
     struct compaction_scheduler *c = arg;
     c->run = NULL;
-    c->engine->stats.compaction_running = false;
+    upkeep_mark(c->engine, COMPACTION_WANTED); // until then it counts as running
     c->failures = status == OK ? 0 : c->failures;
     if (status == OK)
         c->complained = c->engine->space.compaction_has_none = false;
@@ -266,20 +296,35 @@ static void run_done(void *arg, const struct plan *plan, int status, const struc
         run_failed(c, plan, status, cause);
 }
 
+// Who waits for space that a compaction gives back need not wait any more.
+static void rest(struct engine *e)
+{
+    if (e->stats.compaction_running)
+        upkeep_mark(e, CHANGED_DISK);
+    e->stats.compaction_running = false;
+}
+
 void compaction_scheduler_start(struct engine *e)
 {
     struct compaction_scheduler *c = e->compaction;
     struct plan plan;
-    if (c->run != NULL || c->closing || c->failures >= FAILURES_MAX)
+    if (c->run != NULL)
         return;
+    if (c->closing || c->failures >= FAILURES_MAX) {
+        rest(e);
+        return;
+    }
     if (!c->round.running)
         begin_round(c);
     if (upkeep_has_failed(e)) {
         end_round(c, e->upkeep.failed.status);
+        rest(e);
         return;
     }
-    if (c->quiet_seq != e->last_seq)
-        c->idle = false;
+    c->idle = c->idle && is_quiet(c);
+    c->silent = c->silent && e->stats.user_bytes == c->quiet_bytes;
+    if (c->idle)
+        look_for_quiet(c);
     if (next_plan(c, &plan) == OK) {
         if (c->timer_use == TIMER_QUIET)
             stop_timer(c);
@@ -288,13 +333,14 @@ void compaction_scheduler_start(struct engine *e)
     } else {
         wait_for_more(c, c->idle);
         c->idle = false;
+        rest(e);
     }
 }
 
 static void scheduler_timer_fired(struct exec_timer *timer)
 {
     struct compaction_scheduler *c = LIST_ENTRY(timer, struct compaction_scheduler, timer);
-    c->idle = c->timer_use == TIMER_QUIET;
+    c->idle = c->silent = c->timer_use == TIMER_QUIET;
     if (c->timer_use == TIMER_RETRY)
         forget_passed_over(c);
     c->timer_use = TIMER_OFF;

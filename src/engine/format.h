@@ -120,16 +120,14 @@
 // below PROPERTY_OPTIONAL is NEWER_FORMAT, from it on skipped. A number that is 0 is left out.
 // [1: the properties block alone; unknown tags are skipped]
 //
-// EDIT: repeated (varint tag, value bytes): enum edit_tag. An unknown tag below EDIT_OPTIONAL is
-// NEWER_FORMAT, from it on skipped. The first edit of a manifest is the whole version; all else is
-// relative to what came before.
+// EDIT: repeated (varint tag, value bytes): enum edit_tag; unknown ones as above (EDIT_OPTIONAL).
+// The first edit of a manifest is the whole version; all else is relative to what came before.
 #ifndef VARVE_ENGINE_FORMAT_H
 #define VARVE_ENGINE_FORMAT_H
 
 #include <stdint.h>
 
 enum { FORMAT_VERSION = 2 };
-
 #define LOG_MAGIC 0x31474f4c56525600ull
 #define MANIFEST_MAGIC 0x314e414d56525600ull
 #define TABLE_MAGIC 0x3142415456525600ull
@@ -178,8 +176,7 @@ enum {
     FILTER_LINE_SIZE = 64,
 };
 
-// Varints but where it says otherwise. "Manifest": stands in the manifest only, where the
-// properties block of the file itself could not know it.
+// Varints but where it says otherwise. "Manifest": the file itself could not know it.
 enum table_property {
     PROPERTY_ENTRIES = 1,
     PROPERTY_DELETES = 2,
@@ -204,6 +201,7 @@ enum table_property {
     PROPERTY_OPTIONAL = 64,
     PROPERTY_DATABASE = 64,   // 16 bytes id, varint timeline, of its writer
     PROPERTY_BLOCK_MOST = 65, // the most entries a data block of it has; absent: not told
+    PROPERTY_COVERS = 66,     // records without RECORD_FRESH
 };
 
 enum edit_tag {

@@ -32,9 +32,11 @@
 // RETRY_MS.
 //
 // Deleted and overwritten data that lies in tables keeps its space until its tombstone has met it
-// there. On a disk with room that has time until nobody writes: when there was no commit for
-// REST_MS, and what the memtable's records may hide (their number times an average record's size)
-// is worth its flush, it is frozen, and compaction is asked to clean up (picker.c).
+// there. On a disk with room that has time until next to nothing is written: when there was less
+// than a REST_SHARE of a write buffer in REST_MS, and what the memtable's records may hide (their
+// number times an average record's size) is worth its flush and is a good part of all that lies in
+// tables, it is frozen, and compaction is asked to clean up (picker.c). The latter is why a client
+// that overwrites one key now and then does not have everything rewritten all the time.
 //
 // The shape of the tree follows the disk. A merge needs as much room as it rewrites, a memtable
 // needs its log and its flush, and what is kept free for them is lost to data: so on a small disk
@@ -59,7 +61,10 @@ enum {
     RETRY_MS = 1000,
     DROP_MS = 1000,
     REST_MS = 2000,
-    WORTH_SHARE = 4, // a flush is worth it if a 4th of its bytes is freed
+    SAY_US = 10 * 1000 * 1000,
+    REST_SHARE = 16,
+    WORTH_SHARE = 4,       // a flush is worth it if a 4th of its bytes is freed ...
+    WORTH_DATA_SHARE = 16, // ... and a 16th of the data
     HEADROOM_BUFFERS = 1,
     HEADROOM_TABLES = 2,
     RESERVE_TABLES = 10,
@@ -192,6 +197,23 @@ static void space_job_run(struct job *job)
     see_to_ballast(e);
 }
 
+// At most once in SAY_US: on a disk that is nearly full it may change many times a second.
+static void tell_user(struct engine *e)
+{
+    struct space_state *s = &e->space;
+    uint64_t now_us = env_now_us(e->env);
+    if (s->low && !s->complained && (s->said_us == 0 || now_us - s->said_us >= SAY_US)) {
+        log_line(e->logger, LOG_WARNING,
+            "%llu MiB are left on the disk: only deletions are accepted until there is more",
+            (unsigned long long)(s->free >> 20));
+        s->complained = true;
+        s->said_us = now_us;
+    } else if (!s->low && s->complained) {
+        log_line(e->logger, LOG_NOTICE, "There is room on the disk again");
+        s->complained = false;
+    }
+}
+
 static void space_job_done(struct job *job)
 {
     struct engine *e = LIST_ENTRY(job, struct engine, space.job);
@@ -203,12 +225,8 @@ static void space_job_done(struct job *job)
     s->low = s->free < need(e) + headroom(e) + (was_low ? more : 0);
     s->tight = s->free < need(e);
     s->out = s->free < e->options.write_buffer_size;
-    if (s->low && !was_low)
-        log_line(e->logger, LOG_WARNING,
-            "%llu MiB are left on the disk: only deletions are accepted until there is more",
-            (unsigned long long)(s->free >> 20));
-    if (!s->low && was_low)
-        log_line(e->logger, LOG_NOTICE, "There is room on the disk again");
+    if (s->low != was_low)
+        tell_user(e);
     if (s->low && !s->timer_runs && !s->closing) {
         s->timer_runs = true;
         exec_timer_start(e->exec, &s->retry_timer, RETRY_MS);
@@ -271,6 +289,21 @@ static uint64_t average_record(const struct version *v)
     return table_bytes(v) / entries;
 }
 
+// Whether what the active memtable may hide is worth its flush.
+static bool hides_enough(const struct engine *e)
+{
+    uint64_t hidden = e->space.covers * average_record(e->version);
+    return e->space.covers > 0 && hidden >= memtable_bytes(e->memtables.active) / WORTH_SHARE &&
+           hidden >= table_bytes(e->version) / WORTH_DATA_SHARE;
+}
+
+uint64_t space_hidden(const struct engine *e)
+{
+    uint64_t tables = table_bytes(e->version);
+    uint64_t hidden = picker_hidden(e->version) + e->space.covers * average_record(e->version);
+    return hidden < tables ? hidden : tables;
+}
+
 static void rest_timer_fired(struct exec_timer *timer)
 {
     struct engine *e = LIST_ENTRY(timer, struct engine, space.rest_timer);
@@ -278,9 +311,9 @@ static void rest_timer_fired(struct exec_timer *timer)
     s->rest_waits = false;
     if (upkeep_has_failed(e) || s->covers == 0)
         return;
-    bool worth =
-        s->covers * average_record(e->version) >= memtable_bytes(e->memtables.active) / WORTH_SHARE;
-    if (s->rest_seq != e->last_seq || (worth && memtables_freeze(e) == WAIT))
+    uint64_t written = e->stats.user_bytes - s->rest_bytes;
+    if (written > e->options.write_buffer_size / REST_SHARE ||
+        (hides_enough(e) && memtables_freeze(e) == WAIT))
         space_on_cover(e);
     upkeep_run(e);
 }
@@ -290,11 +323,26 @@ void space_on_cover(struct engine *e)
     if (e->space.rest_waits || e->space.closing)
         return;
     e->space.rest_waits = true;
-    e->space.rest_seq = e->last_seq;
+    e->space.rest_bytes = e->stats.user_bytes;
     exec_timer_start(e->exec, &e->space.rest_timer, REST_MS);
 }
 
-int space_allows(const struct engine *e, const struct batch *b)
+static bool is_giving_back(const struct engine *e)
+{
+    const struct space_state *s = &e->space;
+    bool flushing = e->stats.flush_running || (e->memtables.frozen_count > 0 && !s->flush_has_none);
+    return flushing || e->stats.compaction_running;
+}
+
+// Before somebody is refused: what the active memtable hides can be given back, and is worth it.
+static bool begins_to_give_back(struct engine *e)
+{
+    size_t drops;
+    memtable_drops(e->memtables.active, &drops);
+    return (drops > 0 || hides_enough(e)) && memtables_freeze(e) == OK;
+}
+
+int space_allows(struct engine *e, const struct batch *b)
 {
     if (!e->space.low || b->has_drops)
         return OK;
@@ -304,11 +352,11 @@ int space_allows(const struct engine *e, const struct batch *b)
         batch_at(b, i, &entry);
         puts = entry_kind(&entry) == RECORD_PUT;
     }
-    bool running = e->stats.flush_running || e->stats.compaction_running;
+    bool running = is_giving_back(e);
     bool hold = e->space.out || (e->space.tight && (running || e->space.compaction_has_none));
     if (!puts && !hold)
         return OK;
-    return running ? WAIT : NO_SPACE;
+    return running || begins_to_give_back(e) ? WAIT : NO_SPACE;
 }
 
 void space_at_start(struct engine *e, uint64_t own, uint64_t ballast)

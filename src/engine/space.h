@@ -14,12 +14,14 @@ void space_on_drop(struct engine *e);
 // memtable is flushed, if that frees more than it costs. Also after a recovery.
 void space_on_cover(struct engine *e);
 // Whether the batch may be committed: OK; NO_SPACE if the disk is about to be full, and b would
-// take more of it; WAIT if space is about to be given back.
-int space_allows(const struct engine *e, const struct batch *b);
+// take more of it; WAIT if space is about to be given back, which may begin with this call.
+int space_allows(struct engine *e, const struct batch *b);
 
 // Bytes that a compaction may count on, while the disk is low.
 uint64_t space_for_compaction(const struct engine *e);
 
+// About how many bytes of tables deleted and overwritten data takes, which is to be given back.
+uint64_t space_hidden(const struct engine *e);
 // What the budget and the disk's size allow becomes the options. When either has changed.
 void space_fit(struct engine *e);
 // Before recovery, blocking: looks, with what lies in the directory, the ballast among it.

@@ -70,6 +70,8 @@ struct space_state {
     bool low;          // only what gives space back is committed
     bool tight, out;   // the steps below it: space.c
     bool running;      // the job
+    bool complained;   // that the disk is low
+    uint64_t said_us;  // when
     uint64_t ballast;  // bytes of it that are on the disk
     // for the job: how large it should be, and the free bytes from which on it may; or it goes
     uint64_t ballast_wanted, ballast_needs;
@@ -79,7 +81,7 @@ struct space_state {
     bool compaction_has_none; // the last one met a full disk
     bool flush_has_none;      // the last flush met a full disk: a commit without room is NO_SPACE
     bool rest_waits;          // the rest timer runs
-    uint64_t rest_seq;        // last_seq when it was started
+    uint64_t rest_bytes;      // users' bytes when it was started
     uint64_t covers;          // records of the active memtable that may hide one in a table
     bool closing;
 };

@@ -2,6 +2,7 @@
 // Cheap enough for every INFO; nothing here walks data, only lists of tables.
 #include <stdio.h>
 
+#include "engine/space.h"
 #include "engine/state.h"
 
 static void level_stats(const struct version *v, struct engine_stats *out)
@@ -87,6 +88,7 @@ void engine_get_stats(const struct engine *e, struct engine_stats *out)
     out->pinned_bytes = cache_pinned_bytes(e->cache) + e->pins.bytes;
     out->compaction_debt = e->pace.debt;
     damage_stats(&e->version->damages, out);
+    out->hidden_bytes = space_hidden(e);
     out->keys_in_doubt = 0;
     for (uint32_t i = 0; i < e->counts.cap; i++)
         out->keys_in_doubt += e->counts.slots[i].in_doubt;

@@ -53,6 +53,7 @@ struct engine_stats {
     uint64_t pace_us;         // sum of the delays asked for
     uint64_t write_waits;     // commits that answered WAIT
     uint64_t compaction_debt; // bytes to be compacted, now
+    uint64_t hidden_bytes;    // of tables, taken by deleted and overwritten data: an estimate, now
     uint64_t expired_dropped; // records dropped by flush and compaction because they had expired
     int64_t keys_in_doubt;    // now
     uint64_t damaged_ranges;  // of keys that cannot be read, now, and the first of them as text

@@ -120,7 +120,7 @@ static void check_versions(struct sim_env *env, uint32_t version)
     for (size_t i = 0; i < count; i++) {
         uint64_t number;
         enum filename_kind kind = filename_parse(files[i].name, &number);
-        if (kind != FILENAME_OTHER && kind != FILENAME_BALLAST)
+        if (kind != FILENAME_OTHER)
             cr_assert_eq(version_of(env, files[i].name), version, "%s", files[i].name);
         tables += kind == FILENAME_TABLE;
         segments += kind == FILENAME_LOG;

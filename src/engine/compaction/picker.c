@@ -9,7 +9,8 @@
 // Besides sizes there are reasons that need no writes to arise: tables that lie inside a drop are
 // deleted unread; tables with much data that is dropped, expired or deleted are rewritten, so that
 // space comes back; and when nobody writes, tables with records in doubt, so that counts become
-// exact, and those whose tombstones hide much below.
+// exact, and those whose tombstones and overwrites hide much below; on a disk that is about to be
+// full the latter are not left for quiet times.
 //
 // Tables that are busy, for good if they are damaged, stop nobody else. A candidate that meets one
 // below is passed over for the next cheapest. In level 0, where the order of tables is the order of
@@ -454,24 +455,79 @@ static bool doubts_are_worth_it(const struct version *v, const struct table *t, 
     return t->meta.in_doubt > 0 && (cost <= DOUBT_CHEAP || t->meta.in_doubt >= cost / DOUBT_WORTH);
 }
 
-// Whether what the table's tombstones and doubtful records may hide below is worth the next step
-// down. Each hides an average record.
+// Records that may hide an older one below. A table of an older program tells of fewer.
+static uint64_t covers(const struct table *t)
+{
+    uint64_t least = t->meta.deletes + t->meta.in_doubt;
+    return t->meta.covers > least ? t->meta.covers : least;
+}
+
+struct beneath {
+    uint64_t bytes, entries;
+};
+
+static void beneath_add(struct beneath *b, const struct table *t)
+{
+    b->bytes += t->meta.size;
+    b->entries += t->meta.entries;
+}
+
+// What a table may hide: older ones of level 0, and what it overlaps in deeper levels.
+static struct beneath beneath_of(const struct version *v, const struct table *t, unsigned l)
+{
+    struct beneath b = {0};
+    bool older = false;
+    for (uint32_t i = 0; l == 0 && i < v->levels[0].count; i++) {
+        const struct table *other = v->levels[0].tables[i];
+        if (older && table_meta_overlaps(&other->meta, t->meta.smallest, t->meta.largest))
+            beneath_add(&b, other);
+        older = older || other == t;
+    }
+    for (unsigned below = l + 1; below < ENGINE_LEVELS; below++) {
+        uint32_t first, count = overlapping(&v->levels[below],
+                            (struct range){t->meta.smallest, t->meta.largest}, &first);
+        for (uint32_t i = first; i < first + count; i++)
+            beneath_add(&b, v->levels[below].tables[i]);
+    }
+    return b;
+}
+
+// Each hides an average record.
+static uint64_t hidden_bytes(uint64_t records, struct beneath b)
+{
+    double bytes = b.entries > 0 ? (double)records * (double)b.bytes / (double)b.entries : 0;
+    return bytes < (double)b.bytes ? (uint64_t)bytes : b.bytes;
+}
+
+// Whether what the table may hide below is worth the next step down.
 static bool covers_much(const struct version *v, const struct table *t, unsigned l)
 {
-    struct range r = {t->meta.smallest, t->meta.largest};
-    uint64_t bytes = 0, entries = 1;
-    for (unsigned below = l + 1; below < ENGINE_LEVELS; below++) {
-        uint32_t first, count = overlapping(&v->levels[below], r, &first);
-        for (uint32_t i = first; i < first + count; i++) {
-            bytes += v->levels[below].tables[i]->meta.size;
-            entries += v->levels[below].tables[i]->meta.entries;
+    if (covers(t) == 0)
+        return false;
+    uint64_t hidden = hidden_bytes(covers(t), beneath_of(v, t, l));
+    uint64_t cost = t->meta.size +
+                    overlapping_bytes(v, l + 1, (struct range){t->meta.smallest, t->meta.largest});
+    if (l == 0)
+        cost = v->levels[0].bytes + v->levels[1].bytes;
+    return hidden >= cost / COVERED_SHARE && hidden > 0;
+}
+
+uint64_t picker_hidden(const struct version *v)
+{
+    uint64_t hidden = 0;
+    struct beneath below = {0};
+    for (unsigned l = ENGINE_LEVELS; l-- > 0;) {
+        uint64_t records = 0;
+        struct beneath own = {0};
+        for (uint32_t i = 0; i < v->levels[l].count; i++) {
+            records += covers(v->levels[l].tables[i]);
+            beneath_add(&own, v->levels[l].tables[i]);
         }
+        struct beneath with_own = {below.bytes + own.bytes, below.entries + own.entries};
+        hidden += hidden_bytes(records, l == 0 ? with_own : below);
+        below = with_own;
     }
-    uint64_t covered = (t->meta.deletes + t->meta.in_doubt) * (bytes / entries);
-    covered = covered < bytes ? covered : bytes;
-    uint64_t cost = l == 0 ? v->levels[0].bytes + v->levels[1].bytes
-                           : t->meta.size + overlapping_bytes(v, l + 1, r);
-    return covered >= cost / COVERED_SHARE && covered > 0;
+    return hidden;
 }
 
 // touched: some drop does.
@@ -480,7 +536,8 @@ static bool is_dirty(const struct version *v, const struct picker_options *o, co
 {
     return much_is_gone(t, o->now_ms, o->space != UINT64_MAX) ||
            (touched && dropped_much(v, t, o->oldest_snapshot)) ||
-           (o->idle && (doubts_are_worth_it(v, t, l) || covers_much(v, t, l)));
+           (o->idle && doubts_are_worth_it(v, t, l)) ||
+           ((o->quiet || o->space != UINT64_MAX) && covers_much(v, t, l));
 }
 
 // Down a level, or in place where nothing lies below; not in place while a snapshot might keep what

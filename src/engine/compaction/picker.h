@@ -12,6 +12,7 @@ struct picker_options {
     int64_t now_ms;
     uint64_t oldest_snapshot; // drops newer than it have to wait; SEQ_MAX if none
     bool idle;                // nobody has written for a while: doubts may be settled now
+    bool quiet;               // or next to nobody: what is hidden may be given back
     // bytes that a plan may write, UINT64_MAX on a disk that is not about to be full: on one that
     // is, what does not fit is left alone as long as something else is to do
     uint64_t space;
@@ -44,11 +45,14 @@ struct plan {
 
 // OK and a plan that touches no table with being_compacted, or NOT_FOUND: nothing to do. Reasons,
 // most urgent first: tables inside drops; level sizes and level 0 count by score; tables with much
-// dropped, expired or deleted data; when idle, tables with records in doubt. Carrying plans out one
-// after the other ends: see picker.c, "Why it ends".
+// dropped, expired or deleted data; when idle, tables with records in doubt; when quiet, or short
+// of space, tables whose records hide much. Carrying plans out one after the other ends: see
+// picker.c, "Why it ends".
 int picker_pick(const struct version *v, const struct picker_options *options, struct plan *out);
 // Bytes that the largest plan may write before it gives any back.
 uint64_t picker_need(const struct version *v);
+// About how many bytes of tables newer records hide: what compaction may yet give back.
+uint64_t picker_hidden(const struct version *v);
 // A step of compacting everything once, down to the deepest level in use. since_number and
 // since_seq: the next file number and the last seq when it was asked for: files with smaller
 // numbers are old, tables with newer entries only are left out. When it is done no table is left

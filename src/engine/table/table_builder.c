@@ -175,6 +175,7 @@ static void describe(struct table_meta *m, const struct entry *e)
     m->raw_bytes += e->key.len + e->value.len;
     m->deletes += entry_kind(e) == RECORD_DELETE;
     m->in_doubt += (e->tag & RECORD_IN_DOUBT) != 0;
+    m->covers += (e->tag & RECORD_FRESH) == 0;
     m->seq_min = e->seq < m->seq_min ? e->seq : m->seq_min;
     m->seq_max = e->seq > m->seq_max ? e->seq : m->seq_max;
     if (e->tag & RECORD_EXPIRES) {

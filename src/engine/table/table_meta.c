@@ -97,6 +97,7 @@ static const struct field fields[] = {
     FIELD(FILTER, HANDLE, filter, FILE),
     FIELD(DATABASE, LINEAGE, lineage, FILE),
     FIELD(BLOCK_MOST, NUMBER, block_most, FILE),
+    FIELD(COVERS, NUMBER, covers, FILE),
     FIELD(INDEX, HANDLE, index, MANIFEST),
     FIELD(SIZE, NUMBER, size, MANIFEST),
     FIELD(CHECKSUM, CHECKSUM, checksum, MANIFEST),

@@ -26,6 +26,7 @@ struct table_meta {
     struct handle index, filter; // filter.len 0: none
     uint64_t entries, deletes;   // records, and how many of them are tombstones
     uint64_t in_doubt, expiring; // records in doubt; with an expiry
+    uint64_t covers;             // records that may hide an older one: all but the fresh
     uint64_t seq_min, seq_max;
     int64_t expire_min, expire_max; // ms since 1970; 0: nothing expires
     uint64_t raw_bytes;             // of keys and values

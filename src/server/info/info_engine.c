@@ -79,6 +79,7 @@ static double space_amplification(const struct engine_stats *e)
     METRIC(engine_compaction_usec, COUNTER, x->engine.compaction_us) \
     METRIC(engine_compaction_running, GAUGE, x->engine.compaction_running) \
     METRIC(engine_compaction_debt, GAUGE, x->engine.compaction_debt) \
+    METRIC(engine_reclaimable_bytes, GAUGE, x->engine.hidden_bytes) \
     METRIC(engine_trivial_moves, COUNTER, x->engine.trivial_moves) \
     METRIC(engine_expired_dropped, COUNTER, x->engine.expired_dropped) \
     METRIC(engine_pacing_usec, COUNTER, x->engine.pace_us) \

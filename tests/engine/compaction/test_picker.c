@@ -98,6 +98,7 @@ static struct table *merged(const struct version *v, const struct plan *p, uint6
             out->meta.size += t->meta.size;
             out->meta.entries += t->meta.entries;
             out->meta.deletes += p->bottom ? 0 : t->meta.deletes;
+            out->meta.covers += p->bottom ? 0 : t->meta.covers;
             out->meta.in_doubt += p->bottom ? 0 : t->meta.in_doubt;
             out->meta.seq_min =
                 t->meta.seq_min < out->meta.seq_min ? t->meta.seq_min : out->meta.seq_min;
@@ -136,6 +137,7 @@ static struct version *random_version(struct random *r)
             5000 + 10 * number, 5009 + 10 * number);
         number++;
         t->meta.in_doubt = random_below(r, 100);
+        t->meta.covers = random_below(r, 300);
         t->meta.deletes = random_below(r, 100);
         edit_add_fake(&e, 0, t);
     }
@@ -172,6 +174,7 @@ Test(picker, plans_are_right_and_come_to_an_end)
         struct version *v = random_version(&r);
         struct picker_options o = options_for_test();
         o.idle = random_below(&r, 2);
+        o.quiet = o.idle || random_below(&r, 2);
         o.oldest_snapshot = random_below(&r, 2) ? random_below(&r, 6000) : SEQ_MAX;
         struct plan p;
         unsigned steps = 0;
