@@ -8,6 +8,7 @@ both have (CONFIG's replies and errors) is compared in test_protocol.py.
 import ctypes
 import hashlib
 import os
+import shlex
 import shutil
 import socket
 import subprocess
@@ -206,6 +207,7 @@ def test_rewrite(t):
         "rewrite.conf",
         "# mine\ntimeout 5\n\n# keep this comment\nmaxmemory 64mb\nslowlog-max-len 128\n",
     )
+    secret = b'se"cret \0 word\xff'
     server = t.varve(defaults=False, config_file=conf)
     c = server.connect()
     c.call(
@@ -214,7 +216,7 @@ def test_rewrite(t):
         "timeout",
         "9",
         "requirepass",
-        'se"cret word',
+        secret,
         "maxmemory",
         "96mb",
         "tcp-keepalive",
@@ -237,7 +239,7 @@ def test_rewrite(t):
     ), text
     server.restart()
     c = server.connect()
-    assert c.call("AUTH", 'se"cret word') == ("+", b"OK")
+    assert c.call("AUTH", secret) == ("+", b"OK")
     got = pairs(c.call("CONFIG", "GET", "timeout", "maxmemory", "tcp-keepalive"))
     assert got == {
         b"timeout": b"9",
@@ -266,6 +268,38 @@ def test_set_takes_effect(t):
             "CONFIG", "SET", "maxmemory", "128mb"
         ) == ("+", b"OK")
         assert server.info()["maxmemory"] == str(128 << 20)
+
+
+# What ops tools set by habit, and what somebody would wait for in vain.
+HARMLESS = """activedefrag no;hz 20;lazyfree-lazy-expire yes;slowlog-log-slower-than 5;save ""
+    slowlog-max-len 9;latency-monitor-threshold 100;hash-max-listpack-entries 9;appendonly yes
+    auto-aof-rewrite-percentage 0;maxmemory-samples 10;notify-keyspace-events ""
+    busy-reply-threshold 9
+    save "3600 1 300 100 60 10000";masterauth "";replica-priority 100;maxmemory-policy noeviction"""
+IN_VAIN = """notify-keyspace-events KEA;save "900 1";appendonly no;masterauth x;replica-read-only no
+    replica-priority 0;repl-backlog-size 2mb;min-replicas-max-lag 5;cluster-node-timeout 1
+    stop-writes-on-bgsave-error no;aof-load-truncated no;aof-disable-auto-gc yes
+    maxmemory-policy allkeys-lru;min-replicas-to-write 1;tls-session-caching no"""
+
+
+def pairs_in(text):
+    return [shlex.split(pair) for pair in text.replace("\n", ";").split(";")]
+
+
+def test_set_without_effect(t):
+    if t.is_redis():
+        return
+    server = t.varve(notify_keyspace_events="Ex")
+    c = server.connect()
+    for name, value in [["notify-keyspace-events", "xE"]] + pairs_in(HARMLESS):
+        got = c.call("CONFIG", "SET", name, value)
+        assert got == ("+", b"OK"), "CONFIG SET %s %s: %r" % (name, value, got)
+    for name, value in pairs_in(IN_VAIN):
+        before = c.call("CONFIG", "GET", name)
+        kind, text = c.call("CONFIG", "SET", "timeout", 7, name, value)
+        assert kind == "-" and name.encode() in text and b" - " in text, (name, value, text)
+        assert c.call("CONFIG", "GET", name) == before
+    assert c.call("CONFIG", "GET", "timeout")[1][1] == ("$", b"0")
 
 
 def test_default_budget(t):
@@ -521,6 +555,14 @@ def test_as_redis_has_it(t):
         ("COMMAND", "GETKEYS", "MSET", *["k%d" % i for i in range(1000)]),
         ("CONFIG", "SET", "port", str(busy.getsockname()[1])),
         ("CONFIG", "SET", "bind", "192.0.2.1"),
+        ("CONFIG", "SET", "requirepass", b"a\0b"),
+        ("CONFIG", "GET", "requirepass"),
+        ("AUTH", "a"),
+        ("AUTH", b"a\0b"),
+        ("CONFIG", "SET", "requirepass", b"\0"),
+        ("AUTH", b"\0"),
+        ("AUTH", b"\0\0"),
+        ("CONFIG", "SET", "requirepass", ""),
     ]
     for mode in modes:
         questions.append(("CONFIG", "SET", "shutdown-on-sigterm", mode))

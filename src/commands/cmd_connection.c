@@ -74,19 +74,17 @@ static int quit_command(struct call *call)
 
 // --- Who is it -----------------------------------------------------------------------------------
 
-static const char *password(struct call *call)
+static struct slice password(struct call *call)
 {
     const struct commands_options *o = &call->commands->options;
-    const char *p = o->requirepass != NULL ? o->requirepass(o->server) : NULL;
-    return p != NULL ? p : "";
+    return o->requirepass != NULL ? o->requirepass(o->server) : slice_of(NULL, 0);
 }
 
-static bool same_secret(struct slice given, const char *secret)
+static bool same_secret(struct slice given, struct slice secret)
 {
-    size_t len = strlen(secret);
-    unsigned different = given.len != len;
+    unsigned different = given.len != secret.len;
     for (size_t i = 0; i < given.len; i++)
-        different |= given.data[i] ^ (uint8_t)(len > 0 ? secret[i % len] : 0);
+        different |= given.data[i] ^ (secret.len > 0 ? secret.data[i % secret.len] : 0u);
     return different == 0;
 }
 
@@ -98,8 +96,8 @@ static bool is_default_user(struct slice name)
 // Replies the error if it is not the user's password.
 static bool authenticate(struct call *call, struct slice user, struct slice given)
 {
-    const char *secret = password(call);
-    if (is_default_user(user) && (*secret == '\0' || same_secret(given, secret))) {
+    struct slice secret = password(call);
+    if (is_default_user(user) && (secret.len == 0 || same_secret(given, secret))) {
         call->session->authenticated = true;
         return true;
     }
@@ -111,7 +109,7 @@ static int auth_command(struct call *call)
 {
     if (call->argc > 3)
         return call_syntax_error(call);
-    if (call->argc == 2 && *password(call) == '\0')
+    if (call->argc == 2 && password(call).len == 0)
         return call_error(call, "ERR AUTH <password> called without any password configured for "
                                 "the default user. Are you sure your configuration is correct?");
     struct slice user = call->argc == 3 ? call->argv[1] : slice_cstr("default");
@@ -174,7 +172,7 @@ static int hello_command(struct call *call)
         return OK;
     if (auth_words != NULL && !authenticate(call, auth_words[0], auth_words[1]))
         return OK;
-    if (!s->authenticated && *password(call) != '\0')
+    if (!s->authenticated && password(call).len > 0)
         return call_error(call,
             "NOAUTH HELLO must be called with the client already authenticated, otherwise "
             "the HELLO AUTH <user> <pass> option can be used to authenticate the client and "
@@ -195,7 +193,7 @@ static int reset_command(struct call *call)
     session_set_text(&s->name, slice_of(NULL, 0));
     s->db = 0;
     s->proto = call->reply->proto = 2;
-    s->authenticated = *password(call) == '\0';
+    s->authenticated = password(call).len == 0;
     s->no_touch = false;
     reply_simple(call->reply, "RESET");
     return OK;

@@ -75,7 +75,7 @@ struct command {
 
 // --- The dispatcher ------------------------------------------------------------------------------
 
-typedef const char *(*commands_requirepass_cb)(void *server);
+typedef struct slice (*commands_requirepass_cb)(void *server);
 typedef int64_t (*commands_max_bulk_cb)(void *server);
 typedef size_t (*commands_queue_max_cb)(void *server);
 typedef void (*commands_flushed_all_cb)(void *server);
@@ -88,7 +88,7 @@ struct commands_options {
     uint64_t memory_budget; // bounds the table of SCAN cursors
     // for the server's own rows and the functions below; each of them may be NULL
     void *server;
-    commands_requirepass_cb requirepass; // NULL or "": none
+    commands_requirepass_cb requirepass; // empty: none
     // proto-max-bulk-len and an eighth of the budget; default 512 MiB
     commands_max_bulk_cb max_bulk;
     commands_queue_max_cb queue_max;     // bytes of a transaction's queue; default: no bound

@@ -157,8 +157,7 @@ static bool needs_auth(const struct commands *c, const struct session *s)
 {
     if (s->authenticated || c->options.requirepass == NULL)
         return false;
-    const char *password = c->options.requirepass(c->options.server);
-    return password != NULL && *password != '\0';
+    return c->options.requirepass(c->options.server).len > 0;
 }
 
 // NULL if the command may run, else the error. `text` is room for one that must be made.

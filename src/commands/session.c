@@ -9,10 +9,9 @@
 
 void session_init(struct commands *c, struct session *s, uint64_t id)
 {
-    const char *password =
-        c->options.requirepass != NULL ? c->options.requirepass(c->options.server) : NULL;
-    *s = (struct session){
-        .id = id, .proto = 2, .authenticated = password == NULL || *password == '\0'};
+    bool open =
+        c->options.requirepass == NULL || c->options.requirepass(c->options.server).len == 0;
+    *s = (struct session){.id = id, .proto = 2, .authenticated = open};
     list_init(&s->watched);
 }
 

@@ -79,7 +79,7 @@ void server_on_progress(void *arg)
     s->turn.work = true;
 }
 
-static const char *requirepass(void *server)
+static struct slice requirepass(void *server)
 {
     const struct server *s = server;
     return s->settings->security.requirepass;

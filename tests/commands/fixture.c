@@ -23,9 +23,10 @@ static uint64_t now_us(struct env *env)
 
 static const struct env_ops env_ops = {.now_ms = now_ms, .now_us = now_us};
 
-static const char *requirepass(void *server)
+static struct slice requirepass(void *server)
 {
-    return ((struct fixture *)server)->password;
+    const struct fixture *f = server;
+    return slice_cstr(f->password != NULL ? f->password : "");
 }
 
 static int64_t max_bulk(void *server)

@@ -43,7 +43,8 @@ struct get {
     bool write;
 };
 
-static void consider(struct get *g, const struct directive *row, const char *name, const char *text)
+static void consider(
+    struct get *g, const struct directive *row, const char *name, struct slice value)
 {
     for (int i = 0; i < g->count; i++) {
         bool pattern = is_pattern(g->patterns[i]);
@@ -55,7 +56,7 @@ static void consider(struct get *g, const struct directive *row, const char *nam
         g->found++;
         if (g->write) {
             reply_bulk(g->reply, pattern ? slice_cstr(name) : g->patterns[i]);
-            reply_bulk_cstr(g->reply, text);
+            reply_bulk(g->reply, value);
         }
         return;
     }
@@ -65,18 +66,17 @@ static void walk_rows(struct get *g)
 {
     for (int i = 0; i < config_row_count(); i++) {
         const struct directive *row = config_row(i);
-        const char *text = config_row_text(g->config, i);
-        if (text == NULL)
+        struct slice value = config_row_value(g->config, i);
+        if (value.data == NULL)
             continue;
         struct buf shown = {0};
         if (row->show != NULL) {
             row->show(config_settings(g->config), &shown);
-            buf_append_byte(&shown, 0);
-            text = (const char *)shown.data;
+            value = buf_slice(&shown);
         }
-        consider(g, row, row->name, text);
+        consider(g, row, row->name, value);
         if (row->alias != NULL)
-            consider(g, row, row->alias, text);
+            consider(g, row, row->alias, value);
         buf_release(&shown);
     }
 }

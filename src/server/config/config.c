@@ -21,6 +21,7 @@
 static void store(struct config *c, const struct directive *row, const struct config_value *value)
 {
     char *field = (char *)&c->settings + row->field.offset;
+    struct slice bytes = slice_of(value->text, value->len);
     int narrow = value->number > INT32_MAX ? INT32_MAX : (int)value->number;
     if (row->store != NULL)
         row->store(&c->settings, value->text);
@@ -28,6 +29,8 @@ static void store(struct config *c, const struct directive *row, const struct co
         return;
     else if (row->type == DIRECTIVE_STRING)
         *(char **)(void *)field = value->text;
+    else if (row->type == DIRECTIVE_BYTES)
+        memcpy(field, &bytes, sizeof bytes);
     else if (row->field.size == sizeof(bool))
         *(bool *)field = value->number != 0;
     else if (row->field.size == sizeof narrow)
@@ -46,6 +49,7 @@ void config_assign(struct config *c, int index, struct config_value *value)
     } else {
         free(slot->text);
         slot->text = value->text;
+        slot->len = value->len;
         store(c, row, value);
     }
     value->text = NULL;
@@ -65,6 +69,7 @@ static void assign_default(struct config *c, int index, struct buf *scratch)
         row, NULL, false, words != NULL ? words : &whole, count, &value, scratch, &why));
     ENSURE(strcmp(value.text, row->initial) == 0);
     c->slots[index].text = value.text;
+    c->slots[index].len = value.len;
     store(c, row, &value);
     free(words);
     buf_release(&storage);
@@ -92,7 +97,8 @@ struct config *config_copy(const struct config *c)
     copy->slots = xcalloc((size_t)config_row_count(), sizeof *copy->slots);
     for (int i = 0; i < config_row_count(); i++)
         if (c->slots[i].text != NULL)
-            copy->slots[i].text = xstrdup(c->slots[i].text);
+            copy->slots[i] = (struct config_slot){
+                .text = xstrndup(c->slots[i].text, c->slots[i].len), .len = c->slots[i].len};
     return copy;
 }
 
@@ -132,7 +138,8 @@ void config_derive(struct config *c)
     struct data_settings *data = &c->settings.data;
     if (data->engine.dir[0] != '/') {
         int index = config_find(slice_cstr("dir"));
-        struct config_value absolute = {config_absolute(data->engine.dir), 0};
+        struct config_value absolute = {.text = config_absolute(data->engine.dir)};
+        absolute.len = strlen(absolute.text);
         bool given = c->slots[index].given;
         config_assign(c, index, &absolute);
         c->slots[index].given = given;
@@ -147,12 +154,12 @@ void config_derive(struct config *c)
 const char *config_get(const struct config *c, const char *name)
 {
     int index = config_find(slice_cstr(name));
-    return index >= 0 ? config_row_text(c, index) : NULL;
+    return index >= 0 ? c->slots[index].text : NULL;
 }
 
-const char *config_row_text(const struct config *c, int index)
+struct slice config_row_value(const struct config *c, int index)
 {
-    return c->slots[index].text;
+    return slice_of(c->slots[index].text, c->slots[index].len);
 }
 
 struct settings *config_settings(struct config *c)

@@ -6,7 +6,9 @@
 #include "server/config/config_value.h"
 
 struct config_slot {
-    char *text; // canonical, as CONFIG GET shows it; NULL for DIRECTIVE_FILE_ONLY
+    // Canonical, as CONFIG GET shows it, with a zero behind it; NULL for DIRECTIVE_FILE_ONLY.
+    char *text;
+    size_t len;
     bool given; // by a file, the environment, the command line or CONFIG SET
 };
 

@@ -41,7 +41,7 @@ const struct directive config_network_rows[] = {
     {"protected-mode", .type = DIRECTIVE_BOOL, .initial = "yes",
         .field = FIELD(network.protected_mode),
         .help = "Without a password, serve clients of this machine only."},
-    {"requirepass", .type = DIRECTIVE_STRING, .initial = "", .field = FIELD(security.requirepass),
+    {"requirepass", .type = DIRECTIVE_BYTES, .initial = "", .field = FIELD(security.requirepass),
         .allowed = "a password", .help = "Password of the default user; empty asks for none."},
     {"timeout", .type = DIRECTIVE_INT, .initial = "0", .max = INT32_MAX,
         .field = FIELD(network.timeout_s),

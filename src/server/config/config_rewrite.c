@@ -37,10 +37,10 @@ static void append_word(struct slice word, struct buf *out)
         buf_append_slice(out, word);
 }
 
-static void append_words(const struct directive *row, const char *text, struct buf *out)
+static void append_words(const struct directive *row, struct slice value, struct buf *out)
 {
     struct slice *words;
-    int count = config_split_value(slice_cstr(text), &words);
+    int count = config_split_value(value, &words);
     for (int i = 0; i < count; i++) {
         if (row->words_per_line > 0 && i > 0 && i % row->words_per_line == 0)
             buf_printf(out, "\n%s", row->name);
@@ -50,19 +50,19 @@ static void append_words(const struct directive *row, const char *text, struct b
     free(words);
 }
 
-void config_append_lines(const struct directive *row, const char *text, struct buf *out)
+void config_append_lines(const struct directive *row, struct slice value, struct buf *out)
 {
     buf_printf(out, "%s", row->name);
-    if (row->type >= DIRECTIVE_WORDS && *text != 0) {
-        append_words(row, text, out);
+    if (row->type >= DIRECTIVE_WORDS && value.len > 0) {
+        append_words(row, value, out);
     } else {
         buf_append_byte(out, ' ');
         if (row->type == DIRECTIVE_MEMORY)
-            config_append_memory(strtoll(text, NULL, 10), out);
+            config_append_memory(strtoll((const char *)value.data, NULL, 10), out);
         else if (row->type >= DIRECTIVE_STRING)
-            append_word(slice_cstr(text), out);
+            append_word(value, out);
         else
-            buf_printf(out, "%s", text);
+            buf_append_slice(out, value);
     }
     buf_printf(out, "\n");
 }
@@ -93,19 +93,20 @@ void config_rewrite_text(const struct config *c, struct slice old, struct buf *o
             buf_append_byte(out, '\n');
             signed_already = signed_already || slice_equal(line, slice_cstr(signature));
         } else if (!done[index]) {
-            config_append_lines(config_row(index), c->slots[index].text, out);
+            config_append_lines(config_row(index), config_row_value(c, index), out);
             done[index] = true;
         }
         old = slice_skip(old, line.len + (end != NULL));
     }
     for (int i = 0; i < config_row_count(); i++) {
         const struct directive *row = config_row(i);
-        if (done[i] || c->slots[i].text == NULL || strcmp(c->slots[i].text, row->initial) == 0)
+        struct slice value = config_row_value(c, i);
+        if (done[i] || value.data == NULL || slice_equal(value, slice_cstr(row->initial)))
             continue;
         if (!signed_already)
             buf_printf(out, "%s\n", signature);
         signed_already = true;
-        config_append_lines(row, c->slots[i].text, out);
+        config_append_lines(row, value, out);
     }
     free(done);
 }

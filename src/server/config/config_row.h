@@ -18,7 +18,8 @@ enum directive_type {
     DIRECTIVE_OCTAL,   // file permissions
     DIRECTIVE_PERCENT, // bytes, or a percentage: negative
     DIRECTIVE_ENUM,    // the number of a choice
-    DIRECTIVE_STRING,  // field: char *
+    DIRECTIVE_STRING,  // without a zero byte; field: char *
+    DIRECTIVE_BYTES,   // any bytes; field: struct slice
     DIRECTIVE_WORDS,   // any number of words, joined by a space
     DIRECTIVE_SPECIAL, // what `special` makes of the words
 };
@@ -40,6 +41,9 @@ enum directive_flags {
     DIRECTIVE_OWN = 1 << 6,       // Varve's, unknown to Redis
     DIRECTIVE_INCLUDE = 1 << 7,   // no value: reads a file in its place
     DIRECTIVE_EMPTY_OK = 1 << 8,  // it may stand without a value: an empty one
+    // Of an accepted one: who changes it at run time waits for something that will not come, so
+    // CONFIG SET takes only what asks for nothing: the value as it is, the default, an empty one.
+    DIRECTIVE_PROMISE = 1 << 9,
 };
 
 // What a value changed by CONFIG SET asks of the running server. Most ask for nothing: whoever uses
@@ -116,7 +120,7 @@ const struct directive_group *config_groups(void); // ends with a NULL title
 int config_row_count(void);
 const struct directive *config_row(int index);
 int config_find(struct slice name); // by name or alias, ignoring case; -1: none
-// The value as CONFIG GET shows it; NULL: it has none.
-const char *config_row_text(const struct config *config, int index);
+// The value as CONFIG GET shows it, with a zero behind it; data is NULL: it has none.
+struct slice config_row_value(const struct config *config, int index);
 
 #endif

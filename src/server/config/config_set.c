@@ -10,8 +10,7 @@
 
 struct change {
     int index;
-    char *old;
-    bool was_given;
+    struct config_slot old; // its own copy
     bool stored, applied;
 };
 
@@ -49,8 +48,20 @@ static bool find_rows(struct change *changes, const struct slice *pairs, int cou
     return true;
 }
 
-static bool store(struct config *c, struct change *change, struct slice text, struct buf *scratch,
-    const char **why)
+// Whether CONFIG SET may give a directive without effect this value.
+static bool may_be_set(
+    const struct directive *row, const struct config_slot *slot, const struct config_value *value)
+{
+    bool is_default = strcmp(value->text, row->initial) == 0;
+    if (row->flags & DIRECTIVE_FIXED)
+        return is_default;
+    return !(row->flags & DIRECTIVE_PROMISE) || is_default || value->len == 0 ||
+           strcmp(value->text, slot->text) == 0;
+}
+
+// again: what was there before, and may be there again.
+static bool store(struct config *c, struct change *change, struct slice text, bool again,
+    struct buf *scratch, const char **why)
 {
     const struct directive *row = config_row(change->index);
     struct slice *words = NULL;
@@ -58,19 +69,19 @@ static bool store(struct config *c, struct change *change, struct slice text, st
     if (row->type >= DIRECTIVE_WORDS)
         count = config_split_value(text, &words);
     struct config_value value;
-    const char *old = c->slots[change->index].text;
+    const struct config_slot *slot = &c->slots[change->index];
     bool ok = config_parse_value(
-        row, old, false, words != NULL ? words : &text, count, &value, scratch, why);
+        row, slot->text, false, words != NULL ? words : &text, count, &value, scratch, why);
     free(words);
-    if (ok && (row->flags & DIRECTIVE_FIXED) && strcmp(value.text, row->initial) != 0) {
+    if (ok && !again && !may_be_set(row, slot, &value)) {
         free(value.text);
         *why = row->help;
         ok = false;
     }
     if (!ok)
         return false;
-    change->old = xstrdup(old);
-    change->was_given = c->slots[change->index].given;
+    change->old = *slot;
+    change->old.text = xstrndup(slot->text, slot->len);
     change->stored = true;
     config_assign(c, change->index, &value);
     return true;
@@ -81,9 +92,9 @@ static void take_back(struct config *c, struct change *change)
     struct buf scratch = {0};
     struct change again = {.index = change->index};
     const char *why;
-    ENSURE(store(c, &again, slice_cstr(change->old), &scratch, &why));
-    c->slots[change->index].given = change->was_given;
-    free(again.old);
+    ENSURE(store(c, &again, slice_of(change->old.text, change->old.len), true, &scratch, &why));
+    c->slots[change->index].given = change->old.given;
+    free(again.old.text);
     buf_release(&scratch);
 }
 
@@ -95,7 +106,7 @@ bool config_set(struct config *c, const struct slice *pairs, int count, bool pro
     const char *why = NULL;
     bool ok = find_rows(changes, pairs, count, protected_ok, error);
     for (int i = 0; ok && i < count; i++) {
-        ok = store(c, &changes[i], pairs[2 * i + 1], &scratch, &why);
+        ok = store(c, &changes[i], pairs[2 * i + 1], false, &scratch, &why);
         if (!ok)
             fail(error, config_row(changes[i].index), pairs[2 * i], why);
     }
@@ -116,7 +127,7 @@ bool config_set(struct config *c, const struct slice *pairs, int count, bool pro
         if (changes[i].applied)
             apply_cb(arg, config_row(changes[i].index), &why);
     for (int i = 0; i < count; i++)
-        free(changes[i].old);
+        free(changes[i].old.text);
     free(changes);
     buf_release(&scratch);
     return ok;

@@ -85,7 +85,7 @@ static void print_sample_row(FILE *out, const struct directive *row)
         return;
     }
     struct buf lines = {0};
-    config_append_lines(row, row->initial, &lines);
+    config_append_lines(row, slice_cstr(row->initial), &lines);
     for (char *line = (char *)lines.data, *end; (end = strchr(line, '\n')) != NULL; line = end + 1)
         fprintf(out, "# %.*s\n", (int)(end - line), line);
     buf_release(&lines);

@@ -1,11 +1,13 @@
 // Rows: what Redis has a knob for and Varve has no use for. Each is checked as Redis checks it and
 // shown by CONFIG GET, so that files and tools keep working; one line of the log names those that
-// were given and differ from the default.
+// were given and differ from the default. CONFIG SET refuses those that promise something to others
+// than the operator (DIRECTIVE_PROMISE), and says so of the rest.
 #include "server/config/config_value.h"
 
 #include <stdlib.h>
 
 #define IMMUTABLE DIRECTIVE_IMMUTABLE
+#define PROMISE DIRECTIVE_PROMISE
 #define UNUSED(name_, alias_, type_, flags_, initial_, min_, max_, help_)                          \
     {                                                                                              \
         .name = name_, .alias = alias_, .type = DIRECTIVE_##type_, .treatment = TREAT_ACCEPTED,    \
@@ -151,9 +153,10 @@ static bool parse_percentiles(const char *old, bool more, const struct slice *wo
 
 // clang-format off
 const struct directive config_unused_rows[] = {
-    {"save", .type = DIRECTIVE_SPECIAL, .treatment = TREAT_ACCEPTED, .flags = DIRECTIVE_EMPTY_OK,
-        .initial = "3600 1 300 100 60 10000", .special = parse_save,
-        .words_per_line = 2, .allowed = "SECONDS CHANGES, any number of times, or \"\"",
+    {"save", .type = DIRECTIVE_SPECIAL, .treatment = TREAT_ACCEPTED,
+        .flags = DIRECTIVE_EMPTY_OK | PROMISE, .initial = "3600 1 300 100 60 10000",
+        .special = parse_save, .words_per_line = 2,
+        .allowed = "SECONDS CHANGES, any number of times, or \"\"",
         .help = "Writes are in the log at once; there are no periodic snapshots."},
     UNUSED("appendonly", NULL, BOOL, DIRECTIVE_FIXED, "yes", 0, 0,
         "There is always a log: shown as yes, whatever was given."),
@@ -161,11 +164,12 @@ const struct directive config_unused_rows[] = {
         "The log has its own file names."),
     UNUSED("appenddirname", NULL, STRING, IMMUTABLE, "appendonlydir", 0, 0,
         "The log lies in the data directory."),
-    UNUSED("aof-load-truncated", NULL, BOOL, 0, "yes", 0, 0,
+    UNUSED("aof-load-truncated", NULL, BOOL, PROMISE, "yes", 0, 0,
         "What was acknowledged is never cut off; an unfinished end always is."),
     UNUSED("aof-use-rdb-preamble", NULL, BOOL, 0, "yes", 0, 0, "There is no such file."),
     UNUSED("aof-timestamp-enabled", NULL, BOOL, 0, "no", 0, 0, "The log always has times."),
-    UNUSED("aof-disable-auto-gc", NULL, BOOL, 0, "no", 0, 0, "Logs that are flushed are removed."),
+    UNUSED("aof-disable-auto-gc", NULL, BOOL, PROMISE, "no", 0, 0,
+        "Logs that are flushed are removed."),
     UNUSED("aof-rewrite-incremental-fsync", NULL, BOOL, 0, "yes", 0, 0,
         "Compaction syncs in steps."),
     UNUSED("auto-aof-rewrite-percentage", NULL, INT, 0, "100", 0, INT32_MAX,
@@ -174,9 +178,9 @@ const struct directive config_unused_rows[] = {
         "Compaction decides by itself."),
     UNUSED("no-appendfsync-on-rewrite", NULL, BOOL, 0, "no", 0, 0,
         "Syncs of the log have a lane of their own."),
-    UNUSED("stop-writes-on-bgsave-error", NULL, BOOL, 0, "yes", 0, 0,
+    UNUSED("stop-writes-on-bgsave-error", NULL, BOOL, PROMISE, "yes", 0, 0,
         "After a failed write of the log, writes are always refused."),
-    UNUSED("dbfilename", NULL, STRING, DIRECTIVE_PROTECTED, "dump.rdb", 0, 0,
+    UNUSED("dbfilename", NULL, STRING, DIRECTIVE_PROTECTED | PROMISE, "dump.rdb", 0, 0,
         "There is no dump file."),
     UNUSED("rdbcompression", NULL, BOOL, 0, "yes", 0, 0, "See compression."),
     UNUSED("rdbchecksum", NULL, BOOL, IMMUTABLE, "yes", 0, 0,
@@ -303,7 +307,7 @@ const struct directive config_unused_rows[] = {
         .special = parse_percentiles, .allowed = "numbers from 0 to 100",
         .help = "See latency-tracking."},
     {"notify-keyspace-events", .type = DIRECTIVE_SPECIAL, .treatment = TREAT_ACCEPTED,
-        .initial = "", .special = parse_events,
+        .flags = PROMISE, .initial = "", .special = parse_events,
         .allowed = "letters of Ag$lshzxeKEtmdn", .help = "There are no notifications yet."},
     UNUSED("tracking-table-max-keys", NULL, INT, 0, "1000000", 0, 0,
         "There is no client-side caching yet."),

@@ -1,17 +1,18 @@
 // Rows: replication and cluster. A server that is neither a replica nor part of a cluster takes
-// them as Redis in that state does: without effect. What would make it one is refused, see
-// config_refused.c.
+// them from its file as Redis in that state does: without effect. Whoever changes them at run time
+// expects more. What would make it one is refused, see config_refused.c.
 #include "server/config/config_row.h"
 
 #define UNUSED(name_, alias_, type_, flags_, initial_, min_, max_, help_)                          \
     {                                                                                              \
         .name = name_, .alias = alias_, .type = DIRECTIVE_##type_, .treatment = TREAT_ACCEPTED,    \
-        .flags = flags_, .initial = initial_, .min = min_, .max = max_, .help = help_              \
+        .flags = flags_ | DIRECTIVE_PROMISE, .initial = initial_, .min = min_, .max = max_,        \
+        .help = help_                                                                              \
     }
 
-static const char replica[] = "For a server that is a replica.";
-static const char master[] = "For a server that has replicas.";
-static const char cluster[] = "For a server in a cluster.";
+static const char replica[] = "There is no replication yet: for a server that is a replica.";
+static const char master[] = "There is no replication yet: for a server that has replicas.";
+static const char cluster[] = "There is no cluster mode: for a server in a cluster.";
 
 static const struct choice diskless_loads[] = {
     {"disabled", 0}, {"on-empty-db", 1}, {"swapdb", 2}, {NULL}};
@@ -38,7 +39,8 @@ const struct directive config_unused_replication_rows[] = {
     UNUSED("repl-backlog-ttl", NULL, INT, 0, "3600", 0, 0, master),
     UNUSED("repl-disable-tcp-nodelay", NULL, BOOL, 0, "no", 0, 0, master),
     {"repl-diskless-load", .type = DIRECTIVE_ENUM, .treatment = TREAT_ACCEPTED,
-        .initial = "disabled", .choices = diskless_loads, .help = replica},
+        .flags = DIRECTIVE_PROMISE, .initial = "disabled", .choices = diskless_loads,
+        .help = replica},
     UNUSED("repl-diskless-sync", NULL, BOOL, 0, "yes", 0, 0, master),
     UNUSED("repl-diskless-sync-delay", NULL, INT, 0, "5", 0, INT32_MAX, master),
     UNUSED("repl-diskless-sync-max-replicas", NULL, INT, 0, "0", 0, INT32_MAX, master),
@@ -46,7 +48,7 @@ const struct directive config_unused_replication_rows[] = {
         master),
     UNUSED("repl-timeout", NULL, INT, 0, "60", 1, INT32_MAX, master),
     {"propagation-error-behavior", .type = DIRECTIVE_ENUM, .treatment = TREAT_ACCEPTED,
-        .initial = "ignore", .choices = propagation_errors,
+        .flags = DIRECTIVE_PROMISE, .initial = "ignore", .choices = propagation_errors,
         .help = replica},
     UNUSED("cluster-config-file", NULL, STRING, DIRECTIVE_IMMUTABLE, "nodes.conf", 0, 0, cluster),
     UNUSED("cluster-port", NULL, INT, DIRECTIVE_IMMUTABLE, "0", 0, 65535, cluster),
@@ -67,7 +69,7 @@ const struct directive config_unused_replication_rows[] = {
     UNUSED("cluster-announce-bus-port", NULL, INT, 0, "0", 0, 65535, cluster),
     UNUSED("cluster-announce-tls-port", NULL, INT, 0, "0", 0, 65535, cluster),
     {"cluster-preferred-endpoint-type", .type = DIRECTIVE_ENUM, .treatment = TREAT_ACCEPTED,
-        .initial = "ip", .choices = endpoints,
+        .flags = DIRECTIVE_PROMISE, .initial = "ip", .choices = endpoints,
         .help = cluster},
     {NULL},
 };

@@ -61,6 +61,7 @@ void config_describe_allowed(const struct directive *row, struct buf *out)
             buf_printf(out, "%s%s", choice != row->choices ? ", " : "", choice->name);
         break;
     case DIRECTIVE_STRING:
+    case DIRECTIVE_BYTES:
         buf_printf(out, "%s", row->allowed != NULL ? row->allowed : "one word");
         break;
     case DIRECTIVE_WORDS:
@@ -225,14 +226,14 @@ bool config_parse_value(const struct directive *row, const char *old, bool more,
         join(words, count, &text);
     else if (count != 1)
         ok = false;
-    else if (row->type == DIRECTIVE_STRING)
+    else if (row->type == DIRECTIVE_STRING || row->type == DIRECTIVE_BYTES)
         buf_append_slice(&text, words[0]);
     else
         ok = row->type == DIRECTIVE_ENUM ? parse_choice(row, words[0], &number, scratch, why)
                                          : parse_number(row, words[0], &number, scratch, why);
     if (ok && row->type < DIRECTIVE_STRING)
         print_number(row, number, &text);
-    if (ok && memchr(text.data != NULL ? (void *)text.data : "", 0, text.len) != NULL) {
+    if (ok && row->type != DIRECTIVE_BYTES && text.len > 0 && memchr(text.data, 0, text.len)) {
         *why = "argument must not contain a zero byte";
         ok = false;
     }
@@ -249,6 +250,7 @@ bool config_parse_value(const struct directive *row, const char *old, bool more,
         return false;
     }
     out->text = (char *)text.data;
+    out->len = text.len - 1;
     out->number = number;
     return true;
 }

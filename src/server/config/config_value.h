@@ -6,7 +6,8 @@
 #include "server/config/config_row.h"
 
 struct config_value {
-    char *text; // heap
+    char *text; // heap, with a zero behind it
+    size_t len;
     int64_t number;
 };
 

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/logger.h"
+#include "base/slice.h"
 #include "engine/options.h"
 
 enum client_class { CLIENT_NORMAL, CLIENT_REPLICA, CLIENT_PUBSUB, CLIENT_CLASSES };
@@ -45,7 +46,7 @@ struct client_settings {
 enum enable { ENABLE_NO, ENABLE_YES, ENABLE_LOCAL };
 
 struct security_settings {
-    char *requirepass; // NULL or empty: none
+    struct slice requirepass; // any bytes; empty: none
     enum enable debug_command;
     enum enable protected_configs;
 };

@@ -119,8 +119,7 @@ static void set_options(struct conn *c)
 static bool is_stranger(struct conn *c)
 {
     const struct settings *settings = c->server->settings;
-    const char *password = settings->security.requirepass;
-    bool protected = settings->network.protected_mode && (password == NULL || password[0] == 0);
+    bool protected = settings->network.protected_mode && settings->security.requirepass.len == 0;
     return protected && !conn_is_local(c);
 }
 

@@ -79,7 +79,7 @@ Test(admin, protected_directives_need_permission)
     f = fixture_new("enable-protected-configs local\n");
     expect("config set dbfilename x", refused);
     f->local = true;
-    expect("config set dbfilename x", "+OK\r\n");
+    expect("config set dbfilename dump.rdb", "+OK\r\n");
 }
 
 Test(admin, config_rewrite_needs_a_file)
