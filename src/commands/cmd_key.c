@@ -132,7 +132,7 @@ static int transfer(struct call *call, const struct transfer *t)
     if (status == WAIT || target == WAIT)
         return WAIT;
     if (done && !t->keep_source)
-        keys_delete(keys, t->from, v.type);
+        keys_delete_moved(keys, t->from, v.type);
     reply_int(call->reply, done);
     return OK;
 }

@@ -144,6 +144,7 @@ void commands_reset_stats(struct commands *c);
 struct keyspace_stats {
     uint64_t hits, misses, expired, commands, unexpected_errors;
     uint64_t error_replies;
+    uint64_t changes; // of keys, by commands; commands_reset_stats leaves it
 };
 void commands_get_keyspace_stats(const struct commands *c, struct keyspace_stats *out);
 

@@ -282,6 +282,7 @@ static void settle(
     c->totals.hits += c->view.hits;
     c->totals.misses += c->view.misses;
     c->totals.expired += c->view.expired;
+    c->totals.changes += c->view.changes;
     if (c->touched.len > 0)
         watch_apply(&c->touched);
     if (reply->failed)

@@ -82,7 +82,7 @@ void commands_reset_stats(struct commands *c)
         for (int sub = 0; sub < c->entries[i]->sub_count; sub++)
             c->entries[i]->subs[sub].stats = (struct command_stats){0};
     }
-    c->totals = (struct keyspace_stats){0};
+    c->totals = (struct keyspace_stats){.changes = c->totals.changes};
     c->error_count = 0;
 }
 

@@ -10,13 +10,12 @@
 
 #include "base/alloc.h"
 #include "base/ensure.h"
-#include "engine/stats.h"
 #include "server/config/config.h"
 
 struct save_task {
     struct server *server; // NULL: gone
     bool rewrite;
-    uint64_t seq; // the newest commit when it began
+    uint64_t changes; // there had been when it began
 };
 
 static struct save_state *state_of(struct server *s, bool rewrite)
@@ -49,7 +48,7 @@ static void save_task_done(void *arg, int status)
     state->last_duration_s = (now_ms - state->started_ms) / 1000;
     if (status == OK) {
         state->last_ms = now_ms;
-        state->last_seq = task->seq;
+        state->changes = task->changes;
         log_line(s->logger, LOG_NOTICE, "%s done in %lld ms", what,
             (long long)(now_ms - state->started_ms));
     } else {
@@ -61,22 +60,17 @@ static void save_task_done(void *arg, int status)
         wake(s);
 }
 
-static uint64_t newest_commit(struct server *s)
+static uint64_t changes_so_far(const struct server *s)
 {
-    struct engine_stats stats;
-    engine_get_stats(s->engine, &stats);
-    return stats.last_seq;
-}
-
-void saves_attach(struct server *s)
-{
-    s->saves.save.last_seq = newest_commit(s);
+    struct keyspace_stats stats;
+    commands_get_keyspace_stats(s->commands, &stats);
+    return stats.changes;
 }
 
 void saves_forget_changes(struct server *s)
 {
     if (s->config == NULL || config_get(s->config, "save")[0] != 0)
-        s->saves.save.last_seq = newest_commit(s);
+        s->saves.save.changes = changes_so_far(s);
 }
 
 static void start(struct server *s, bool rewrite)
@@ -84,7 +78,7 @@ static void start(struct server *s, bool rewrite)
     struct save_state *state = state_of(s, rewrite);
     ENSURE(state->task == NULL);
     struct save_task *task = xcalloc(1, sizeof *task);
-    *task = (struct save_task){s, rewrite, newest_commit(s)};
+    *task = (struct save_task){s, rewrite, changes_so_far(s)};
     state->task = task;
     state->count++;
     state->started_ms = env_now_ms(s->env);
@@ -104,9 +98,9 @@ void saves_start_rewrite(struct server *s)
     start(s, true);
 }
 
-uint64_t saves_changes(const struct server *s, uint64_t last_seq)
+uint64_t saves_changes(const struct server *s)
 {
-    return last_seq > s->saves.save.last_seq ? last_seq - s->saves.save.last_seq : 0;
+    return changes_so_far(s) - s->saves.save.changes;
 }
 
 void saves_init(struct server *s)

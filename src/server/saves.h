@@ -10,13 +10,11 @@
 #include "server/server.h"
 
 void saves_init(struct server *s);
-// There is an engine now: changes count from here.
-void saves_attach(struct server *s);
 // Begin one; none of its kind is running.
 void saves_start(struct server *s);
 void saves_start_rewrite(struct server *s);
-// Changes (records) since the last save that succeeded.
-uint64_t saves_changes(const struct server *s, uint64_t last_seq);
+// Changes of keys since the last save that succeeded began, or since the start.
+uint64_t saves_changes(const struct server *s);
 // FLUSHALL: unless `save` is empty, Redis saves the empty data set at once.
 void saves_forget_changes(struct server *s);
 // Calls back when the save that is running has ended; cancel before the waiter's memory goes.

@@ -133,7 +133,6 @@ void server_attach(struct server *s, struct engine *engine, struct databases *da
     commands_register(s->commands, cmd_info_rows);
     commands_register(s->commands, cmd_server_rows);
     commands_register(s->commands, cmd_debug_rows);
-    saves_attach(s);
     s->turn.txn = txn_new(engine);
     s->turn.durable_seq = engine_durable_seq(engine);
     uv_check_start(&s->handles.check, turn_on_check);

@@ -107,7 +107,7 @@ struct save_state {
     int64_t started_ms;
     int64_t last_ms;         // of the last success, or the server's start
     int64_t last_duration_s; // -1: none yet
-    uint64_t last_seq;       // the engine's newest commit when the last success began
+    uint64_t changes;        // of keys there had been when the last success began
     uint64_t count;
     bool last_failed;
 };

@@ -437,8 +437,10 @@ void databases_flush(struct databases_view *v, int db)
 {
     uint64_t old = generation(v, db);
     int64_t in_doubt;
-    if (count_generation(v->txn, old, &in_doubt) == 0 && in_doubt == 0)
+    int64_t count = count_generation(v->txn, old, &in_doubt);
+    if (count == 0 && in_doubt == 0)
         return;
+    v->changes += count > 0 ? (uint64_t)count : 0;
     map(v, db, v->next_gen++);
     stage_meta(v->txn, 'g', 0, v->next_gen);
     for (const struct key_kind *kind = key_kinds; kind->letter != 0; kind++) {
@@ -453,6 +455,7 @@ void databases_flush(struct databases_view *v, int db)
 void databases_swap(struct databases_view *v, int a, int b)
 {
     uint64_t gen_a = generation(v, a), gen_b = generation(v, b);
+    v->changes++;
     if (a == b)
         return;
     map(v, a, gen_b);

@@ -40,6 +40,7 @@ struct databases_view {
     uint64_t next_gen;     // the first that was not handed out, by this attempt either
     bool frozen;           // no lazy deletes: the engine takes no writes
     uint64_t hits, misses, expired;
+    uint64_t changes; // keys put, changed or removed by commands, as Redis' `dirty`
 };
 
 // Begins an attempt. The txn has been begun; while the mapping is not durable, it shows that

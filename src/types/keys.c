@@ -180,11 +180,18 @@ void keys_put(struct databases_view *v, struct slice key, const struct value *va
         bytes = buf_slice(&v->dbs->copy);
     }
     txn_put(v->txn, keys_build(v->dbs, v->gen, key), slice_of(&header, 1), bytes, value->expire_ms);
+    v->changes++;
     if (value->staged)
         buf_shrink(&v->dbs->copy, COPY_KEPT);
 }
 
 void keys_delete(struct databases_view *v, struct slice key, enum value_type found)
+{
+    keys_delete_moved(v, key, found);
+    v->changes++;
+}
+
+void keys_delete_moved(struct databases_view *v, struct slice key, enum value_type found)
 {
     ENSURE(found == TYPE_STRING);
     txn_delete(v->txn, keys_build(v->dbs, v->gen, key));

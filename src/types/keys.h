@@ -83,6 +83,8 @@ int keys_read_at(struct databases *dbs, struct reader *reader, uint64_t gen, int
 void keys_put(struct databases_view *v, struct slice key, const struct value *value);
 // Stages the deletion of a key that a lookup of this attempt has found.
 void keys_delete(struct databases_view *v, struct slice key, enum value_type found);
+// The same, where the key has been put elsewhere: both together are one change.
+void keys_delete_moved(struct databases_view *v, struct slice key, enum value_type found);
 // Stages another expiry (0: none) for a key that a lookup of this attempt has found.
 void keys_expire(
     struct databases_view *v, struct slice key, const struct value *found, int64_t expire_ms);

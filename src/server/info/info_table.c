@@ -178,7 +178,7 @@ static const char *ok_or_err(bool failed)
     METRIC(current_fork_perc, RATIO, 0) \
     METRIC(current_save_keys_processed, GAUGE, 0) \
     METRIC(current_save_keys_total, GAUGE, 0) \
-    METRIC(rdb_changes_since_last_save, GAUGE, saves_changes(s, x->engine.last_seq)) \
+    METRIC(rdb_changes_since_last_save, GAUGE, saves_changes(s)) \
     METRIC(rdb_bgsave_in_progress, GAUGE, s->saves.save.task != NULL) \
     METRIC(rdb_last_save_time, GAUGE, s->saves.save.last_ms / 1000) \
     METRIC(rdb_last_bgsave_status, TEXT, ok_or_err(s->saves.save.last_failed)) \

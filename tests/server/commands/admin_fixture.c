@@ -91,7 +91,7 @@ void *commands_server(struct commands *c)
 
 void commands_get_keyspace_stats(const struct commands *c, struct keyspace_stats *out)
 {
-    *out = (struct keyspace_stats){.hits = 3, .misses = 4};
+    *out = (struct keyspace_stats){.hits = 3, .misses = 4, .changes = current->changes};
 }
 
 void commands_each_stat(const struct commands *c, command_stats_visit_cb visit_cb, void *arg)
@@ -202,7 +202,6 @@ struct fixture *fixture_new(const char *config_text)
     f->descriptors = 100000;
     strcpy(f->server.identity.run_id, "0123456789abcdef0123456789abcdef01234567");
     saves_init(&f->server);
-    saves_attach(&f->server);
     return f;
 }
 

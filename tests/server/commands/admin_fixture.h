@@ -34,6 +34,7 @@ struct fixture {
     int stopped;     // calls of server_stop
     int reset;       // and server_reset_counters
     int64_t keys[16];
+    uint64_t changes;
 };
 
 struct fixture *fixture_new(const char *config_text); // NULL: no configuration file

@@ -199,10 +199,10 @@ Test(admin, bgsave_replies_as_redis)
 
 Test(admin, changes_count_from_the_beginning_of_the_last_save)
 {
-    f->engine.stats.last_seq = 10;
+    f->changes = 10;
     expect_in("info persistence", "rdb_changes_since_last_save:10\r\n");
     run(f, "bgsave");
-    f->engine.stats.last_seq = 13;
+    f->changes = 13;
     fixture_end(&f->engine.flush, OK);
     expect_in("info persistence", "rdb_changes_since_last_save:3\r\n");
 }

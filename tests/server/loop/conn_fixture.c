@@ -281,10 +281,6 @@ void saves_forget_changes(struct server *s)
 {
 }
 
-void saves_attach(struct server *s)
-{
-}
-
 void saves_release(struct server *s)
 {
 }
