@@ -603,12 +603,13 @@ def changes(c):
 
 def test_changes_are_counted_as_redis_does(t):
     """One for each key that has changed, whatever a command writes for it."""
-    script = """MSET a 1 b 2 c 3;SET a 2;SETNX a 3;SETNX d 1;APPEND a x;SETRANGE a 5 y;INCR b;GETSET a 1
-        DEL a b nosuch;DEL nosuch;EXPIRE c 100;EXPIRE nosuch 1;PERSIST c;PERSIST c;GETEX c EX 50
-        GETEX c;RENAME c e;RENAMENX e d;COPY d f;MOVE f 1;MOVE f 1;GETDEL d;SWAPDB 0 1;SWAPDB 0 0
-        SWAPDB 0 1;EXPIRE e -1;MSET a 1 b 2;FLUSHDB;FLUSHDB;MSETNX a 1 b 2 c 3;MSETNX a 1 z 1
-        SET g 1 PX 1;MULTI;SET a 1;DEL b c;FLUSHDB;SET b 1;EXEC;MULTI;SET a 1;DISCARD;SET k v KEEPTTL
-        SELECT 5;MSET a 1 b 1;SELECT 0;FLUSHALL;FLUSHALL;SET a 1;CONFIG RESETSTAT;TOUCH a;UNLINK a"""
+    script = """MSET a 1 b 2 c 3;SET a 2;SETNX a 3;SETNX d 1;APPEND a x;SETRANGE a 5 y;INCR b
+        GETSET a 1;DEL a b nosuch;DEL nosuch;EXPIRE c 100;EXPIRE nosuch 1;PERSIST c;PERSIST c
+        GETEX c EX 50;GETEX c;RENAME c e;RENAMENX e d;COPY d f;MOVE f 1;MOVE f 1;GETDEL d
+        SWAPDB 0 1;SWAPDB 0 0;SWAPDB 0 1;EXPIRE e -1;MSET a 1 b 2;FLUSHDB;FLUSHDB
+        MSETNX a 1 b 2 c 3;MSETNX a 1 z 1;SET g 1 PX 1;MULTI;SET a 1;DEL b c;FLUSHDB;SET b 1;EXEC
+        MULTI;SET a 1;DISCARD;SET k v KEEPTTL;SELECT 5;MSET a 1 b 1;SELECT 0;FLUSHALL;FLUSHALL
+        SET a 1;CONFIG RESETSTAT;TOUCH a;UNLINK a"""
     servers = t.redis(save=""), t.varve(save="")
     clients = [(server.connect(), server.connect()) for server in servers]
     ours = clients[1][1]
