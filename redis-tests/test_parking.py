@@ -13,9 +13,9 @@ from support.resp import encode, plain
 DELAY_MS = 50
 
 
-def cold_server(t):
+def cold_server(t, **directives):
     """A server whose keys are all on disk and none in memory."""
-    server = t.varve(maxmemory="32mb", write_buffer_size="64kb")
+    server = t.varve(maxmemory="32mb", write_buffer_size="64kb", **directives)
     keys = Range(b"cold:", 20000, 1000)
     c = server.connect()
     fill(c, keys)
@@ -125,3 +125,19 @@ def test_patterns_that_take_long(t):
             overtaken += not readable(c)
         assert overtaken >= 40, f"{overtaken} of 50 PINGs were answered before {command[0]}"
         assert plain(c.read()) in ([b"0", []], [])
+
+
+def test_what_a_waiting_command_may_hold_is_configurable(t):
+    if t.is_redis():
+        return
+    server, keys, c = cold_server(t, command_wait_memory=1)
+    c.call("DEBUG", "READ-DELAY", 0)
+
+    def transaction(n):
+        c.send_raw(encode("MULTI") + b"".join(encode("GET", keys.key(i)) for i in range(n)))
+        assert all(c.read()[0] == "+" for _ in range(n + 1))
+        return c.call("EXEC")
+
+    kind, text = transaction(2000)
+    assert kind == "-" and text.startswith(b"OOM"), (kind, text)
+    assert len(transaction(100)[1]) == 100

@@ -55,6 +55,15 @@ static void fill_defaults(struct engine_options *o)
         o->compression_level = 1;
     if (o->max_open_files == 0)
         o->max_open_files = 256;
+    // What a command carries is at most a sixth of the budget (server), and a fact takes up to four
+    // times what its key took in there: two thirds, and a little.
+    if (o->wait_memory_percent == 0)
+        o->wait_memory_percent = 69;
+    if (o->wait_attempts == 0)
+        o->wait_attempts = 200;
+    // About a millisecond if all are in memory.
+    if (o->wait_round_keys == 0)
+        o->wait_round_keys = 512;
 }
 
 // --- Opening -------------------------------------------------------------------------------------

@@ -57,6 +57,10 @@ struct engine_options {
     int compression_level;          // zstd's; 0: 1
     uint64_t compaction_rate_limit; // bytes a second written by compaction; 0: none
     unsigned max_open_files;        // 0: 256
+    // Of a txn that waits (txn.c), after which it ends in NO_MEMORY:
+    unsigned wait_memory_percent; // of the budget, that the rows and facts take; 0: 69
+    unsigned wait_attempts;       // in a row that get no further; 0: 200
+    unsigned wait_round_keys;     // looked up in one go; 0: 512
     // do not keep flushed memtables for reads: to measure and test the tables
     bool no_clean_rows;
     enum fsync_policy fsync;

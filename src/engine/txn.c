@@ -27,8 +27,8 @@
 // any) give them back and start over when it is their turn. If the oldest comes to the hard limit,
 // it gets NO_MEMORY, in this attempt and in each that follows. So does a command whose attempts do
 // not get further: each must hold more, or note more, than all before it, or it is stalled; after
-// STALLED_MAX of those in a row it ends. (Others' commits and compactions may throw an iterator
-// back, so one is not enough.)
+// wait_attempts of those in a row it ends. (Others' commits and compactions may throw an iterator
+// back, so one is not enough.) The hard limit, these attempts and the keys of a round are options.
 //
 // Row values borrow from blocks, memtables and pins, which all live until the next commit or
 // longer; blocks are pinned for that. Staged values are copied, because staging more moves them.
@@ -44,13 +44,7 @@
 
 enum {
     ROWS_SOFT_SHARE = 4, // of the memory budget, for all rows that are held
-    // The same for the oldest. What a command carries is at most a sixth of the engine's budget
-    // (server), and a fact takes up to four times what its key took in there.
-    ROWS_HARD_SIXTEENTHS = 11,
-    ROWS_FEW = 64, // who holds no more is never held back
-    // Keys looked up in one round: about a millisecond if all are in memory.
-    ROUND_KEYS = 512,
-    STALLED_MAX = 200, // attempts in a row that did not get further than one before
+    ROWS_FEW = 64,       // who holds no more is never held back
     FEW_BLOCKS = sizeof(((struct txn_borrowed *)0)->few) / sizeof(struct block_ref),
 };
 
@@ -158,7 +152,8 @@ static bool is_oldest(const struct txn *t)
 static int may_hold(struct txn *t)
 {
     const struct engine *e = t->engine;
-    bool too_many = e->pins.bytes > e->options.memory_budget / 16 * ROWS_HARD_SIXTEENTHS;
+    uint64_t hard = e->options.memory_budget / 100 * e->options.wait_memory_percent;
+    bool too_many = e->pins.bytes > hard;
     if (is_oldest(t)) {
         t->over = t->over || too_many;
         return t->over ? NO_MEMORY : OK;
@@ -216,7 +211,8 @@ static int read_tables(
         return NO_MEMORY;
     if (t->yields)
         return WAIT;
-    if (t->wanted_count - t->wanted_at >= ROUND_KEYS || fetch_full(&t->fetch))
+    if (t->wanted_count - t->wanted_at >= t->engine->options.wait_round_keys ||
+        fetch_full(&t->fetch))
         return want(t, key, hash, whole);
     uint32_t mark = fetch_mark(&t->fetch);
     int status = point_read(t->engine, &t->fetch, key, hash, SEQ_MAX, &entry, &ref, &err);
@@ -451,9 +447,9 @@ static int resolve(struct txn *t, struct pin *pin)
 // looked at yet. OK, or a failure.
 static int resolve_some(struct txn *t)
 {
-    uint32_t at = t->wanted_at, kept = 0;
+    uint32_t at = t->wanted_at, kept = 0, most = t->engine->options.wait_round_keys;
     int status = OK;
-    while (at < t->wanted_count && at - t->wanted_at < ROUND_KEYS && status >= 0 && !t->yields &&
+    while (at < t->wanted_count && at - t->wanted_at < most && status >= 0 && !t->yields &&
            !fetch_full(&t->fetch)) {
         struct pin *pin = t->wanted[at++];
         status = resolve(t, pin);
@@ -640,7 +636,7 @@ static void watch_progress(struct txn *t)
     if (reach > t->reach || !fetch_has_misses(&t->fetch)) {
         t->reach = reach > t->reach ? reach : t->reach;
         t->stalled = 0;
-    } else if (++t->stalled >= STALLED_MAX) {
+    } else if (++t->stalled >= t->engine->options.wait_attempts) {
         t->over = true;
     }
 }

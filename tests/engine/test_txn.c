@@ -162,16 +162,22 @@ Test(txn, very_many_cold_keys_are_read_within_the_budget)
     side_close(&s);
 }
 
-Test(txn, rows_over_the_hard_limit_are_refused)
+// The budget is 100 KiB.
+static void refuse_rows_over(unsigned percent)
 {
     struct side s;
     side_open(&s, 43, 6000);
     side_write_all(&s);
     cr_assert_eq(engine_blocking_flush(s.engine), OK);
     s.engine->options.memory_budget = 100 << 10;
+    if (percent > 0)
+        s.engine->options.wait_memory_percent = percent;
+    else
+        percent = 69;
     cache_set_capacity(s.engine->cache, 0);
     struct txn *t = txn_new(s.engine);
     int status = OK;
+    uint64_t most = 0;
     for (int attempts = 0; status != NO_MEMORY; attempts++) {
         cr_assert_lt(attempts, 1000);
         bool waits = false;
@@ -181,13 +187,81 @@ Test(txn, rows_over_the_hard_limit_are_refused)
             struct row row;
             status = txn_get(t, key_at(i, key), &row);
             waits = waits || status == WAIT;
+            most = s.engine->pins.bytes > most ? s.engine->pins.bytes : most;
         }
         if (status != NO_MEMORY && waits)
             wait_txn(&s, t);
     }
-    cr_assert_lt(s.engine->pins.bytes, 100 << 10);
+    cr_expect(
+        most > percent << 10 && most < (percent << 10) + 1024, "%llu", (unsigned long long)most);
     txn_reset(t);
     cr_assert_eq(s.engine->pins.used, 0);
+    txn_free(t);
+    side_close(&s);
+}
+
+Test(txn, rows_over_the_hard_limit_are_refused)
+{
+    refuse_rows_over(0);
+    refuse_rows_over(20);
+}
+
+// Attempts of which each reads another cold key, with an iterator open so that none is held, until
+// that is refused.
+static unsigned attempts_without_progress(unsigned limit)
+{
+    struct side s;
+    side_open(&s, 44, 6000);
+    s.value_max = VALUE_MAX;
+    side_write_all(&s);
+    cr_assert_eq(engine_blocking_flush(s.engine), OK);
+    cache_set_capacity(s.engine->cache, 0);
+    if (limit > 0)
+        s.engine->options.wait_attempts = limit;
+    struct txn *t = txn_new(s.engine);
+    unsigned attempts = 0, next = 0;
+    for (int status = WAIT; status == WAIT; attempts++) {
+        char key[KEY_LEN];
+        struct row row;
+        cr_assert_lt(attempts, 1000);
+        txn_begin(t);
+        iter_close(iter_open(s.engine, t, &(struct iter_options){0}));
+        do
+            status = txn_get(t, key_at(next++ * 37 % s.keys, key), &row);
+        while (status == OK && next < 100000);
+        if (status == WAIT)
+            wait_txn(&s, t);
+        else
+            cr_assert_eq(status, NO_MEMORY);
+    }
+    txn_free(t);
+    side_close(&s);
+    return attempts;
+}
+
+Test(txn, attempts_that_get_no_further_end)
+{
+    unsigned usual = attempts_without_progress(0), few = attempts_without_progress(20);
+    // What an attempt comes across is held: so some do get further.
+    cr_expect(usual > 200 && usual < 1000, "%u", usual);
+    cr_expect(few > 20 && few < 100, "%u", few);
+}
+
+Test(txn, a_round_has_as_many_keys_as_allowed)
+{
+    struct side s;
+    side_open(&s, 45, 6000);
+    side_write_all(&s);
+    cr_assert_eq(engine_blocking_flush(s.engine), OK);
+    s.engine->options.wait_round_keys = 16;
+    uint32_t keys[200];
+    for (uint32_t i = 0; i < 200; i++)
+        keys[i] = i * 29;
+    struct txn *t = txn_new(s.engine);
+    cr_assert_eq(attempt(&s, t, keys, 200), WAIT);
+    cr_expect_leq(t->fetch.count, 3 * 16);
+    txn_reset(t);
+    cr_expect_leq(read_keys(&s, t, keys, 200), 3, "and none more for it");
     txn_free(t);
     side_close(&s);
 }

@@ -65,6 +65,19 @@ const struct directive config_engine_rows[] = {
     {"max-open-files", .type = DIRECTIVE_INT, .flags = DIRECTIVE_OWN | DIRECTIVE_IMMUTABLE,
         .initial = "256", .min = 16, .max = 1 << 20, .field = FIELD(data.engine.max_open_files),
         .help = "Table files kept open at a time."},
+    {"command-wait-memory", .type = DIRECTIVE_INT, .flags = DIRECTIVE_OWN | DIRECTIVE_IMMUTABLE,
+        .initial = "69", .min = 1, .max = 90, .field = FIELD(data.engine.wait_memory_percent),
+        .help = "What a command that waits for the disk has read stays in memory until it is done: "
+                "percent of the engine's memory that this may take. A command that needs more ends "
+                "in an OOM error."},
+    {"command-wait-attempts", .type = DIRECTIVE_INT, .flags = DIRECTIVE_OWN | DIRECTIVE_IMMUTABLE,
+        .initial = "200", .min = 1, .max = 1000000, .field = FIELD(data.engine.wait_attempts),
+        .help = "Attempts in a row at a command that waits for the disk that may get no further "
+                "than those before; then it ends in an OOM error."},
+    {"command-wait-keys", .type = DIRECTIVE_INT, .flags = DIRECTIVE_OWN | DIRECTIVE_IMMUTABLE,
+        .initial = "512", .min = 1, .max = 1000000, .field = FIELD(data.engine.wait_round_keys),
+        .help = "Keys of a command that waits for the disk that are looked up in one go, while "
+                "nobody else is served: 512 take about a millisecond."},
     {"threads", .type = DIRECTIVE_INT, .flags = DIRECTIVE_OWN | DIRECTIVE_IMMUTABLE, .initial = "9",
         .min = 6, .max = 128, .field = FIELD(data.threads),
         .help = "Threads for the disk: one each for log, flush, compaction, files and unlinking, "

@@ -42,7 +42,8 @@ Test(config, settings_follow_the_directives)
     struct config *c = loaded(
         "port 7001\nmaxmemory 64mb\nappendfsync always\nbind 127.0.0.1 -::1\nloglevel verbose\n"
         "client-output-buffer-limit pubsub 1mb 1kb 7\nclient-output-buffer-limit replica 5 6 8\n"
-        "unixsocketperm 700\nmaxmemory-clients 5%\ncompression no\nrequirepass \"a b\"\n",
+        "unixsocketperm 700\nmaxmemory-clients 5%\ncompression no\nrequirepass \"a b\"\n"
+        "command-wait-memory 7\ncommand-wait-attempts 8\ncommand-wait-keys 9\n",
         NULL, NULL);
     const struct settings *s = config_settings(c);
     cr_expect_eq(s->network.port, 7001);
@@ -50,6 +51,9 @@ Test(config, settings_follow_the_directives)
     cr_expect_eq(s->data.memory_budget, 64u << 20);
     cr_expect_eq(s->data.engine.fsync, FSYNC_ALWAYS);
     cr_expect_eq(s->data.engine.compression, COMPRESSION_NONE);
+    cr_expect_eq(s->data.engine.wait_memory_percent, 7);
+    cr_expect_eq(s->data.engine.wait_attempts, 8);
+    cr_expect_eq(s->data.engine.wait_round_keys, 9);
     cr_expect_eq(s->network.bind_count, 2);
     cr_expect_str_eq(s->network.bind[1], "-::1");
     cr_expect_eq(s->network.unixsocketperm, 0700);
