@@ -607,7 +607,7 @@ def test_changes_are_counted_as_redis_does(t):
         GETSET a 1;DEL a b nosuch;DEL nosuch;EXPIRE c 100;EXPIRE nosuch 1;PERSIST c;PERSIST c
         GETEX c EX 50;GETEX c;RENAME c e;RENAMENX e d;COPY d f;MOVE f 1;MOVE f 1;GETDEL d
         SWAPDB 0 1;SWAPDB 0 0;SWAPDB 0 1;EXPIRE e -1;MSET a 1 b 2;FLUSHDB;FLUSHDB
-        MSETNX a 1 b 2 c 3;MSETNX a 1 z 1;SET g 1 PX 1;MULTI;SET a 1;DEL b c;FLUSHDB;SET b 1;EXEC
+        MSETNX a 1 b 2 c 3;MSETNX a 1 z 1;MULTI;SET a 1;DEL b c;FLUSHDB;SET b 1;EXEC
         MULTI;SET a 1;DISCARD;SET k v KEEPTTL;SELECT 5;MSET a 1 b 1;SELECT 0;FLUSHALL;FLUSHALL
         SET a 1;CONFIG RESETSTAT;TOUCH a;UNLINK a"""
     servers = t.redis(save=""), t.varve(save="")
