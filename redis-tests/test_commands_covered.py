@@ -15,6 +15,8 @@ REQUIRED = """
     multi exec discard watch unwatch
     get set setnx setex psetex mset msetnx mget getset getdel getex append strlen getrange substr
     setrange incr decr incrby decrby incrbyfloat
+    hset hsetnx hmset hget hmget hdel hexists hgetall hkeys hvals hlen hstrlen hincrby hincrbyfloat
+    hscan hrandfield
     del unlink exists type scan keys randomkey dbsize expire pexpire expireat pexpireat ttl pttl
     expiretime pexpiretime
     persist rename renamenx copy move touch

@@ -609,7 +609,9 @@ def test_changes_are_counted_as_redis_does(t):
         SWAPDB 0 1;SWAPDB 0 0;SWAPDB 0 1;EXPIRE e -1;MSET a 1 b 2;FLUSHDB;FLUSHDB
         MSETNX a 1 b 2 c 3;MSETNX a 1 z 1;MULTI;SET a 1;DEL b c;FLUSHDB;SET b 1;EXEC
         MULTI;SET a 1;DISCARD;SET k v KEEPTTL;SELECT 5;MSET a 1 b 1;SELECT 0;FLUSHALL;FLUSHALL
-        SET a 1;CONFIG RESETSTAT;TOUCH a;UNLINK a"""
+        SET a 1;CONFIG RESETSTAT;TOUCH a;UNLINK a;HSET h a 1 b 2;HSET h a 3;HDEL h a x;HINCRBY h b 1
+        CONFIG SET hash-max-listpack-entries 2;HSET h c 1 d 2 e 3;HDEL h c d;RENAME h i;COPY i j
+        EXPIRE j 100;SET i v;HDEL j b e"""
     servers = t.redis(save=""), t.varve(save="")
     clients = [(server.connect(), server.connect()) for server in servers]
     ours = clients[1][1]

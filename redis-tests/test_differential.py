@@ -123,8 +123,10 @@ class Pair:
             self.pipeline(i)
         elif roll < 0.93:
             self.inline(i)
-        elif roll < 0.97:
+        elif roll < 0.95:
             self.scan(i)
+        elif roll < 0.97:
+            self.hscan(i)
         elif roll < 0.99:
             self.scan_errors(i)
         else:
@@ -225,6 +227,30 @@ class Pair:
                 ("*", [("$", k) for k in sorted(ours)]),
             )
 
+    def hscan(self, i):
+        """A walk to the end shows each field once, and HRANDFIELD with a count above all of them
+        each field, too."""
+        v = self.v
+        key = v.choice([b"h1", b"h2", b"h3"])
+        if plain(self.redis[i].call("TYPE", key)) not in (b"hash", "hash"):
+            return
+        options = ["MATCH", v.pattern()] if v.chance(0.3) else []
+        options += ["COUNT", v.choice([1, 2, 10, 1000])] if v.chance(0.7) else []
+        theirs = dict(couples(collect_scan(self.redis[i], options, ["HSCAN", key])))
+        ours = couples(collect_scan(self.varve[i], options, ["HSCAN", key]))
+        words = ["HSCAN", key, "to the end"] + options
+        self.history.append((i, words, ("*", [("$", k) for k in sorted(theirs)])))
+        if sorted(theirs.items()) != sorted(ours):
+            self.fail(i, words, ("*", sorted(theirs.items())), ("*", sorted(ours)))
+        drawn = [
+            sorted(plain(c.call("HRANDFIELD", key, 1000))) for c in (self.redis[i], self.varve[i])
+        ]
+        if drawn[0] != drawn[1]:
+            self.fail(i, ["HRANDFIELD", key, "1000"], ("*", drawn[0]), ("*", drawn[1]))
+        if v.chance(0.3):
+            for field in plain(self.varve[i].call("HRANDFIELD", key, -20)):
+                self.call(i, "hexists", ["HEXISTS", key, field])
+
     def scan_errors(self, i):
         v = self.v
         words = ["SCAN"] + v.choice(
@@ -271,20 +297,26 @@ class Pair:
             keys = plain(self.call(1, "keys", ["KEYS", "*"]))
             self.call(1, "dbsize", ["DBSIZE"])
             for key in keys:
+                self.call(1, "type", ["TYPE", key])
                 self.call(1, "get", ["GET", key])
+                self.call(1, "hgetall", ["HGETALL", key])
                 self.call(1, "pttl", ["PTTL", key])
 
 
-def collect_scan(connection, options):
-    """Every key a full walk returns."""
+def couples(flat):
+    return list(zip(flat[0::2], flat[1::2]))
+
+
+def collect_scan(connection, options, words=("SCAN",)):
+    """Every key a full walk returns, or field and value of HSCAN."""
     found, cursor = [], b"0"
     for _ in range(100000):
-        reply = plain(connection.call("SCAN", cursor, *options))
+        reply = plain(connection.call(*words, cursor, *options))
         cursor = reply[0]
         found += reply[1]
         if cursor == b"0":
             return found
-    raise AssertionError("SCAN %r never ends" % (options,))
+    raise AssertionError("%r %r never ends" % (words, options))
 
 
 def quote(v, data):

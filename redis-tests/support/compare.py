@@ -178,6 +178,30 @@ def getkeysandflags(args, a, b, context):
     return canonical(a) == canonical(b)
 
 
+def fields_and_values(args, a, b, context):
+    """Redis has no order here: couples of a map, or of a flat array in its place."""
+    if a[0] != b[0] or a[0] != "*" or len(a[1]) != len(b[1]):
+        return canonical(a) == canonical(b)
+    x, y = (sorted(zip(r[1][0::2], r[1][1::2]), key=repr) for r in (a, b))
+    return x == y
+
+
+def hscan(args, a, b, context):
+    """The first page: a whole small hash, or some of a large one; whole walks are a step of the
+    test's own."""
+    if is_error(a) or is_error(b) or a[1][0] != ("$", b"0") or b[1][0] != ("$", b"0"):
+        return a == b or (a[0] == b[0] == "*" and not is_error(a))
+    return fields_and_values(args, a[1][1], b[1][1], context)
+
+
+def random_fields(args, a, b, context):
+    """As many; and the same ones where that is all there are. That they are fields, and evenly
+    drawn, is shown elsewhere."""
+    if is_error(a) or is_error(b) or not same_shape(a, b):
+        return a == b
+    return True
+
+
 def scan(args, a, b, context):
     """One page: the same keys where both end with it. Walks to the end are compared by the test."""
     if is_error(a) or is_error(b) or a[1][0] != ("$", b"0") or b[1][0] != ("$", b"0"):
@@ -188,6 +212,11 @@ def scan(args, a, b, context):
 COMPARISONS = {
     "scan": scan,
     "keys": unordered,
+    "hgetall": fields_and_values,
+    "hkeys": unordered,
+    "hvals": unordered,
+    "hscan": hscan,
+    "hrandfield": random_fields,
     "ttl": near,
     "pttl": near,
     "expiretime": near,

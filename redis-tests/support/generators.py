@@ -263,6 +263,64 @@ def incrbyfloat(v):
     return [v.choice([v.key(), b"f"]), v.floating()]
 
 
+# --- hashes ---------------------------------------------------------------------------------------
+
+
+@command("hset", "hmset")
+def hset(v):
+    args = [v.hash_key()]
+    for _ in range(1 + v.below(v.choice([2, 2, 2, 8, 30]))):
+        args += [v.field(), v.value()]
+    return args
+
+
+@command("hsetnx")
+def hsetnx(v):
+    return [v.hash_key(), v.field(), v.value()]
+
+
+@command("hget", "hexists", "hstrlen")
+def one_field(v):
+    return [v.hash_key(), v.field()]
+
+
+@command("hmget", "hdel")
+def many_fields(v):
+    return [v.hash_key()] + [v.field() for _ in range(1 + v.below(5))]
+
+
+@command("hgetall", "hkeys", "hvals", "hlen")
+def one_hash(v):
+    return [v.hash_key()]
+
+
+@command("hincrby")
+def hincrby(v):
+    return [v.hash_key(), v.choice([v.field(), b"n"]), v.integer()]
+
+
+@command("hincrbyfloat")
+def hincrbyfloat(v):
+    return [v.hash_key(), v.choice([v.field(), b"f"]), v.floating()]
+
+
+@command("hrandfield")
+def hrandfield(v):
+    count = v.choice(["1", "2", "5", "100", "0", "-1", "-7", "x", "-9223372036854775808", ""])
+    return [v.hash_key()] + v.choice(
+        [[], [count], [count, "WITHVALUES"], [count, v.word()], [count, "WITHVALUES", "x"]]
+    )
+
+
+@command("hscan")
+def hscan(v):
+    # Whole walks are a step of the test's own.
+    options = maybe(v, 0.5, "MATCH", v.pattern()) + maybe(
+        v, 0.5, "COUNT", v.choice(["1000", "0", "-1", "x"])
+    )
+    return [v.hash_key(), v.choice(["0", "0", "0", "x", "1.5"])] + options + maybe(v, 0.1, v.word())
+
+
 # --- keys -----------------------------------------------------------------------------------------
 
 
@@ -398,7 +456,8 @@ def config_set(v):
             ["appendfsync", v.choice(["everysec", "never"])],
             ["loglevel", v.choice(["notice", "loud"])],
             ["slowlog-max-len", v.choice(["128", "-1"])],
-            ["hash-max-listpack-entries", v.choice(["512", "x"])],
+            ["hash-max-listpack-entries", v.choice(["512", "3", "20", "x"])],
+            ["hash-max-ziplist-value", v.choice(["64", "10", "x"])],
             [
                 "client-output-buffer-limit",
                 v.choice(["normal 0 0", "normal 0 0 0", "foo 0 0 0", "normal x 0 0"]),
@@ -468,6 +527,21 @@ KEYED = [
     "incrby",
     "decrby",
     "incrbyfloat",
+    "hset",
+    "hsetnx",
+    "hmset",
+    "hget",
+    "hmget",
+    "hdel",
+    "hexists",
+    "hlen",
+    "hstrlen",
+    "hgetall",
+    "hkeys",
+    "hvals",
+    "hincrby",
+    "hincrbyfloat",
+    "hrandfield",
     "del",
     "unlink",
     "exists",

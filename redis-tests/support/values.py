@@ -26,7 +26,12 @@ KEYS = [
     b"f",
     b"[x]",
     b"K",
+    b"h1",
+    b"h2",
+    b"h3",
 ]
+HASH_KEYS = [b"h1", b"h2", b"h3"]
+FIELDS = [b"f%d" % n for n in range(25)] + [b"", b"\x00\xff", b"field" * 20, b"n", b"f"]
 SMALL_VALUES = [
     b"",
     b"0",
@@ -116,6 +121,13 @@ class Values:
 
     def keys(self, most=4):
         return [self.key() for _ in range(1 + self.below(most))]
+
+    def hash_key(self):
+        """Mostly one that nobody but hashes and the commands for all types use."""
+        return self.choice(HASH_KEYS) if self.chance(0.9) else self.key()
+
+    def field(self):
+        return self.choice(FIELDS)
 
     def value(self):
         roll = self.random()

@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 #include "commands/command.h"
-#include "commands/number.h"
+#include "commands/parts/number.h"
 
 enum { WORD_SHOWN = 128 };
 

@@ -9,7 +9,7 @@
 #ifndef VARVE_COMMANDS_CALL_H
 #define VARVE_COMMANDS_CALL_H
 
-#include "commands/number.h"
+#include "commands/parts/number.h"
 #include "commands/session.h"
 #include "resp/reply.h"
 #include "types/keys.h"

@@ -3,7 +3,7 @@
 #include "commands/dispatch.h"
 #include "commands/docs.h"
 #include "commands/families.h"
-#include "commands/glob.h"
+#include "commands/parts/glob.h"
 
 // "get" or "config|get".
 static struct entry *find_full(const struct commands *c, struct slice name)

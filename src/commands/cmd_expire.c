@@ -98,7 +98,7 @@ static int set_expiry(struct call *call, unsigned conditions, int64_t when)
         return NOT_FOUND;
     if (when > call->now_ms)
         return write_expiry(call, LOOKUP_QUIET, when);
-    keys_delete(call->keys, call->argv[1], fact.type);
+    keys_delete(call->keys, call->argv[1], &fact.spread);
     return OK;
 }
 

@@ -6,7 +6,7 @@
 #include "commands/dispatch.h"
 #include "commands/families.h"
 
-typedef int (*key_visit)(struct call *call, struct slice key, enum value_type found);
+typedef int (*key_visit)(struct call *call, struct slice key, const struct spread *found);
 
 // Looks up all keys from the first argument on; visit says what each one found adds to the integer
 // reply.
@@ -20,7 +20,7 @@ static int count_keys(struct call *call, enum lookup how, key_visit visit)
         if (status < 0)
             return status;
         if (status == OK)
-            count += visit(call, call->argv[i], fact.type);
+            count += visit(call, call->argv[i], &fact.spread);
         waits |= status == WAIT;
     }
     if (waits)
@@ -29,12 +29,12 @@ static int count_keys(struct call *call, enum lookup how, key_visit visit)
     return OK;
 }
 
-static int visit_present(struct call *call, struct slice key, enum value_type found)
+static int visit_present(struct call *call, struct slice key, const struct spread *found)
 {
     return 1;
 }
 
-static int visit_delete(struct call *call, struct slice key, enum value_type found)
+static int visit_delete(struct call *call, struct slice key, const struct spread *found)
 {
     keys_delete(call->keys, key, found);
     return 1;
@@ -81,10 +81,10 @@ static int rename_generic(struct call *call, bool only_if_free)
             return WAIT;
         taken = other == OK;
     }
-    if (status == WAIT)
-        return WAIT;
-    if (!same && !(only_if_free && taken))
-        keys_rename(call->keys, from, to, &v);
+    if (status == OK && !(only_if_free && taken))
+        status = keys_rename(call->keys, from, to, &v);
+    if (status != OK)
+        return status;
     if (only_if_free)
         reply_int(call->reply, !taken);
     else
@@ -125,14 +125,14 @@ static int transfer(struct call *call, const struct transfer *t)
         target = keys_get_fact(keys, LOOKUP_WRITE, t->to, &there);
     bool done = status == OK && target == NOT_FOUND;
     if (done)
-        keys_put(keys, t->to, &v);
+        status = keys_copy(keys, db, t->to, &v, (uint64_t)commands_max_bulk(call->commands));
     databases_use(keys, db);
-    if (target < 0)
-        return target;
+    if (status < 0 || target < 0)
+        return status < 0 ? status : target;
     if (status == WAIT || target == WAIT)
         return WAIT;
     if (done && !t->keep_source)
-        keys_delete_moved(keys, t->from, v.type);
+        keys_delete_moved(keys, t->from, &v.spread);
     reply_int(call->reply, done);
     return OK;
 }

@@ -18,7 +18,7 @@
 #include "base/random.h"
 #include "commands/dispatch.h"
 #include "commands/families.h"
-#include "commands/glob.h"
+#include "commands/parts/glob.h"
 #include "commands/stream_keys.h"
 #include "commands/stream_match.h"
 #include "types/walk.h"

@@ -87,6 +87,15 @@ static void put_string(struct call *call, struct slice key, struct slice bytes, 
     keys_put(call->keys, key, &v);
 }
 
+// The same over a key that no lookup of this attempt has asked for: OK, WAIT or a failure.
+static int put_blindly(struct call *call, struct slice key, struct slice bytes, int64_t expire_ms)
+{
+    int status = keys_make_way(call->keys, key);
+    if (status == OK)
+        put_string(call, key, bytes, expire_ms);
+    return status;
+}
+
 // --- Setting -------------------------------------------------------------------------------------
 
 // SET with options that ask for what is there. An old value that is to be shown is replied at once,
@@ -111,6 +120,8 @@ static int set_after_look(struct call *call, const struct set_options *o, int64_
         reply_null(call->reply);
     else
         reply_ok(call->reply);
+    if (set && fact.spread.id != 0)
+        keys_delete_moved(call->keys, call->argv[1], &fact.spread);
     if (set)
         put_string(call, call->argv[1], call->argv[2],
             (o->flags & SET_KEEPTTL) && found ? fact.expire_ms : expire_ms);
@@ -129,9 +140,10 @@ static int set_command(struct call *call)
         return OK;
     if (o.flags != 0)
         return set_after_look(call, &o, expire_ms);
-    put_string(call, call->argv[1], call->argv[2], expire_ms);
-    reply_ok(call->reply);
-    return OK;
+    int status = put_blindly(call, call->argv[1], call->argv[2], expire_ms);
+    if (status == OK)
+        reply_ok(call->reply);
+    return status;
 }
 
 static int setnx_command(struct call *call)
@@ -154,9 +166,10 @@ static int set_expiring(struct call *call, struct expire_unit unit)
     if (!expiry_parse(call, call->argv[2], unit, &expire_ms) ||
         !call_value_fits(call, call->argv[3].len))
         return OK;
-    put_string(call, call->argv[1], call->argv[3], expire_ms);
-    reply_ok(call->reply);
-    return OK;
+    int status = put_blindly(call, call->argv[1], call->argv[3], expire_ms);
+    if (status == OK)
+        reply_ok(call->reply);
+    return status;
 }
 
 static int setex_command(struct call *call)
@@ -186,8 +199,15 @@ static int mset_command(struct call *call)
 {
     if (!check_pairs(call))
         return OK;
-    for (int i = 1; i < call->argc; i += 2)
-        put_string(call, call->argv[i], call->argv[i + 1], 0);
+    bool waits = false;
+    for (int i = 1; i < call->argc; i += 2) {
+        int status = put_blindly(call, call->argv[i], call->argv[i + 1], 0);
+        if (status < 0)
+            return status;
+        waits |= status == WAIT;
+    }
+    if (waits)
+        return WAIT;
     reply_ok(call->reply);
     return OK;
 }
@@ -297,7 +317,7 @@ static int getdel_command(struct call *call)
     if (status != OK)
         return call_status(status);
     reply_bulk(call->reply, v.bytes);
-    keys_delete(call->keys, call->argv[1], v.type);
+    keys_delete(call->keys, call->argv[1], &v.spread);
     return OK;
 }
 
@@ -319,7 +339,7 @@ static int getex_command(struct call *call)
         return OK;
     reply_bulk(call->reply, v.bytes);
     if (o.expire != NULL && expire_ms <= call->now_ms)
-        keys_delete(call->keys, call->argv[1], v.type);
+        keys_delete(call->keys, call->argv[1], &v.spread);
     else if (o.expire != NULL || ((o.flags & SET_PERSIST) && v.expire_ms != 0))
         keys_expire(call->keys, call->argv[1], &v, expire_ms);
     return OK;

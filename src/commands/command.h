@@ -127,6 +127,9 @@ void commands_prefetch(
     struct commands *c, const struct session *s, const struct slice *argv, int argc);
 // Deletes in-memory keys that have expired, at most `max`; returns how many. Uses a txn of its own.
 int commands_expire_cycle(struct commands *c, int64_t now_ms, int max);
+// The same for spread collections, which the disk tells of: a round that waits goes on with a later
+// call. Returns how many entries of the index it has dealt with.
+int commands_reap(struct commands *c, int64_t now_ms, int max);
 
 // Statistics of a command, for INFO.
 struct command_stats {

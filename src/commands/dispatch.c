@@ -23,6 +23,7 @@
 #include "commands/multi.h"
 #include "commands/stats.h"
 #include "commands/stream.h"
+#include "types/reaper.h"
 
 enum { KEYS_PREFETCHED = 64, UNKNOWN_SHOWN = 128, KEPT_SCRATCH = 64 * 1024 };
 static const char TOO_LARGE_TEXT[] = "OOM command, transaction or reply too large for 'maxmemory'";
@@ -48,8 +49,8 @@ struct commands *commands_new(const struct commands_options *options)
     cursors_init(&c->cursors, options->memory_budget / 100);
     commands_tick(c);
     const struct command *const families[] = {connection_rows, command_rows, transaction_rows,
-        string_rows, string_range_rows, counter_rows, key_rows, expire_rows, scan_rows,
-        database_rows, object_rows};
+        string_rows, string_range_rows, counter_rows, hash_rows, hash_walk_rows, key_rows,
+        expire_rows, scan_rows, database_rows, object_rows};
     for (size_t i = 0; i < sizeof families / sizeof *families; i++)
         commands_register(c, families[i]);
     return c;
@@ -59,6 +60,8 @@ void commands_free(struct commands *c)
 {
     watches_release(&c->watches);
     cursors_release(&c->cursors);
+    if (c->reap_txn != NULL)
+        txn_free(c->reap_txn);
     table_release(c);
     buf_release(&c->deferred);
     buf_release(&c->inner);
@@ -465,4 +468,37 @@ int commands_expire_cycle(struct commands *c, int64_t now_ms, int max)
     if (txn != NULL)
         txn_free(txn);
     return removed;
+}
+
+static void reap_again(struct txn *txn, void *arg)
+{
+    struct commands *c = arg;
+    c->reap_waits = false;
+}
+
+int commands_reap(struct commands *c, int64_t now_ms, int max)
+{
+    struct reaper reaper;
+    if (c->reap_waits || !reaper_is_due(c->options.databases, now_ms))
+        return 0;
+    if (c->reap_txn == NULL)
+        c->reap_txn = txn_new(c->options.engine);
+    txn_begin(c->reap_txn);
+    databases_begin(&c->view, c->options.databases, c->reap_txn, 0, now_ms);
+    int status = reaper_stage(&reaper, &c->view, max);
+    if (status == OK)
+        status = commit(c, c->reap_txn);
+    if (status == WAIT) { // with what it has fetched the next round gets further
+        c->reap_waits = true;
+        txn_wait(c->reap_txn, reap_again, c);
+        return 0;
+    }
+    if (status == OK) {
+        reaper_done(&reaper, c->options.databases);
+        watch_apply(&c->touched);
+        c->totals.expired += (uint64_t)reaper.expired;
+    }
+    txn_free(c->reap_txn);
+    c->reap_txn = NULL;
+    return status == OK ? reaper.staged : 0;
 }

@@ -6,7 +6,7 @@
 #include "base/buf.h"
 #include "commands/call.h"
 #include "commands/command.h"
-#include "commands/cursors.h"
+#include "commands/parts/cursors.h"
 #include "commands/table.h"
 #include "commands/watch.h"
 
@@ -38,6 +38,8 @@ struct commands {
     int error_count;
     struct watches watches;
     struct cursors cursors;
+    struct txn *reap_txn; // of a round of the reaper that is not over; NULL: none
+    bool reap_waits;
 };
 
 // Runs one command of a transaction inside EXEC's call.

@@ -12,6 +12,8 @@ extern const struct command string_rows[];
 extern const struct command string_range_rows[];
 extern const struct command counter_rows[];
 extern const struct command key_rows[];
+extern const struct command hash_rows[];
+extern const struct command hash_walk_rows[];
 extern const struct command expire_rows[];
 extern const struct command scan_rows[];
 extern const struct command database_rows[];

@@ -10,7 +10,7 @@
 
 #include "base/alloc.h"
 #include "commands/dispatch.h"
-#include "commands/glob.h"
+#include "commands/parts/glob.h"
 #include "engine/stats.h"
 #include "types/walk.h"
 
@@ -134,7 +134,7 @@ static void stream_keys_wait(struct stream *s, stream_ready_cb ready_cb, void *a
 {
     struct stream_keys *k = of(s);
     k->waiter = (struct waiter){ready_cb, arg};
-    iter_wait(k->walk.it, stream_keys_arrived, &k->waiter);
+    walk_wait(&k->walk, stream_keys_arrived, &k->waiter);
 }
 
 static void stream_keys_close(struct stream *s)

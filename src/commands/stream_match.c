@@ -5,7 +5,7 @@
 
 #include "base/alloc.h"
 #include "commands/dispatch.h"
-#include "commands/glob.h"
+#include "commands/parts/glob.h"
 #include "engine/stats.h"
 
 enum { STEPS_A_LOOK = 32 * 1024 }; // looks at the clock

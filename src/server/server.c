@@ -115,6 +115,7 @@ void server_attach(struct server *s, struct engine *engine, struct databases *da
 {
     s->engine = engine;
     s->databases = databases;
+    databases_set_limits(databases, &s->settings->data.limits);
     struct commands_options options = {
         .engine = engine,
         .databases = databases,

@@ -37,6 +37,7 @@
 #include "base/alloc.h"
 #include "base/coding.h"
 #include "base/ensure.h"
+#include "base/hash.h"
 #include "types/databases_impl.h"
 #include "types/keys.h"
 
@@ -57,6 +58,11 @@ int databases_number(const struct databases *dbs)
     return dbs->number;
 }
 
+void databases_set_limits(struct databases *dbs, const struct databases_limits *limits)
+{
+    dbs->limits = *limits;
+}
+
 struct engine *databases_engine(const struct databases *dbs)
 {
     return dbs->engine;
@@ -67,9 +73,13 @@ void databases_free(struct databases *dbs)
     if (dbs == NULL)
         return;
     buf_release(&dbs->copy);
+    buf_release(&dbs->packed);
     free(dbs->gens);
     free(dbs->spare_gens);
     free(dbs->remapped);
+    for (size_t i = 0; i < dbs->heads_count; i++)
+        heads_release(&dbs->heads[i]);
+    free(dbs->heads);
     free(dbs);
 }
 
@@ -85,6 +95,40 @@ uint64_t databases_next_cursor(struct databases *dbs)
     if (dbs->cursor == dbs->cursor_end)
         draw_cursors(dbs);
     return dbs->cursor++;
+}
+
+// --- Spread collections --------------------------------------------------------------------------
+
+struct heads *databases_heads(const struct databases *dbs, uint64_t gen)
+{
+    for (size_t i = 0; i < dbs->heads_count; i++)
+        if (dbs->heads[i].gen == gen)
+            return &dbs->heads[i];
+    return NULL;
+}
+
+bool databases_may_spread(const struct databases *dbs, uint64_t gen)
+{
+    return databases_heads(dbs, gen) != NULL;
+}
+
+static struct heads *new_heads(struct databases *dbs, uint64_t gen, bool complete)
+{
+    dbs->heads = xrealloc(dbs->heads, (dbs->heads_count + 1) * sizeof *dbs->heads);
+    dbs->heads[dbs->heads_count] = (struct heads){.gen = gen, .complete = complete};
+    return &dbs->heads[dbs->heads_count++];
+}
+
+void databases_note_spread(struct databases *dbs, uint64_t gen, struct slice key)
+{
+    struct heads *heads = databases_heads(dbs, gen);
+    heads_add(heads != NULL ? heads : new_heads(dbs, gen, true), hash64(key));
+}
+
+static void note_counted(void *arg, struct slice prefix)
+{
+    if (prefix.data[0] == KIND_HEAD && !databases_may_spread(arg, keys_generation(prefix)))
+        new_heads(arg, keys_generation(prefix), false); // the reaper's first round completes it
 }
 
 // --- Opening -------------------------------------------------------------------------------------
@@ -272,6 +316,8 @@ static struct databases *databases_new(struct engine *engine, int databases, uin
     dbs->random.state = seed;
     dbs->gens = xmalloc((size_t)databases * sizeof *dbs->gens);
     dbs->next_gen = FIRST_GENERATION;
+    dbs->next_id = 1;
+    dbs->limits = (struct databases_limits){.hash_max_entries = 512, .hash_max_value = 64};
     for (int db = 0; db < databases; db++)
         dbs->gens[db] = (uint64_t)db;
     return dbs;
@@ -281,6 +327,8 @@ static int load(struct databases *dbs, struct txn *txn, uint64_t *reserved, stru
 {
     txn_begin(txn);
     int status = read_number(dbs->engine, txn, 'g', 0, &dbs->next_gen, err);
+    if (status == OK)
+        status = read_number(dbs->engine, txn, 'i', 0, &dbs->next_id, err);
     if (status == OK)
         status = read_number(dbs->engine, txn, 'c', 0, reserved, err);
     if (status == OK)
@@ -306,6 +354,8 @@ int databases_open(
     struct txn *txn = txn_new(engine);
     uint64_t reserved = 0;
     int status = load(dbs, txn, &reserved, err);
+    if (status == OK)
+        engine_each_count(engine, note_counted, dbs);
     if (status == OK && reserve_cursors(dbs, txn, reserved) != OK)
         draw_cursors(dbs);
     txn_free(txn);
@@ -324,6 +374,19 @@ static uint64_t generation(const struct databases_view *v, int db)
     return v->staged_gens != NULL ? v->staged_gens[db] : v->dbs->gens[db];
 }
 
+// A generation that was replaced holds spread collections no more, unless a database has it.
+static void forget_spread(struct databases *dbs, uint64_t gen)
+{
+    if (!databases_may_spread(dbs, gen))
+        return;
+    for (int db = 0; db < dbs->number; db++)
+        if (dbs->gens[db] == gen)
+            return;
+    struct heads *heads = databases_heads(dbs, gen);
+    heads_release(heads);
+    *heads = dbs->heads[--dbs->heads_count];
+}
+
 // Forgets how to take back what is durable, and takes back what the engine has lost.
 static void settle_mapping(struct databases *dbs)
 {
@@ -331,6 +394,8 @@ static void settle_mapping(struct databases *dbs)
     size_t done = 0;
     while (done < dbs->remapped_count && dbs->remapped[done].seq <= durable)
         done++;
+    for (size_t i = 0; i < done; i++)
+        forget_spread(dbs, dbs->remapped[i].old_gen);
     dbs->remapped_count -= done;
     memmove(dbs->remapped, dbs->remapped + done, dbs->remapped_count * sizeof *dbs->remapped);
     if (engine_write_status(dbs->engine, NULL) == OK)
@@ -353,7 +418,8 @@ void databases_begin(
         .now_ms = now_ms,
         .db = db,
         .gen = dbs->gens[db],
-        .next_gen = dbs->next_gen};
+        .next_gen = dbs->next_gen,
+        .next_id = dbs->next_id};
 }
 
 static void note_remapped(struct databases *dbs, int db)
@@ -382,12 +448,18 @@ void databases_installed(struct databases_view *v)
     if (v->staged_gens != NULL)
         install_mapping(v);
     v->dbs->next_gen = v->next_gen;
+    v->dbs->next_id = v->next_id;
     v->staged_gens = NULL;
 }
 
 void databases_abandon(struct databases_view *v)
 {
     v->staged_gens = NULL;
+}
+
+void databases_note_ids(struct databases_view *v)
+{
+    stage_meta(v->txn, 'i', 0, v->next_id);
 }
 
 void databases_use(struct databases_view *v, int db)
@@ -445,7 +517,7 @@ void databases_flush(struct databases_view *v, int db)
     stage_meta(v->txn, 'g', 0, v->next_gen);
     for (const struct key_kind *kind = key_kinds; kind->letter != 0; kind++) {
         uint8_t prefix[KEY_PREFIX_LEN];
-        if (!kind->flushed)
+        if (!kind->flushed || (kind->letter != KIND_STRING && !databases_may_spread(v->dbs, old)))
             continue;
         keys_prefix(prefix, kind->letter, old);
         txn_drop_prefix(v->txn, slice_of(prefix, sizeof prefix));

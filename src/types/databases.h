@@ -14,6 +14,11 @@ enum {
 
 struct databases;
 
+// Up to when a collection counts as small: Redis' directives.
+struct databases_limits {
+    uint64_t hash_max_entries, hash_max_value; // hash-max-listpack-entries, -value
+};
+
 // Reads the databases' generations. Blocking, before the loop. MISUSE with err if there is data in
 // a database >= databases. seed: random bits.
 int databases_open(
@@ -22,6 +27,8 @@ int databases_open(
 int databases_accept(struct engine *engine, void *databases, struct error *err);
 void databases_free(struct databases *dbs);
 int databases_number(const struct databases *dbs); // as configured
+// Holds for what is changed from now on. Redis' own defaults hold until it is called.
+void databases_set_limits(struct databases *dbs, const struct databases_limits *limits);
 struct engine *databases_engine(const struct databases *dbs);
 // A number below 2^53 that this data directory has never handed out before, also not before a
 // restart.
@@ -38,6 +45,7 @@ struct databases_view {
     uint64_t gen;          // of db
     uint64_t *staged_gens; // NULL: the databases' own
     uint64_t next_gen;     // the first that was not handed out, by this attempt either
+    uint64_t next_id;      // of a collection: the same
     bool frozen;           // no lazy deletes: the engine takes no writes
     uint64_t hits, misses, expired;
     uint64_t changes; // keys put, changed or removed by commands, as Redis' `dirty`
@@ -52,6 +60,13 @@ void databases_installed(struct databases_view *v);
 void databases_abandon(struct databases_view *v);
 // Makes db current; db is in range.
 void databases_use(struct databases_view *v, int db);
+
+// Stages that ids below v->next_id are taken.
+void databases_note_ids(struct databases_view *v);
+// Whether collections are spread below a generation; true for ever once it was noted, but for
+// generations that no database has any more.
+bool databases_may_spread(const struct databases *dbs, uint64_t gen);
+void databases_note_spread(struct databases *dbs, uint64_t gen, struct slice key);
 
 // The database that has this generation, by the mapping before the attempt or, `after`, with what
 // it staged; -1: none.

@@ -24,6 +24,7 @@ bool value_decode(struct slice stored, struct value *out)
     if (stored.len == 0 || !value_decode_header(stored.data[0], &out->type, &out->form))
         return false;
     out->bytes = slice_skip(stored, 1);
+    out->spread = (struct spread){0};
     return true;
 }
 
@@ -36,6 +37,8 @@ const char *value_type_name(enum value_type type)
 const char *value_encoding(const struct value *v)
 {
     int64_t ignored;
+    if (v->type == TYPE_HASH)
+        return v->spread.outgrown ? "hashtable" : "listpack";
     if (v->form == FORM_RAW)
         return "raw";
     if (v->form == FORM_ENCODED && value_is_integer(v->bytes, &ignored))

@@ -2,21 +2,29 @@
 //
 // A walk goes over the keys that begin with a prefix, each at most once; expired ones are marked.
 // With a view it belongs to the attempt and sees its staged writes; with a snapshot it lives on its
-// own (iter_wait on walk->it).
+// own (walk_wait).
 //
 // Thread: loop. Statuses are the engine's.
 #ifndef VARVE_TYPES_WALK_H
 #define VARVE_TYPES_WALK_H
 
+#include "base/buf.h"
 #include "types/databases.h"
 #include "types/value.h"
 
-struct walk {
-    struct iter *it;
-    int64_t now_ms;
-    bool started;
+// One kind of heads on its way: strings and small collections, or spread collections.
+struct walk_side {
+    struct iter *it;          // NULL: there are none
+    bool started, due, ended; // due: to be stepped before it can be compared
+    bool waits;
     uint8_t *from; // engine key to start at; owned
     size_t from_len;
+};
+
+struct walk {
+    struct walk_side sides[2];
+    struct walk_side *shown; // whose key was handed out last
+    int64_t now_ms;
 };
 
 struct walk_key {
@@ -34,6 +42,8 @@ void walk_open(struct walk *w, struct databases_view *v, struct slice prefix, st
 void walk_open_snapshot(struct walk *w, struct databases *dbs, struct snapshot *snapshot,
     uint64_t gen, int64_t now_ms, struct slice prefix);
 void walk_close(struct walk *w);
+// For a walk with a snapshot: fires when what the last call missed has arrived. walk_close cancels.
+void walk_wait(struct walk *w, iter_ready_cb ready_cb, void *arg);
 // OK, END, WAIT (the same call again goes on where it was) or a failure. One entry a call, expired
 // ones included and marked.
 int walk_next(struct walk *w, struct walk_key *out);

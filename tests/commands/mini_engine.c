@@ -174,6 +174,14 @@ uint64_t mini_rows(const struct engine *e)
     return e->rows.count;
 }
 
+uint64_t mini_rows_of(const struct engine *e, char first)
+{
+    uint64_t count = 0;
+    for (size_t i = 0; i < e->rows.count; i++)
+        count += e->rows.at[i].key.len > 0 && e->rows.at[i].key.data[0] == (uint8_t)first;
+    return count;
+}
+
 uint64_t mini_reads(const struct engine *e)
 {
     return e->reads;
@@ -416,6 +424,11 @@ int txn_commit(struct txn *t)
     t->seq = t->engine->seq;
     txn_rewind(t, 0);
     return OK;
+}
+
+void txn_wait(struct txn *t, txn_ready_cb ready_cb, void *arg)
+{
+    ready_cb(t, arg);
 }
 
 int engine_blocking_get(struct engine *e, struct txn *t, struct slice key, struct row *out)

@@ -15,6 +15,7 @@ void mini_set_cold(struct engine *e, bool cold);
 void mini_set_commit_status(struct engine *e, int status);
 uint64_t mini_waits(const struct engine *e);
 uint64_t mini_rows(const struct engine *e);
+uint64_t mini_rows_of(const struct engine *e, char first); // with keys that begin so
 // Reads and positionings since the engine was made.
 uint64_t mini_reads(const struct engine *e);
 // Snapshots and iterators that were not given back.

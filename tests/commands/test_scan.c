@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "commands/cursors.h"
+#include "commands/parts/cursors.h"
 #include "fixture.h"
 
 static struct fixture f;

@@ -51,6 +51,9 @@ WINGS = {
         "version": ["ground", "record", "log", "table"],
         "compaction": ["ground", "record", "table", "version"],
     },
+    "commands": {
+        "parts": [],
+    },
     "server": {
         "config": [],
         "ground": ["config"],
@@ -61,6 +64,7 @@ WINGS = {
 }
 GROUND = {
     "engine": ["env", "exec", "filename", "format", "options", "stats.h"],
+    "commands": [],
     "server": ["saves.h", "server.h"],
 }
 

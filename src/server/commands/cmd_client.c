@@ -8,7 +8,7 @@
 // finds nobody: no command blocks yet.
 
 #include "commands/call.h"
-#include "commands/number.h"
+#include "commands/parts/number.h"
 #include "server/commands/rows.h"
 #include "server/loop/conn.h"
 

@@ -11,7 +11,7 @@
 #include "base/alloc.h"
 #include "base/ensure.h"
 #include "commands/call.h"
-#include "commands/glob.h"
+#include "commands/parts/glob.h"
 #include "commands/stream.h"
 #include "server/commands/rows.h"
 #include "server/config/config_row.h"
@@ -129,6 +129,9 @@ static bool apply_effect(struct server *s, const struct directive *row, const ch
         return true;
     case EFFECT_MEMORY:
         engine_set_memory_budget(s->engine, engine->memory_budget);
+        return true;
+    case EFFECT_LIMITS:
+        databases_set_limits(s->databases, &s->settings->data.limits);
         return true;
     case EFFECT_LOG_LEVEL:
         config_logger_update(s->config);

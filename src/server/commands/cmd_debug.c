@@ -9,10 +9,11 @@
 #include <time.h>
 
 #include "commands/call.h"
-#include "commands/number.h"
+#include "commands/parts/number.h"
 #include "os/os.h"
 #include "server/commands/rows.h"
 #include "server/server.h"
+#include "types/spread.h"
 
 // What a record takes in a memtable beside its bytes: tag, lengths, sequence number, place in the
 // index.
@@ -25,25 +26,52 @@ static struct server *server_of(struct call *call)
 
 // --- MEMORY --------------------------------------------------------------------------------------
 
+// Of a large collection some elements are looked at, and stand for all.
+static int sample_elements(
+    struct call *call, const struct spread *spread, int64_t samples, int64_t *bytes)
+{
+    struct spread_walk w;
+    struct slice name, value;
+    int64_t seen = 0, sum = 0;
+    int status = OK;
+    spread_walk_open(&w, call->keys, spread->id, SPREAD_ELEMENT, slice_of(NULL, 0));
+    while (seen < samples && (status = spread_walk_next(&w, &name, &value)) == OK) {
+        sum += (int64_t)(SPREAD_PREFIX_LEN + name.len + value.len + RECORD_OVERHEAD);
+        seen++;
+    }
+    spread_walk_close(&w);
+    if (status == OK || status == END)
+        *bytes += seen > 0 ? (int64_t)((double)sum / (double)seen * (double)spread->count) : 0;
+    return status == END ? OK : status;
+}
+
 static int memory_usage_command(struct call *call)
 {
+    enum { SAMPLES = 5, SAMPLES_MAX = 10000 }; // as in Redis; 0: all, but for what takes long
+    int64_t count = SAMPLES;
     for (int i = 3; i < call->argc; i++) {
-        int64_t samples;
         if (!slice_equal_nocase(call->argv[i], "samples") || i + 1 >= call->argc)
             return call_syntax_error(call);
-        if (!call_int(call, call->argv[++i], &samples))
+        if (!call_int(call, call->argv[++i], &count))
             return OK;
-        if (samples < 0)
+        if (count < 0)
             return call_syntax_error(call);
     }
+    if (count == 0 || count > SAMPLES_MAX)
+        count = SAMPLES_MAX;
     struct value value;
     int status = keys_get(call->keys, LOOKUP_QUIET, call->argv[2], &value);
-    if (status == NOT_FOUND)
+    if (status == NOT_FOUND) {
         reply_null(call->reply);
-    else if (status == OK)
-        reply_int(call->reply,
-            (int64_t)(KEY_PREFIX_LEN + call->argv[2].len + 1 + value.bytes.len + RECORD_OVERHEAD));
-    return status == NOT_FOUND ? OK : status;
+        return OK;
+    }
+    int64_t bytes =
+        (int64_t)(KEY_PREFIX_LEN + call->argv[2].len + 1 + value.bytes.len + RECORD_OVERHEAD);
+    if (status == OK && value.spread.id != 0)
+        status = sample_elements(call, &value.spread, count, &bytes);
+    if (status == OK)
+        reply_int(call->reply, bytes);
+    return status;
 }
 
 static int memory_purge_command(struct call *call)

@@ -15,7 +15,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
-#include "commands/glob.h"
+#include "commands/parts/glob.h"
 #include "resp/quote.h"
 
 enum {

@@ -54,6 +54,7 @@ enum directive_effect {
     EFFECT_FSYNC,           // the engine's policy
     EFFECT_COMPACTION_RATE, // the engine's limit
     EFFECT_MEMORY,          // the engine's share of the budget
+    EFFECT_LIMITS,          // up to when collections count as small
     EFFECT_LOG_LEVEL,
     EFFECT_LISTEN,      // listen anew; may fail
     EFFECT_DESCRIPTORS, // make room for so many clients; may fail

@@ -30,6 +30,12 @@ const struct directive config_storage_rows[] = {
         .help = "The memory budget: buffers, caches, indexes and clients together. Not a limit on "
                 "data, nothing is evicted. 0: a quarter of the machine's memory or of the control "
                 "group's limit."},
+    {"hash-max-listpack-entries", .alias = "hash-max-ziplist-entries", .type = DIRECTIVE_INT,
+        .effect = EFFECT_LIMITS, .initial = "512", .field = FIELD(data.limits.hash_max_entries),
+        .help = "A hash of more fields is a hashtable to OBJECT ENCODING, and stored by fields."},
+    {"hash-max-listpack-value", .alias = "hash-max-ziplist-value", .type = DIRECTIVE_MEMORY,
+        .effect = EFFECT_LIMITS, .initial = "64", .field = FIELD(data.limits.hash_max_value),
+        .help = "So is one with a longer field or value."},
     {NULL},
 };
 

@@ -217,10 +217,6 @@ const struct directive config_unused_rows[] = {
     UNUSED("active-defrag-max-scan-fields", NULL, INT, 0, "1000", 1, 0, "See activedefrag."),
     UNUSED("jemalloc-bg-thread", NULL, BOOL, 0, "yes", 0, 0, "The allocator is the system's."),
 
-    UNUSED("hash-max-listpack-entries", "hash-max-ziplist-entries", INT, 0, "512", 0, 0,
-        "Threshold of an encoding of hashes."),
-    UNUSED("hash-max-listpack-value", "hash-max-ziplist-value", MEMORY, 0, "64", 0, 0,
-        "Threshold of an encoding of hashes."),
     UNUSED("list-max-listpack-size", "list-max-ziplist-size", INT, 0, "-2", INT32_MIN, INT32_MAX,
         "Threshold of an encoding of lists."),
     UNUSED("list-compress-depth", NULL, INT, 0, "0", 0, INT32_MAX,

@@ -11,6 +11,7 @@
 #include "base/logger.h"
 #include "base/slice.h"
 #include "engine/options.h"
+#include "types/databases.h"
 
 enum client_class { CLIENT_NORMAL, CLIENT_REPLICA, CLIENT_PUBSUB, CLIENT_CLASSES };
 
@@ -53,10 +54,11 @@ struct security_settings {
 
 struct data_settings {
     int databases;
-    uint64_t maxmemory;     // as given; 0: the default
-    uint64_t memory_budget; // in effect, never 0: the clients' share included
-    int threads;            // of the pool
-    int compaction_threads; // as given; one compaction runs at a time for now
+    uint64_t maxmemory;             // as given; 0: the default
+    uint64_t memory_budget;         // in effect, never 0: the clients' share included
+    struct databases_limits limits; // up to when a collection counts as small
+    int threads;                    // of the pool
+    int compaction_threads;         // as given; one compaction runs at a time for now
     // What the engine is opened with: its plain values, the rest is main's. Its memory_budget is
     // what settings_client_memory() leaves of ours.
     struct engine_options engine;

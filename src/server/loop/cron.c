@@ -24,6 +24,10 @@ static void expire(struct server *s)
         if (env_now_us(s->env) >= deadline_us)
             break;
     }
+    while (commands_reap(s->commands, s->turn.now_ms, EXPIRE_BATCH) == EXPIRE_BATCH) {
+        if (env_now_us(s->env) >= deadline_us)
+            break;
+    }
     s->turn.work = true;
 }
 

@@ -10,6 +10,7 @@
 #include "server/commands/rows.h"
 #include "server/saves.h"
 #include "tests/server/config/config_fixture.h"
+#include "types/spread.h"
 
 static struct fixture *current;
 static struct buf written;
@@ -65,6 +66,25 @@ void fixture_end(struct fake_job *job, int status)
 }
 
 // --- Types and commands --------------------------------------------------------------------------
+
+void databases_set_limits(struct databases *dbs, const struct databases_limits *limits)
+{
+}
+
+// No key here is a large collection.
+void spread_walk_open(struct spread_walk *w, struct databases_view *v, uint64_t id,
+    enum spread_sub sub, struct slice from)
+{
+}
+
+void spread_walk_close(struct spread_walk *w)
+{
+}
+
+int spread_walk_next(struct spread_walk *w, struct slice *name, struct slice *value)
+{
+    return END;
+}
 
 int databases_number(const struct databases *dbs)
 {

@@ -243,6 +243,15 @@ int commands_expire_cycle(struct commands *c, int64_t now_ms, int max)
     return 0;
 }
 
+int commands_reap(struct commands *c, int64_t now_ms, int max)
+{
+    return 0;
+}
+
+void databases_set_limits(struct databases *dbs, const struct databases_limits *limits)
+{
+}
+
 void commands_count_error(struct commands *c, struct slice text)
 {
 }

@@ -6,7 +6,7 @@
 //
 // Numbers are handed out one after the other, so their low bits spread over the buckets by
 // themselves.
-#include "commands/cursors.h"
+#include "commands/parts/cursors.h"
 
 #include "base/alloc.h"
 

@@ -1,7 +1,7 @@
 // number: the spellings of numbers that Redis accepts and prints. Integers are strict on purpose:
 // "007", "+1" and " 1" are strings, so that a number that was parsed prints as what it was. Floats
 // go through the C library, as in Redis: what it accepts is what users can send.
-#include "commands/number.h"
+#include "commands/parts/number.h"
 
 #include <ctype.h>
 #include <errno.h>

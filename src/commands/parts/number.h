@@ -1,6 +1,6 @@
 // number: numbers as Redis reads and writes them. Pure functions.
-#ifndef VARVE_COMMANDS_NUMBER_H
-#define VARVE_COMMANDS_NUMBER_H
+#ifndef VARVE_COMMANDS_PARTS_NUMBER_H
+#define VARVE_COMMANDS_PARTS_NUMBER_H
 
 #include "base/slice.h"
 

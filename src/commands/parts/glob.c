@@ -15,7 +15,7 @@
 // backslash at the end is a backslash, a range may be written backwards. And an empty text is
 // matched by the empty pattern only: that "*" means all keys, the empty one too, is known to the
 // callers (glob_is_all), while "**" leaves it out.
-#include "commands/glob.h"
+#include "commands/parts/glob.h"
 
 #include <limits.h>
 

@@ -1,6 +1,6 @@
 // glob: Redis' patterns: * ? [a-z] [^a] and backslash, over bytes.
-#ifndef VARVE_COMMANDS_GLOB_H
-#define VARVE_COMMANDS_GLOB_H
+#ifndef VARVE_COMMANDS_PARTS_GLOB_H
+#define VARVE_COMMANDS_PARTS_GLOB_H
 
 #include "base/slice.h"
 

@@ -1,6 +1,6 @@
 #include <criterion/criterion.h>
 
-#include "commands/number.h"
+#include "commands/parts/number.h"
 
 Test(number, integers_have_one_spelling)
 {

@@ -2,7 +2,7 @@
 #include <time.h>
 
 #include "base/random.h"
-#include "commands/glob.h"
+#include "commands/parts/glob.h"
 
 Test(glob, patterns_match_as_redis_matches)
 {

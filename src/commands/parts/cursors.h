@@ -1,8 +1,8 @@
 // cursors: the bounded table of places where a SCAN may go on: number -> the last key that was
 // shown. Loop. A place is usable any number of times, by anybody; the least recently used one goes
 // when there are too many, in number or in bytes.
-#ifndef VARVE_COMMANDS_CURSORS_H
-#define VARVE_COMMANDS_CURSORS_H
+#ifndef VARVE_COMMANDS_PARTS_CURSORS_H
+#define VARVE_COMMANDS_PARTS_CURSORS_H
 
 #include "base/list.h"
 #include "base/slice.h"
