@@ -13,8 +13,16 @@
 // the state (the key to pass over, the copy) is in the iterator. Many tombstones in a row must not
 // hold the loop: after SKIP_MAX records that showed nothing the answer is WAIT, too. An iterator of
 // its own (no txn) goes on from there. One of a txn is opened anew by the next attempt, so the txn
-// remembers the gap it has gone over (txn.h), unless it has staged writes, which may lie in it. Who
-// can go on another time asks instead to be shown where he has come to (shows_gone).
+// remembers the gap it has gone over (txn.h). Who can go on another time asks instead to be shown
+// where he has come to (shows_gone).
+//
+// A gap says what is not there without the txn's own writes, which the next attempt may stage later
+// than it looks. So a run of dead keys ends at a staged deletion, and a jump over a gap at any
+// staged key in it. Runs that staged deletions keep short are not remembered, and passed over each
+// time: some GAP_MIN steps for each write that the txn stages.
+//   on disk a live, b to y dead; staged: DEL a, SET m
+//   attempt 1   a hides what is there: no run; b to l dead; m is shown; n to y dead: a gap; WAIT
+//   attempt 2   a; b to l; m is shown; n is in the gap: on behind y
 //
 // With a txn, attempts share the tables, so that what one attempt fetched is of use to the next,
 // but not the moment: each attempt sees everything that has been committed. The view of the next
@@ -29,7 +37,7 @@
 #include "engine/txn.h"
 #include "engine/view.h"
 
-enum { SKIP_MAX = 5000, SKIP_WAITS_MAX = 2000, GONE_MAX = 1000 };
+enum { SKIP_MAX = 5000, SKIP_WAITS_MAX = 2000, GONE_MAX = 1000, GAP_MIN = 64 };
 
 enum verdict { SHOW, MORE, STOP };
 
@@ -44,9 +52,14 @@ struct iter {
     enum call_kind move;    // due, to the pending call's target; CALL_DONE: none
     bool ended;             // the last movement led out of everything
     bool shows_gone, gone;
-    bool keeps_gaps;                  // of a txn, and shows what everybody sees
-    struct buf dead_first, dead_last; // keys found to be gone by this call, if keeps_gaps
-    unsigned skips;                   // records that this call may yet pass over
+    bool keeps_gaps;                  // of a txn, and shows the present
+    struct buf dead_first, dead_last; // of the run of dead keys that this call is in
+    unsigned run;                     // records in it
+    unsigned remembered;   // records since skips was full that the next attempt has not to go over
+    struct cursor *staged; // a second one over the batch, once it is needed
+    // Records that may yet be passed over: by this call; or, if keeps_gaps, until it is asked
+    // whether another attempt would get further.
+    unsigned skips;
     // forward: the key whose other records are passed over. Backward: the key of `copy`
     struct buf passed;
     bool has_passed;
@@ -123,7 +136,8 @@ struct iter *iter_open(struct engine *e, struct txn *t, const struct iter_option
     it->view = view_renew(e, t != NULL ? t->view : NULL, seq);
     if (t != NULL)
         t->view = view_ref(it->view);
-    it->keeps_gaps = t != NULL && t->batch.count == 0 && options->snapshot == NULL;
+    it->keeps_gaps = t != NULL && options->snapshot == NULL;
+    it->skips = SKIP_MAX;
     fetch_init(&it->fetch, e->fetcher);
 
     struct children c = {0};
@@ -142,6 +156,8 @@ struct iter *iter_open(struct engine *e, struct txn *t, const struct iter_option
 void iter_close(struct iter *it)
 {
     it->cursor->ops->close(it->cursor);
+    if (it->staged != NULL)
+        it->staged->ops->close(it->staged);
     fetch_free(&it->fetch);
     view_unref(it->engine, it->view);
     buf_release(&it->lower);
@@ -175,11 +191,38 @@ static void pass(struct iter *it, struct slice key)
     it->has_passed = true;
 }
 
-// `passed` turned out to be gone.
-static void note_dead(struct iter *it)
+static void forget_run(struct iter *it)
+{
+    buf_clear(&it->dead_first);
+    buf_clear(&it->dead_last);
+    it->run = 0;
+}
+
+static void remember_run(struct iter *it)
+{
+    if (txn_add_gap(it->txn, buf_slice(&it->dead_first), buf_slice(&it->dead_last)))
+        it->remembered += it->run;
+    forget_run(it);
+}
+
+// Something is there. A short run is not worth being remembered.
+static void end_run(struct iter *it)
+{
+    if (it->run >= GAP_MIN)
+        remember_run(it);
+    else
+        forget_run(it);
+}
+
+// `passed` turned out to be gone, or only to be deleted by the txn itself.
+static void note_dead(struct iter *it, uint64_t seq)
 {
     if (!it->keeps_gaps)
         return;
+    if (seq == SEQ_MAX) {
+        end_run(it);
+        return;
+    }
     if (it->dead_first.len == 0)
         buf_append_slice(&it->dead_first, buf_slice(&it->passed));
     buf_clear(&it->dead_last);
@@ -200,7 +243,7 @@ static enum verdict judge_forward(struct iter *it, bool at_end)
         return SHOW;
     }
     pass(it, e->key);
-    note_dead(it);
+    note_dead(it, e->seq);
     return MORE;
 }
 
@@ -218,7 +261,7 @@ static enum verdict judge_backward(struct iter *it, bool at_end)
             it->shown.value = buf_slice(&it->value);
             return SHOW;
         }
-        note_dead(it);
+        note_dead(it, it->shown.seq);
     }
     if (at_end)
         return STOP;
@@ -233,13 +276,16 @@ static enum verdict judge_backward(struct iter *it, bool at_end)
     return MORE;
 }
 
-// The next record, past deletions that hide nothing. What was passed over has been seen, too.
+// The next record, past deletions that hide nothing. What was passed over has been seen, too, and
+// the memtable remembers it.
 static int make_next(struct iter *it)
 {
     unsigned before = it->skips;
+    it->skips -= it->skips > 0;
     int status = it->cursor->ops->next_live(it->cursor, slice_of(NULL, 0), &it->skips);
     if (it->txn != NULL && before - it->skips > 1)
         txn_saw(it->txn, it->view->seq);
+    it->remembered += before - it->skips > 1 ? before - it->skips - 1 : 0;
     return status;
 }
 
@@ -256,6 +302,7 @@ static int make_move(struct iter *it)
     case CALL_NEXT:
         return make_next(it);
     case CALL_PREV:
+        it->skips -= it->skips > 0;
         return c->ops->prev(c);
     case CALL_LOST:
     case CALL_DONE:
@@ -300,33 +347,69 @@ static void log_failure(const struct iter *it, int status)
         it->err.status == status ? it->err.text : status_text(status));
 }
 
-// Many deletions were passed over. The next attempt of a txn passes them in one step. It is asked a
-// bounded number of times, so that it ends in any case.
+// Many deletions were passed over. The next attempt of a txn passes them in one step, or most of
+// them: else it is not worth one. It is asked a bounded number of times, so that it ends in any
+// case.
 static bool gives_the_loop_back(struct iter *it)
 {
     it->skips = SKIP_MAX;
     if (it->txn == NULL)
         return true;
-    if (!it->keeps_gaps || it->dead_last.len == 0 || it->txn->skip_waits >= SKIP_WAITS_MAX)
+    if (!it->keeps_gaps || it->txn->skip_waits >= SKIP_WAITS_MAX)
         return false;
-    it->txn->skip_waits++;
-    return txn_add_gap(it->txn, buf_slice(&it->dead_first), buf_slice(&it->dead_last));
+    if (it->run >= GAP_MIN)
+        remember_run(it);
+    bool worth_it = it->remembered >= SKIP_MAX / 2;
+    it->remembered = 0;
+    it->txn->skip_waits += worth_it;
+    return worth_it;
 }
 
-// If the cursor has come into a gap, and is not at its other end already: past that.
+// The staged key next to one in a gap, in the direction of the walk: true if it lies in the gap.
+static bool staged_in_gap(struct iter *it, const struct gap *gap, struct slice at)
+{
+    if (it->txn->batch.count == 0)
+        return false;
+    if (it->staged == NULL)
+        it->staged = batch_cursor(&it->txn->batch);
+    const struct cursor_ops *ops = it->staged->ops;
+    int status = it->backward ? ops->seek_before(it->staged, at) : ops->seek(it->staged, at, 0);
+    struct slice key = it->staged->entry.key;
+    return status == OK && (it->backward ? slice_compare(key, buf_slice(&gap->low)) >= 0
+                                         : slice_compare(key, buf_slice(&gap->high)) <= 0);
+}
+
+// The next move is to the first record, in the direction of the walk, of the staged key.
+static void jump_to_staged(struct iter *it)
+{
+    struct buf target = {0};
+    buf_append_slice(&target, it->staged->entry.key);
+    if (it->backward)
+        buf_append_byte(&target, 0); // the least key behind it
+    pending_set_target(&it->pending, buf_slice(&target), SEQ_MAX);
+    buf_release(&target);
+    forget_run(it);
+}
+
+// If the cursor has come into a gap, and is not at its other end already: past that, or to the next
+// staged key in it.
 static bool jumps(struct iter *it)
 {
-    if (it->dead_last.len == 0 || it->engine->gaps == 0)
+    if (it->dead_last.len == 0 || it->txn->gaps.count == 0)
         return false;
     struct slice at = buf_slice(&it->dead_last);
-    const struct gap *gap = txn_find_gap(it->txn, at);
+    const struct gap *gap = gap_set_find(&it->txn->gaps, at);
     if (gap == NULL || slice_equal(at, buf_slice(it->backward ? &gap->low : &gap->high)))
         return false;
-    struct slice end = buf_slice(it->backward ? &gap->low : &gap->high);
-    pending_set_target(&it->pending, end, 0);
     it->move = it->backward ? CALL_SEEK_BEFORE : CALL_SEEK;
     it->has_copy = false;
     txn_saw(it->txn, it->view->seq);
+    if (staged_in_gap(it, gap, at)) {
+        jump_to_staged(it);
+        return true;
+    }
+    struct slice end = buf_slice(it->backward ? &gap->low : &gap->high);
+    pending_set_target(&it->pending, end, 0);
     buf_clear(&it->dead_last);
     buf_append_slice(&it->dead_last, end);
     return true;
@@ -347,10 +430,9 @@ static bool shows_gone(struct iter *it)
 // Makes the move that is due, and more, until there is something to show.
 static int move_on(struct iter *it)
 {
-    it->skips = SKIP_MAX;
+    if (!it->keeps_gaps || it->shows_gone)
+        it->skips = SKIP_MAX;
     it->gone = false;
-    buf_clear(&it->dead_first);
-    buf_clear(&it->dead_last);
     for (unsigned steps = 0;; steps++) {
         bool damaged = it->view->version->damages.count > 0 && it->move != CALL_DONE;
         if (damaged && it->move_begins)
@@ -371,17 +453,20 @@ static int move_on(struct iter *it)
         switch (
             it->backward ? judge_backward(it, status == END) : judge_forward(it, status == END)) {
         case SHOW:
+            end_run(it);
             return OK;
         case STOP:
+            end_run(it);
             return END;
         case MORE:
+            it->run += it->dead_last.len > 0;
             it->move = it->backward ? CALL_PREV : CALL_NEXT;
         }
         if (it->shows_gone && (steps >= GONE_MAX || it->skips == 0) && shows_gone(it))
             return OK;
         if (it->keeps_gaps && jumps(it))
             continue;
-        if ((it->skips == 0 || steps % SKIP_MAX == SKIP_MAX - 1) && gives_the_loop_back(it))
+        if (it->skips == 0 && gives_the_loop_back(it))
             return WAIT;
     }
 }
@@ -397,6 +482,7 @@ static void begin(struct iter *it, bool backward, enum call_kind move)
     it->move = move;
     it->has_passed = it->has_copy = false;
     it->move_begins = true;
+    forget_run(it);
 }
 
 int iter_seek(struct iter *it, struct slice key)

@@ -131,7 +131,7 @@ struct engine {
     struct list snapshots; // ascending seq
     struct list views;     // ascending seq: what views or snapshots need is not overwritten
     struct list parked;    // txns that have waited for reads, in the order in which they began to
-    unsigned gaps;         // txns that remember one
+    unsigned gaps;         // that txns remember
     struct list held_back; // those of them that have to let older ones finish first
 
     struct commit_state commit;

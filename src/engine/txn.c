@@ -500,63 +500,24 @@ static void go_on(struct txn *t)
 
 // --- Gaps ----------------------------------------------------------------------------------------
 
-static bool gap_has(const struct gap *g, struct slice key)
+static void change_gaps(struct txn *t, const struct slice *there)
 {
-    return g->set && slice_compare(key, buf_slice(&g->low)) >= 0 &&
-           slice_compare(key, buf_slice(&g->high)) <= 0;
-}
-
-const struct gap *txn_find_gap(const struct txn *t, struct slice key)
-{
-    for (int i = 0; i < GAPS_MAX; i++)
-        if (gap_has(&t->gaps[i], key))
-            return &t->gaps[i];
-    return NULL;
-}
-
-static void forget_gap(struct engine *e, struct gap *g)
-{
-    e->gaps -= g->set;
-    g->set = false;
-    buf_release(&g->low);
-    buf_release(&g->high);
-}
-
-static void forget_gaps(struct txn *t)
-{
-    for (int i = 0; i < GAPS_MAX; i++)
-        forget_gap(t->engine, &t->gaps[i]);
-}
-
-static void set_key(struct buf *b, struct slice key)
-{
-    buf_clear(b);
-    buf_append_slice(b, key);
+    struct engine *e = t->engine;
+    e->gaps -= t->gaps.count;
+    if (there != NULL)
+        gap_set_cut(&t->gaps, *there);
+    else
+        gap_set_clear(&t->gaps);
+    e->gaps += t->gaps.count;
 }
 
 bool txn_add_gap(struct txn *t, struct slice a, struct slice b)
 {
     bool up = slice_compare(a, b) <= 0;
-    struct slice low = up ? a : b, high = up ? b : a;
-    struct gap *to = NULL;
-    for (int i = GAPS_MAX - 1; i >= 0; i--) {
-        struct gap *g = &t->gaps[i];
-        if (gap_has(g, low) || gap_has(g, high)) {
-            to = g;
-            break;
-        }
-        if (!g->set)
-            to = g;
-    }
-    if (to == NULL)
-        return false;
-    if (!to->set || slice_compare(low, buf_slice(&to->low)) < 0)
-        set_key(&to->low, low);
-    if (!to->set || slice_compare(high, buf_slice(&to->high)) > 0)
-        set_key(&to->high, high);
-    t->engine->gaps += !to->set;
-    to->set = true;
-    return true;
+    t->engine->gaps -= t->gaps.count;
+    bool fits = gap_set_add(&t->gaps, up ? a : b, up ? b : a);
+    t->engine->gaps += t->gaps.count;
+    return fits;
 }
 
 void txn_gaps_on_commit(struct engine *e, const struct entry *entry)
@@ -565,16 +526,15 @@ void txn_gaps_on_commit(struct engine *e, const struct entry *entry)
         return;
     for (struct list *at = e->parked.next; at != &e->parked; at = at->next) {
         struct txn *t = LIST_ENTRY(at, struct txn, parked_link);
-        for (int i = 0; i < GAPS_MAX; i++)
-            if (gap_has(&t->gaps[i], entry->key))
-                forget_gap(e, &t->gaps[i]);
+        if (t->gaps.count > 0)
+            change_gaps(t, &entry->key);
     }
 }
 
 void txn_forget_gaps(struct engine *e)
 {
     for (struct list *at = e->parked.next; at != &e->parked; at = at->next)
-        forget_gaps(LIST_ENTRY(at, struct txn, parked_link));
+        change_gaps(LIST_ENTRY(at, struct txn, parked_link), NULL);
 }
 
 // A command is over. Whoever is the oldest now must not be held back; and one more may try, while
@@ -596,7 +556,7 @@ static void unpark(struct txn *t)
     struct engine *e = t->engine;
     t->waited = t->yields = t->over = false;
     t->reach = t->stalled = t->skip_waits = 0;
-    forget_gaps(t);
+    change_gaps(t, NULL);
     fetch_release(&t->fetch);
     unpin_rows(t);
     if (t->view != NULL)

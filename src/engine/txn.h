@@ -4,6 +4,7 @@
 #define VARVE_ENGINE_TXN_H
 
 #include "engine/record/batch.h"
+#include "engine/record/gap_set.h"
 #include "engine/state.h"
 
 enum txn_state { TXN_IDLE, TXN_FETCHING, TXN_ROOM, TXN_HELD_BACK };
@@ -14,16 +15,6 @@ struct txn_borrowed {
     struct block_ref *more; // once few are full
     uint32_t count, more_cap;
     struct borrowed_copy *copies; // of staged values, which move when more is staged
-};
-
-// Keys of which none is there, from low to high, both included: what an attempt's iterator has gone
-// over when it gave the loop back. Commits of the others cut it (txn_gaps_on_commit), so it is true
-// for the next attempt, whose iterator goes past it in one step.
-enum { GAPS_MAX = 4 };
-
-struct gap {
-    struct buf low, high;
-    bool set;
 };
 
 struct txn {
@@ -44,7 +35,10 @@ struct txn {
     bool over;        // it needs more rows than a command may hold: NO_MEMORY
     uint64_t reach;   // how far the best attempt so far has come
     unsigned stalled; // attempts since then
-    struct gap gaps[GAPS_MAX];
+    // Where no key is but for what it stages: what an attempt's iterators have gone over. Others'
+    // commits cut them (txn_gaps_on_commit), so they are true for the next attempt, whose iterators
+    // go past each in one step.
+    struct gap_set gaps;
     unsigned skip_waits; // attempts that ended to give the loop back (iter.c)
     struct list room_link;
     struct list parked_link, held_back_link;
@@ -62,9 +56,8 @@ static inline void txn_saw(struct txn *t, uint64_t seq)
 // A commit has applied this entry: no gap holds it any more.
 void txn_gaps_on_commit(struct engine *e, const struct entry *entry);
 void txn_forget_gaps(struct engine *e); // commits were taken back
-// From a to b or from b to a, joined with one that it touches. False: it remembers too many.
+// From a to b or from b to a. False: it remembers too many.
 bool txn_add_gap(struct txn *t, struct slice a, struct slice b);
-const struct gap *txn_find_gap(const struct txn *t, struct slice key); // or NULL
 // Calls back one that waits for room.
 void txn_has_room(struct txn *t);
 
