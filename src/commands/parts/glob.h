@@ -29,8 +29,10 @@ void glob_begin(struct glob *g, struct slice pattern, struct slice text, bool ig
 // Takes up to *steps steps, of some nanoseconds each, and takes them off: GLOB_MORE: they were not
 // enough, call again.
 enum glob_answer glob_go_on(struct glob *g, unsigned *steps);
-// The same in one go.
+// The same in one go: no more than text times pattern / 64 machine words, whatever they are.
 bool glob_match(struct slice pattern, struct slice text, bool ignore_case);
+// How it does that once the usual way takes long. Takes memory of up to 32 bytes a byte of text.
+bool glob_match_hard(struct slice pattern, struct slice text, bool ignore_case);
 // The bytes every match begins with, unescaped, into out (at least pattern.len bytes). *exact: the
 // pattern is just these bytes.
 size_t glob_prefix(struct slice pattern, uint8_t *out, bool *exact);

@@ -53,6 +53,32 @@ Test(glob, a_long_class_is_read_once)
     cr_assert_lt(end.tv_sec - begin.tv_sec, 60, "%d matches take over a minute", TIMES);
 }
 
+static double cpu_seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+// What stands between two stars is tried at each place of the text: tried byte by byte this is a
+// thousand million steps, seconds.
+Test(glob, a_match_in_one_go_takes_a_fraction_of_a_second)
+{
+    enum { HALF = 10000, TEXT = 60000, PATTERN = 2 * HALF + 3 };
+    static char pattern[PATTERN], text[TEXT];
+    memset(text, 'a', sizeof text);
+    memset(pattern, 'a', sizeof pattern);
+    memset(pattern + HALF, '?', HALF);
+    pattern[0] = pattern[PATTERN - 1] = '*';
+    pattern[PATTERN - 2] = 'b';
+    double begin = cpu_seconds();
+    cr_expect_not(glob_match(slice_of(pattern, PATTERN), slice_of(text, TEXT), false));
+    text[TEXT - 1] = 'b';
+    cr_expect(glob_match(slice_of(pattern, PATTERN), slice_of(text, TEXT), false));
+    double took = cpu_seconds() - begin;
+    cr_expect_lt(took, 1.5, "%.3f s", took);
+}
+
 Test(glob, ranges_are_what_lies_between)
 {
     for (int low = 1; low < 256; low += 7) {
@@ -81,7 +107,7 @@ Test(glob, long_classes_agree_with_short_ones)
     }
 }
 
-// Any cutting into steps gives the same answer, and takes no more steps than pattern times text.
+// Any cutting into steps, and all at once, gives the same answer, and takes no more steps than pattern times text.
 Test(glob, a_match_can_be_left_and_gone_on_with)
 {
     static const char letters[] = "ab*?[]^-\\";
@@ -104,6 +130,8 @@ Test(glob, a_match_can_be_left_and_gone_on_with)
         }
         cr_assert_eq(answer == GLOB_YES, glob_match(p, t, false), "%.*s %.*s", (int)p_len, pattern,
             (int)t_len, text);
+        cr_assert_eq(answer == GLOB_YES, glob_match_hard(p, t, false), "%.*s %.*s", (int)p_len,
+            pattern, (int)t_len, text);
     }
 }
 
