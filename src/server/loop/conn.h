@@ -144,6 +144,8 @@ static inline size_t conn_backlog(const struct conn *c)
 // conn_output.c
 // The reply that was just written, from `start` of output.bytes on, shows seq.
 void conn_mark(struct conn *c, size_t start, uint64_t seq);
+// For libuv. Its own uv_buf_init takes an unsigned int, and would lose what is over 4 GiB.
+uv_buf_t conn_piece(uint8_t *data, size_t len);
 // Sends what may be sent. False: the connection is broken.
 bool conn_send(struct conn *c);
 static inline size_t conn_unsent(const struct conn *c)

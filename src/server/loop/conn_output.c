@@ -126,8 +126,7 @@ static void conn_write_done(uv_write_t *request, int status)
     conn_make_dirty(c);
 }
 
-// uv_buf_init takes an unsigned int for the length, and would lose what is over 4 GiB.
-static uv_buf_t bytes_to_send(uint8_t *data, size_t len)
+uv_buf_t conn_piece(uint8_t *data, size_t len)
 {
     return (uv_buf_t){.base = (char *)data, .len = len};
 }
@@ -156,7 +155,7 @@ static bool send_later(struct conn *c, size_t sent, size_t end)
         buf_append(&out->writing, out->bytes.data + sent, end - sent);
         give_up_front(c, end);
     }
-    uv_buf_t piece = bytes_to_send(out->writing.data + from, out->writing.len - from);
+    uv_buf_t piece = conn_piece(out->writing.data + from, out->writing.len - from);
     out->busy = true;
     out->progress_us = c->server->turn.now_us;
     out->request.data = c;
@@ -181,7 +180,8 @@ bool conn_send(struct conn *c)
     size_t end = sendable(out);
     if (end == 0 || out->busy)
         return true;
-    uv_buf_t piece = bytes_to_send(out->bytes.data, end);
+    uv_buf_t piece = conn_piece(out->bytes.data, end);
+    // The system takes at most 2 GiB at once, so the answer fits.
     int sent = uv_try_write(&c->socket, &piece, 1);
     if (sent == UV_EAGAIN)
         sent = 0;

@@ -107,7 +107,8 @@ Test(glob, long_classes_agree_with_short_ones)
     }
 }
 
-// Any cutting into steps, and all at once, gives the same answer, and takes no more steps than pattern times text.
+// Any cutting into steps, and all at once, gives the same answer, and takes no more steps than
+// pattern times text.
 Test(glob, a_match_can_be_left_and_gone_on_with)
 {
     static const char letters[] = "ab*?[]^-\\";

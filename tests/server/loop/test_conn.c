@@ -272,3 +272,13 @@ Test(conn, a_big_reply_arrives_and_its_memory_is_given_back)
     cr_assert_lt(server->clients.memory, 256 * 1024);
     client_close(&c);
 }
+
+Test(conn, a_piece_of_more_than_4_gib_keeps_its_length)
+{
+    uint8_t byte;
+    for (size_t len = 1; len != 0; len <<= 1) {
+        cr_expect_eq(conn_piece(&byte, len).len, len);
+        cr_expect_eq(conn_piece(&byte, len - 1).len, len - 1);
+    }
+    cr_expect_eq(conn_piece(&byte, 1).base, (char *)&byte);
+}
