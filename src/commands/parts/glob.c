@@ -195,10 +195,10 @@ static size_t bits_read(struct bits *b, struct glob *g, size_t most)
 static void bits_take(struct bits *b, uint8_t c)
 {
     const uint64_t *takes = b->takes[c], *now = b->now;
-    uint64_t carry = 0, *next = b->next;
-    for (size_t w = 0; w < b->words; w++) {
-        uint64_t moved = now[w] << 1 | carry;
-        carry = now[w] >> 63;
+    uint64_t *next = b->next;
+    next[0] = (now[0] << 1 & (takes[0] | b->any[0])) | (now[0] & b->stays[0]);
+    for (size_t w = 1; w < b->words; w++) {
+        uint64_t moved = now[w] << 1 | now[w - 1] >> 63;
         next[w] = (moved & (takes[w] | b->any[w])) | (now[w] & b->stays[w]);
     }
     b->next = b->now;
@@ -214,6 +214,7 @@ bool glob_match_hard(struct slice pattern, struct slice text, bool ignore_case)
     glob_begin(&g, pattern, text, ignore_case);
     bits_init(&b, text.len);
     size_t n = bits_read(&b, &g, text.len);
+    b.words = n <= text.len ? n / 64 + 1 : 0; // those that are of use
     set_bit(b.now, 0);
     for (size_t i = 0; i < text.len && n <= text.len; i++)
         bits_take(&b, text.data[i]);
