@@ -17,6 +17,8 @@ REQUIRED = """
     setrange incr decr incrby decrby incrbyfloat
     hset hsetnx hmset hget hmget hdel hexists hgetall hkeys hvals hlen hstrlen hincrby hincrbyfloat
     hscan hrandfield
+    sadd srem smove sismember smismember scard smembers sscan srandmember spop
+    sinter sintercard sinterstore sunion sunionstore sdiff sdiffstore
     del unlink exists type scan keys randomkey dbsize expire pexpire expireat pexpireat ttl pttl
     expiretime pexpiretime
     persist rename renamenx copy move touch

@@ -321,6 +321,71 @@ def hscan(v):
     return [v.hash_key(), v.choice(["0", "0", "0", "x", "1.5"])] + options + maybe(v, 0.1, v.word())
 
 
+# --- sets -----------------------------------------------------------------------------------------
+
+
+@command("sadd")
+def sadd(v):
+    return [v.set_key()] + [v.member() for _ in range(1 + v.below(v.choice([3, 3, 12])))]
+
+
+@command("srem", "smismember")
+def some_members(v):
+    return [v.set_key()] + [v.member() for _ in range(1 + v.below(4))]
+
+
+@command("sismember")
+def sismember(v):
+    return [v.set_key(), v.member()]
+
+
+@command("scard", "smembers")
+def one_set(v):
+    return [v.set_key()]
+
+
+@command("smove")
+def smove(v):
+    return [v.set_key(), v.set_key(), v.member()]
+
+
+@command("sinter", "sunion", "sdiff", "sinterstore", "sunionstore", "sdiffstore")
+def some_sets(v):
+    return [v.set_key() for _ in range(2 + v.below(3))]
+
+
+@command("sintercard")
+def sintercard(v):
+    keys = [v.set_key() for _ in range(1 + v.below(3))]
+    count = v.choice([len(keys)] * 4 + [0, -1, len(keys) + 1, "x"])
+    return (
+        [count]
+        + keys
+        + v.choice([[], [], ["LIMIT", v.choice(["0", "2", "-1", "x"])], ["LIMIT"], [v.word()]])
+    )
+
+
+@command("srandmember")
+def srandmember(v):
+    return [v.set_key()] + v.choice(
+        [[], [v.choice(["1", "3", "100", "0", "-5", "x", "-9223372036854775808"])], ["1", "2"]]
+    )
+
+
+@command("spop")
+def spop(v):
+    # Which ones go is anybody's choice, so all go or none does; the rest is a step of the test's.
+    return [v.set_key(), v.choice(["0", "100000", "-1", "x"])] + maybe(v, 0.1, "1")
+
+
+@command("sscan")
+def sscan(v):
+    options = maybe(v, 0.5, "MATCH", v.pattern()) + maybe(
+        v, 0.5, "COUNT", v.choice(["1000", "0", "-1", "x"])
+    )
+    return [v.set_key(), v.choice(["0", "0", "0", "x", "1.5"])] + options + maybe(v, 0.1, v.word())
+
+
 # --- keys -----------------------------------------------------------------------------------------
 
 
@@ -458,6 +523,7 @@ def config_set(v):
             ["slowlog-max-len", v.choice(["128", "-1"])],
             ["hash-max-listpack-entries", v.choice(["512", "3", "20", "x"])],
             ["hash-max-ziplist-value", v.choice(["64", "10", "x"])],
+            ["set-max-intset-entries", v.choice(["512", "3", "20", "x"])],
             [
                 "client-output-buffer-limit",
                 v.choice(["normal 0 0", "normal 0 0 0", "foo 0 0 0", "normal x 0 0"]),
@@ -542,6 +608,22 @@ KEYED = [
     "hincrby",
     "hincrbyfloat",
     "hrandfield",
+    "sadd",
+    "srem",
+    "smove",
+    "sismember",
+    "smismember",
+    "scard",
+    "smembers",
+    "sinter",
+    "sunion",
+    "sdiff",
+    "sinterstore",
+    "sunionstore",
+    "sdiffstore",
+    "sintercard",
+    "srandmember",
+    "spop",
     "del",
     "unlink",
     "exists",

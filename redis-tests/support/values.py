@@ -29,7 +29,12 @@ KEYS = [
     b"h1",
     b"h2",
     b"h3",
+    b"s1",
+    b"s2",
+    b"s3",
 ]
+SET_KEYS = [b"s1", b"s2", b"s3"]
+MEMBERS = [b"%d" % n for n in range(-5, 20)] + [b"word", b"", b"\x00\xff", b"01", b"m" * 80]
 HASH_KEYS = [b"h1", b"h2", b"h3"]
 FIELDS = [b"f%d" % n for n in range(25)] + [b"", b"\x00\xff", b"field" * 20, b"n", b"f"]
 SMALL_VALUES = [
@@ -125,6 +130,16 @@ class Values:
     def hash_key(self):
         """Mostly one that nobody but hashes and the commands for all types use."""
         return self.choice(HASH_KEYS) if self.chance(0.9) else self.key()
+
+    def set_key(self):
+        return self.choice(SET_KEYS) if self.chance(0.93) else self.key()
+
+    def member(self):
+        """Mostly an integer, so that a set stays an intset for a while."""
+        roll = self.random()
+        if roll < 0.95:
+            return self.choice(MEMBERS[:25])
+        return self.choice(MEMBERS) if roll < 0.99 else self.value()
 
     def field(self):
         return self.choice(FIELDS)

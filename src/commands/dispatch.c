@@ -49,8 +49,8 @@ struct commands *commands_new(const struct commands_options *options)
     cursors_init(&c->cursors, options->memory_budget / 100);
     commands_tick(c);
     const struct command *const families[] = {connection_rows, command_rows, transaction_rows,
-        string_rows, string_range_rows, counter_rows, hash_rows, hash_walk_rows, key_rows,
-        expire_rows, scan_rows, database_rows, object_rows};
+        string_rows, string_range_rows, counter_rows, hash_rows, set_rows, set_algebra_rows,
+        key_rows, expire_rows, scan_rows, database_rows, object_rows};
     for (size_t i = 0; i < sizeof families / sizeof *families; i++)
         commands_register(c, families[i]);
     return c;

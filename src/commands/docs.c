@@ -278,14 +278,14 @@ static void reply_specs(struct reply *r, const char *specs)
     }
 }
 
-// With several specs, each stands for one key, in order; with one, it stands for all.
+// Each spec stands for one key, in order, and the last one for all that follow.
 void docs_reply_key_flags(
     struct reply *r, const struct command *row, const struct slice *argv, int argc, int number)
 {
     struct key_spec spec, found = {0};
     int specs = 0;
     for (const char *p = row->specs; next_spec(&p, &spec) > 0; specs++)
-        if (specs == 0 || specs == number)
+        if (specs <= number)
             found = spec;
     if (row->key_flags != NULL)
         found.flags = slice_cstr(row->key_flags(argv, argc));

@@ -317,7 +317,8 @@ static struct databases *databases_new(struct engine *engine, int databases, uin
     dbs->gens = xmalloc((size_t)databases * sizeof *dbs->gens);
     dbs->next_gen = FIRST_GENERATION;
     dbs->next_id = 1;
-    dbs->limits = (struct databases_limits){.hash_max_entries = 512, .hash_max_value = 64};
+    dbs->limits = (struct databases_limits){
+        .hash_max_entries = 512, .hash_max_value = 64, .set_max_integers = 512};
     for (int db = 0; db < databases; db++)
         dbs->gens[db] = (uint64_t)db;
     return dbs;

@@ -17,6 +17,7 @@ struct databases;
 // Up to when a collection counts as small: Redis' directives.
 struct databases_limits {
     uint64_t hash_max_entries, hash_max_value; // hash-max-listpack-entries, -value
+    uint64_t set_max_integers;                 // set-max-intset-entries
 };
 
 // Reads the databases' generations. Blocking, before the loop. MISUSE with err if there is data in

@@ -67,13 +67,22 @@ static uint8_t *splice(struct buf *b, size_t at, size_t old, size_t len)
     return b->data + at;
 }
 
-void packed_replace(struct buf *b, size_t at, struct slice string)
+static void put(struct buf *b, size_t at, size_t old, struct slice string)
 {
-    size_t old = packed_skip(buf_slice(b), at, 1) - at;
     uint8_t *p = splice(b, at, old, varint_len(string.len) + string.len);
     p = varint_put(p, string.len);
     if (string.len > 0)
         memcpy(p, string.data, string.len);
+}
+
+void packed_insert(struct buf *b, size_t at, struct slice string)
+{
+    put(b, at, 0, string);
+}
+
+void packed_replace(struct buf *b, size_t at, struct slice string)
+{
+    put(b, at, packed_skip(buf_slice(b), at, 1) - at, string);
 }
 
 void packed_remove(struct buf *b, size_t at, unsigned strings)

@@ -22,6 +22,8 @@ size_t packed_find(struct slice bytes, unsigned width, struct slice name);
 size_t packed_skip(struct slice bytes, size_t at, unsigned strings);
 
 void packed_append(struct buf *b, struct slice string);
+// The string at `at`, before what stands there.
+void packed_insert(struct buf *b, size_t at, struct slice string);
 // Another string at the place of the one at `at`.
 void packed_replace(struct buf *b, size_t at, struct slice string);
 // Takes `strings` strings out.

@@ -39,6 +39,8 @@ const char *value_encoding(const struct value *v)
     int64_t ignored;
     if (v->type == TYPE_HASH)
         return v->spread.outgrown ? "hashtable" : "listpack";
+    if (v->type == TYPE_SET)
+        return v->spread.outgrown || v->form != FORM_ENCODED ? "hashtable" : "intset";
     if (v->form == FORM_RAW)
         return "raw";
     if (v->form == FORM_ENCODED && value_is_integer(v->bytes, &ignored))

@@ -53,6 +53,8 @@ WINGS = {
     },
     "commands": {
         "parts": [],
+        "ground": ["parts"],
+        "collections": ["ground", "parts"],
     },
     "server": {
         "config": [],
@@ -63,8 +65,17 @@ WINGS = {
     },
 }
 GROUND = {
+    "commands": [
+        "call",
+        "command.h",
+        "dispatch.h",
+        "families.h",
+        "session.h",
+        "stream.h",
+        "table.h",
+        "watch.h",
+    ],
     "engine": ["env", "exec", "filename", "format", "options", "stats.h"],
-    "commands": [],
     "server": ["saves.h", "server.h"],
 }
 

@@ -36,6 +36,10 @@ const struct directive config_storage_rows[] = {
     {"hash-max-listpack-value", .alias = "hash-max-ziplist-value", .type = DIRECTIVE_MEMORY,
         .effect = EFFECT_LIMITS, .initial = "64", .field = FIELD(data.limits.hash_max_value),
         .help = "So is one with a longer field or value."},
+    {"set-max-intset-entries", .type = DIRECTIVE_INT, .effect = EFFECT_LIMITS, .initial = "512",
+        .field = FIELD(data.limits.set_max_integers),
+        .help = "A set of more integers is a hashtable to OBJECT ENCODING, as one of other members "
+                "is."},
     {NULL},
 };
 

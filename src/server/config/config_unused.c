@@ -221,8 +221,6 @@ const struct directive config_unused_rows[] = {
         "Threshold of an encoding of lists."),
     UNUSED("list-compress-depth", NULL, INT, 0, "0", 0, INT32_MAX,
         "Blocks are compressed, see compression."),
-    UNUSED("set-max-intset-entries", NULL, INT, 0, "512", 0, 0,
-        "Threshold of an encoding of sets."),
     UNUSED("zset-max-listpack-entries", "zset-max-ziplist-entries", INT, 0, "128", 0, 0,
         "Threshold of an encoding of sorted sets."),
     UNUSED("zset-max-listpack-value", "zset-max-ziplist-value", MEMORY, 0, "64", 0, 0,

@@ -1,16 +1,17 @@
-// Hashes, field by field. What must look at many fields (HGETALL, HSCAN ...) is in cmd_hash_walk.c.
+// Hashes. What shows many fields at once is shared with sets: members_reply.c, draw.c.
 //
 // Commands over several fields go on past a miss, so that all misses are fetched together. Redis'
 // order of checks is kept: numbers before the key's type, the type before the field.
 #include <math.h>
 
+#include "commands/collections/draw.h"
+#include "commands/collections/members_reply.h"
 #include "commands/dispatch.h"
 #include "commands/families.h"
-#include "commands/hash_call.h"
 
-int call_open_hash(struct call *call, enum lookup how, struct hash *h)
+int call_open_hash(struct call *call, enum lookup how, struct members *h)
 {
-    int status = hash_open(h, call->keys, how, call->argv[1]);
+    int status = members_open(h, call->keys, how, call->argv[1], TYPE_HASH);
     if (status != OK || h->type == TYPE_HASH)
         return status;
     call_wrong_type(call);
@@ -38,15 +39,15 @@ static bool pairs_fit(struct call *call)
 }
 
 // Sets the pairs behind the key, and closes h. *added: fields that were not there.
-static int set_pairs(struct call *call, struct hash *h, int64_t *added)
+static int set_pairs(struct call *call, struct members *h, int64_t *added)
 {
     bool waits = false;
     *added = 0;
     for (int i = 2; i < call->argc; i += 2)
-        hash_expect(h, call->argv[i].len, call->argv[i + 1].len);
+        members_expect(h, call->argv[i].len, call->argv[i + 1].len);
     for (int i = 2; i < call->argc; i += 2) {
         bool one = false;
-        int status = hash_set(h, call->argv[i], call->argv[i + 1], &one);
+        int status = members_set(h, call->argv[i], call->argv[i + 1], &one);
         if (status < 0)
             return status;
         waits |= status == WAIT;
@@ -54,13 +55,13 @@ static int set_pairs(struct call *call, struct hash *h, int64_t *added)
     }
     if (waits)
         return WAIT;
-    hash_close(h);
+    members_close(h);
     return OK;
 }
 
 static int set_generic(struct call *call, int64_t *added)
 {
-    struct hash h;
+    struct members h;
     if (!pairs_fit(call))
         return ANSWERED;
     int status = call_open_hash(call, LOOKUP_WRITE, &h);
@@ -87,14 +88,14 @@ static int hmset_command(struct call *call)
 
 static int hsetnx_command(struct call *call)
 {
-    struct hash h;
+    struct members h;
     uint64_t len;
     int64_t added = 0;
     if (!pairs_fit(call))
         return OK;
     int status = call_open_hash(call, LOOKUP_WRITE, &h);
     if (status == OK || status == NOT_FOUND)
-        status = hash_get_len(&h, call->argv[2], &len);
+        status = members_get_len(&h, call->argv[2], &len);
     if (status == NOT_FOUND)
         status = set_pairs(call, &h, &added);
     if (status == OK)
@@ -104,14 +105,14 @@ static int hsetnx_command(struct call *call)
 
 static int hdel_command(struct call *call)
 {
-    struct hash h;
+    struct members h;
     int64_t removed = 0;
     bool waits = false;
     int status = call_open_hash(call, LOOKUP_WRITE, &h);
     if (status != OK && status != NOT_FOUND)
         return call_status(status);
     for (int i = 2; i < call->argc && status == OK && h.count > 0; i++) {
-        int one = hash_remove(&h, call->argv[i]);
+        int one = members_remove(&h, call->argv[i]);
         if (one < 0)
             return one;
         removed += one == OK;
@@ -119,7 +120,7 @@ static int hdel_command(struct call *call)
     }
     if (waits)
         return WAIT;
-    hash_close(&h);
+    members_close(&h);
     reply_int(call->reply, removed);
     return OK;
 }
@@ -128,21 +129,21 @@ static int hdel_command(struct call *call)
 
 // Opens the hash for a change of one field: OK, or as call_open_hash but never NOT_FOUND. *found:
 // the field is there, and *old is its value.
-static int open_field(struct call *call, struct hash *h, struct slice *old, bool *found)
+static int open_field(struct call *call, struct members *h, struct slice *old, bool *found)
 {
     int status = call_open_hash(call, LOOKUP_WRITE, h);
     if (status == OK || status == NOT_FOUND)
-        status = hash_get(h, call->argv[2], old);
+        status = members_get(h, call->argv[2], old);
     *found = status == OK;
     return status == NOT_FOUND ? OK : status;
 }
 
-static int store_field(struct call *call, struct hash *h, struct slice value)
+static int store_field(struct call *call, struct members *h, struct slice value)
 {
     bool added;
-    int status = hash_set(h, call->argv[2], value, &added);
+    int status = members_set(h, call->argv[2], value, &added);
     if (status == OK)
-        hash_close(h);
+        members_close(h);
     return status;
 }
 
@@ -156,7 +157,7 @@ static bool field_fits(struct call *call)
 
 static int hincrby_command(struct call *call)
 {
-    struct hash h;
+    struct members h;
     struct slice old;
     bool found;
     int64_t delta, value = 0;
@@ -178,7 +179,7 @@ static int hincrby_command(struct call *call)
 
 static int hincrbyfloat_command(struct call *call)
 {
-    struct hash h;
+    struct members h;
     struct slice old;
     bool found;
     long double delta, value = 0;
@@ -208,11 +209,11 @@ static int hincrbyfloat_command(struct call *call)
 
 static int hget_command(struct call *call)
 {
-    struct hash h;
+    struct members h;
     struct slice value;
     int status = call_open_hash(call, LOOKUP_READ, &h);
     if (status == OK)
-        status = hash_get(&h, call->argv[2], &value);
+        status = members_get(&h, call->argv[2], &value);
     if (status == OK)
         reply_bulk(call->reply, value);
     else if (status == NOT_FOUND)
@@ -224,7 +225,7 @@ static int hget_command(struct call *call)
 
 static int hmget_command(struct call *call)
 {
-    struct hash h;
+    struct members h;
     bool waits = false;
     int opened = call_open_hash(call, LOOKUP_READ, &h);
     if (opened != OK && opened != NOT_FOUND)
@@ -232,7 +233,7 @@ static int hmget_command(struct call *call)
     reply_array(call->reply, call->argc - 2);
     for (int i = 2; i < call->argc; i++) {
         struct slice value;
-        int status = opened == OK ? hash_get(&h, call->argv[i], &value) : NOT_FOUND;
+        int status = opened == OK ? members_get(&h, call->argv[i], &value) : NOT_FOUND;
         if (status < 0)
             return status;
         waits |= status == WAIT;
@@ -248,10 +249,10 @@ static int hmget_command(struct call *call)
 
 static int field_len(struct call *call, bool *found, uint64_t *len)
 {
-    struct hash h;
+    struct members h;
     int status = call_open_hash(call, LOOKUP_READ, &h);
     if (status == OK)
-        status = hash_get_len(&h, call->argv[2], len);
+        status = members_get_len(&h, call->argv[2], len);
     *found = status == OK;
     return status == NOT_FOUND ? OK : status;
 }
@@ -278,12 +279,76 @@ static int hstrlen_command(struct call *call)
 
 static int hlen_command(struct call *call)
 {
-    struct hash h;
+    struct members h;
     int status = call_open_hash(call, LOOKUP_READ, &h);
     if (status != OK && status != NOT_FOUND)
         return call_status(status);
     reply_int(call->reply, (int64_t)h.count);
     return OK;
+}
+
+// --- All of it, and some of it -------------------------------------------------------------------
+
+static int all_generic(struct call *call, enum show show)
+{
+    struct members h;
+    int status = call_open_hash(call, LOOKUP_READ, &h);
+    if (status == NOT_FOUND)
+        members_reply_header(call->reply, 0, show);
+    if (status != OK)
+        return status == NOT_FOUND ? OK : call_status(status);
+    return members_reply_all(call, &h, show);
+}
+
+static int hgetall_command(struct call *call)
+{
+    return all_generic(call, SHOW_BOTH);
+}
+
+static int hkeys_command(struct call *call)
+{
+    return all_generic(call, SHOW_FIELDS);
+}
+
+static int hvals_command(struct call *call)
+{
+    return all_generic(call, SHOW_VALUES);
+}
+
+static int hscan_command(struct call *call)
+{
+    return members_scan(call, TYPE_HASH);
+}
+
+// Redis takes counts whose double still fits where values are asked for.
+static bool parse_hrandfield(struct call *call, struct draw *d)
+{
+    *d = (struct draw){.count = 1, .counted = call->argc > 2, .with_values = call->argc == 4};
+    if (!d->counted)
+        return true;
+    if (!draw_parse_count(call, d))
+        return false;
+    if (call->argc > 4 || (call->argc == 4 && !slice_equal_nocase(call->argv[3], "withvalues"))) {
+        call_syntax_error(call);
+        return false;
+    }
+    if (d->with_values && (d->count < -(INT64_MAX / 2) || d->count > INT64_MAX / 2)) {
+        call_error(call, "ERR value is out of range");
+        return false;
+    }
+    return true;
+}
+
+static int hrandfield_command(struct call *call)
+{
+    struct draw d;
+    struct members h;
+    if (!parse_hrandfield(call, &d))
+        return OK;
+    int status = call_open_hash(call, LOOKUP_READ, &h);
+    if (status != OK && status != NOT_FOUND)
+        return call_status(status);
+    return draw_reply(call, &h, &d);
 }
 
 const struct command hash_rows[] = {
@@ -465,6 +530,91 @@ const struct command hash_rows[] = {
         .complexity = "O(1)",
         .summary = "Add a decimal to a field of a hash",
         .arguments = "key:k#0 field:s increment:d",
+    },
+    {
+        .name = "hgetall",
+        .fn = hgetall_command,
+        .arity = 2,
+        .flags = CMD_READONLY,
+        .first_key = 1,
+        .last_key = 1,
+        .key_step = 1,
+        .acl = "hash",
+        .tips = "nondeterministic_output_order",
+        .specs = "RO,access i1 r0,1,0",
+        .since = "2.0.0",
+        .group = "hash",
+        .complexity = "O(N) in the fields of the hash",
+        .summary = "Get all of a hash",
+        .arguments = "key:k#0",
+    },
+    {
+        .name = "hkeys",
+        .fn = hkeys_command,
+        .arity = 2,
+        .flags = CMD_READONLY,
+        .first_key = 1,
+        .last_key = 1,
+        .key_step = 1,
+        .acl = "hash",
+        .tips = "nondeterministic_output_order",
+        .specs = "RO,access i1 r0,1,0",
+        .since = "2.0.0",
+        .group = "hash",
+        .complexity = "O(N) in the fields of the hash",
+        .summary = "Get all fields of a hash",
+        .arguments = "key:k#0",
+    },
+    {
+        .name = "hvals",
+        .fn = hvals_command,
+        .arity = 2,
+        .flags = CMD_READONLY,
+        .first_key = 1,
+        .last_key = 1,
+        .key_step = 1,
+        .acl = "hash",
+        .tips = "nondeterministic_output_order",
+        .specs = "RO,access i1 r0,1,0",
+        .since = "2.0.0",
+        .group = "hash",
+        .complexity = "O(N) in the fields of the hash",
+        .summary = "Get all values of a hash",
+        .arguments = "key:k#0",
+    },
+    {
+        .name = "hscan",
+        .fn = hscan_command,
+        .arity = -3,
+        .flags = CMD_READONLY,
+        .first_key = 1,
+        .last_key = 1,
+        .key_step = 1,
+        .acl = "hash",
+        .tips = "nondeterministic_output",
+        .specs = "RO,access i1 r0,1,0",
+        .since = "2.8.0",
+        .group = "hash",
+        .complexity = "O(1) a call, O(N) in the fields for the whole walk",
+        .summary = "Walk the fields of a hash a few at a time",
+        .arguments = "key:k#0 cursor:i pattern:p=MATCH? count:i=COUNT?",
+    },
+    {
+        .name = "hrandfield",
+        .fn = hrandfield_command,
+        .arity = -2,
+        .flags = CMD_READONLY,
+        .first_key = 1,
+        .last_key = 1,
+        .key_step = 1,
+        .acl = "hash",
+        .tips = "nondeterministic_output",
+        .specs = "RO,access i1 r0,1,0",
+        .since = "6.2.0",
+        .group = "hash",
+        .complexity = "O(N) in the fields that are returned",
+        .summary = "Draw fields of a hash",
+        .arguments = "key:k#0 options:b?(count:i withvalues:x=WITHVALUES?)",
     },
     {0},
 };

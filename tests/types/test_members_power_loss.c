@@ -1,18 +1,24 @@
-// Hashes over the engine, through power cuts: after each recovery every hash is what a prefix of
-// the acknowledged batches made it, its count is the number of its fields, and no id of a spread
-// one comes twice. The buffers are small, so flushes and compactions lie between, and half of all
-// reads must wait.
+// Hashes and sets over the engine, through power cuts: after each recovery every one of them is
+// what a prefix of the acknowledged batches made it, its count is the number of its members, and no
+// id of a spread one comes twice. The buffers are small, so flushes and compactions lie between,
+// and half of all reads must wait.
 #include <criterion/criterion.h>
 
 #include "base/random.h"
 #include "tests/sim/sim_env.h"
 #include "tests/sim/sim_exec.h"
 #include "types/databases.h"
-#include "types/hash.h"
+#include "types/members.h"
 
-enum { KEYS = 4, FIELDS = 40, STEPS = 150, LIVES = 4, SEEDS = 12, VALUE_PADDING = 200 };
+enum { KEYS = 4, FIELDS = 40, STEPS = 150, LIVES = 4, SEEDS = 16, VALUE_PADDING = 200 };
 
-// What is in each field of each hash: the number of the step that wrote it, or 0.
+// The first half of the keys are hashes, the others sets.
+static enum value_type kind_of(int key)
+{
+    return key < KEYS / 2 ? TYPE_HASH : TYPE_SET;
+}
+
+// What is in each field of each hash: the number of the step that wrote it, or 0; of a set 1 or 0.
 struct model {
     int fields[KEYS][FIELDS];
 };
@@ -74,12 +80,14 @@ static bool wait_for(struct world *w)
     return fired;
 }
 
+enum { NAME_LEN = 303 }; // so that a set of some is over 4 KiB
+
 static struct slice name_of(char *out, char letter, int number)
 {
-    out[0] = letter;
+    memset(out, letter, NAME_LEN);
     out[1] = (char)('0' + number / 10);
     out[2] = (char)('0' + number % 10);
-    return slice_of(out, 3);
+    return slice_of(out, NAME_LEN);
 }
 
 static struct slice value_of(uint8_t *out, int step)
@@ -99,9 +107,9 @@ struct plan {
 static struct plan draw_plan(struct world *w, int step)
 {
     unsigned roll = (unsigned)random_below(&w->random, 20);
-    return (struct plan){.step = step,
+    struct plan p = {.step = step,
         .key = (int)random_below(&w->random, KEYS),
-        .other = (int)random_below(&w->random, KEYS),
+        .other = (int)random_below(&w->random, KEYS / 2), // the same kind, see below
         .first = (int)random_below(&w->random, FIELDS),
         .count = 1 + (int)random_below(&w->random, 12),
         .what = roll < 11   ? PLAN_SET
@@ -109,6 +117,8 @@ static struct plan draw_plan(struct world *w, int step)
                 : roll < 17 ? PLAN_DELETE
                 : roll < 19 ? PLAN_RENAME
                             : PLAN_FLUSH};
+    p.other += kind_of(p.key) == TYPE_HASH ? 0 : KEYS / 2;
+    return p;
 }
 
 static void apply_to_model(struct model *m, const struct plan *p)
@@ -118,7 +128,9 @@ static void apply_to_model(struct model *m, const struct plan *p)
     case PLAN_SET:
     case PLAN_REMOVE:
         for (int i = 0; i < p->count; i++)
-            fields[(p->first + i) % FIELDS] = p->what == PLAN_SET ? p->step : 0;
+            fields[(p->first + i) % FIELDS] = p->what != PLAN_SET            ? 0
+                                              : kind_of(p->key) == TYPE_HASH ? p->step
+                                                                             : 1;
         break;
     case PLAN_RENAME:
         if (p->key != p->other) {
@@ -142,32 +154,34 @@ static void apply_to_model(struct model *m, const struct plan *p)
 
 static int change_fields(struct databases_view *v, const struct plan *p, struct slice key)
 {
-    struct hash h;
+    struct members h;
     bool waits = false;
-    int status = hash_open(&h, v, LOOKUP_WRITE, key);
+    int status = members_open(&h, v, LOOKUP_WRITE, key, kind_of(p->key));
     if (status != OK && status != NOT_FOUND)
         return status;
     for (int i = 0; i < p->count; i++) {
-        char field[4];
+        char field[NAME_LEN];
         uint8_t value[VALUE_PADDING];
         bool added;
         struct slice name = name_of(field, 'f', (p->first + i) % FIELDS);
-        int one = p->what == PLAN_SET ? hash_set(&h, name, value_of(value, p->step), &added)
-                                      : hash_remove(&h, name);
+        struct slice bytes =
+            kind_of(p->key) == TYPE_HASH ? value_of(value, p->step) : slice_of(NULL, 0);
+        int one =
+            p->what == PLAN_SET ? members_set(&h, name, bytes, &added) : members_remove(&h, name);
         if (one < 0)
             return one;
         waits |= one == WAIT;
     }
     if (waits)
         return WAIT;
-    hash_close(&h);
+    members_close(&h);
     return OK;
 }
 
 static int change_key(struct databases_view *v, const struct plan *p, struct slice key)
 {
     struct value found;
-    char other[4];
+    char other[NAME_LEN];
     int status = keys_get(v, LOOKUP_WRITE, key, &found);
     if (status == NOT_FOUND)
         return OK;
@@ -182,7 +196,7 @@ static int change_key(struct databases_view *v, const struct plan *p, struct sli
 static int attempt(struct world *w, const struct plan *p)
 {
     struct databases_view v;
-    char key[4];
+    char key[NAME_LEN];
     int status = OK;
     txn_begin(w->txn);
     databases_begin(&v, w->dbs, w->txn, 0, 1000);
@@ -221,29 +235,31 @@ static bool run_plan(struct world *w, const struct plan *p)
 
 // --- After a recovery ----------------------------------------------------------------------------
 
-// Reads a hash whole, with all its waits: its fields, or false.
-static bool read_hash(struct world *w, int key, int *fields)
+// Reads one whole, with all its waits: its fields, or false.
+static bool read_members(struct world *w, int key, int *fields)
 {
     int status = WAIT;
     for (int attempts = 0; attempts < 200 && status == WAIT; attempts++) {
         struct databases_view v;
-        struct hash h;
-        struct hash_walk walk;
+        struct members h;
+        struct members_walk walk;
         struct slice field, value;
-        char name[4];
+        char name[NAME_LEN];
         uint64_t seen = 0;
         memset(fields, 0, FIELDS * sizeof *fields);
         txn_begin(w->txn);
         databases_begin(&v, w->dbs, w->txn, 0, 1000);
-        status = hash_open(&h, &v, LOOKUP_QUIET, name_of(name, 'k', key));
+        status = members_open(&h, &v, LOOKUP_QUIET, name_of(name, 'k', key), kind_of(key));
         if (status == OK) {
-            hash_walk_open(&walk, &h, slice_of(NULL, 0));
-            while ((status = hash_walk_next(&walk, &field, &value)) == OK) {
+            members_walk_open(&walk, &h, slice_of(NULL, 0));
+            while ((status = members_walk_next(&walk, &field, &value)) == OK) {
                 int number = (field.data[1] - '0') * 10 + field.data[2] - '0';
-                memcpy(&fields[number], value.data, sizeof *fields);
+                fields[number] = 1;
+                if (value.len > 0)
+                    memcpy(&fields[number], value.data, sizeof *fields);
                 seen++;
             }
-            hash_walk_close(&walk);
+            members_walk_close(&walk);
             if (status == END)
                 cr_assert_eq(
                     seen, h.count, "the head counts %d, there are %d", (int)h.count, (int)seen);
@@ -260,7 +276,7 @@ static bool read_hash(struct world *w, int key, int *fields)
 static void read_all(struct world *w, struct model *m)
 {
     for (int key = 0; key < KEYS; key++)
-        cr_assert(read_hash(w, key, m->fields[key]));
+        cr_assert(read_members(w, key, m->fields[key]));
 }
 
 static bool same(const struct model *a, const struct model *b)
@@ -307,7 +323,7 @@ static void run_seed(uint64_t seed)
     sim_env_free(w.sim);
 }
 
-Test(hash_power_loss, each_batch_is_there_or_not)
+Test(members_power_loss, each_batch_is_there_or_not)
 {
     for (uint64_t seed = 1; seed <= SEEDS; seed++)
         run_seed(seed);

@@ -3,8 +3,8 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 
+#include "../fixture.h"
 #include "base/random.h"
-#include "fixture.h"
 #include "types/keys.h"
 
 static struct fixture f;
