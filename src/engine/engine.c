@@ -195,6 +195,7 @@ static bool is_busy(const struct engine *e)
 int engine_close(struct engine *e, struct error *err)
 {
     ENSURE(list_empty(&e->snapshots) && list_empty(&e->views));
+    e->options.on_progress = NULL; // its owner closes us, and may be gone
     commit_turn_end(e);
     space_stop(e);
     settle_stop(e);

@@ -39,8 +39,8 @@ typedef void (*engine_count_cb)(void *arg, struct slice prefix);
 // on disk was changed if the reason lies in what was found there: CORRUPT, MISSING, NEWER_FORMAT,
 // LOCKED; err says file and offset.
 int engine_open(const struct engine_options *options, struct engine **out, struct error *err);
-// Waits for what is under way, makes the log durable, and frees. All txns, iterators and snapshots
-// are closed before. The memtable stays in the log. Returns the status of the last sync.
+// Waits for what is under way, makes the log durable, and frees, without on_progress. All txns,
+// iterators and snapshots are closed before. Returns the status of the last sync.
 int engine_close(struct engine *engine, struct error *err);
 
 // Takes effect for commits from now on.

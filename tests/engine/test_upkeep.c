@@ -59,6 +59,19 @@ static void drive_flush(struct side *s)
         cr_assert(sim_exec_step(s->exec));
 }
 
+// The owner may be gone by then.
+Test(upkeep, nobody_is_told_of_progress_while_the_engine_is_closed)
+{
+    struct side s;
+    open_side(&s, 4);
+    engine_set_fsync(s.engine, FSYNC_ALWAYS);
+    fill_memtable(&s);
+    engine_turn_end(s.engine); // jobs of the log and of a flush are under way
+    unsigned told = progress_calls;
+    side_close(&s);
+    cr_assert_eq(progress_calls, told);
+}
+
 Test(upkeep, a_frozen_memtable_is_flushed_from_the_end_of_its_turn)
 {
     struct side s;
