@@ -10,6 +10,7 @@ BUDGET = 32 << 20
 FIELDS = 600000
 QUICK_FIELDS = 150000
 A_CALL = 500
+LATE_S = 0.6
 
 
 def field(n):
@@ -94,6 +95,22 @@ def test_gone_at_once_and_space_comes_back(t):
         c.call("DEL", "big")
         wait_until(lambda: plain(c.call("DBSIZE")) == 0, 10, "nothing is counted")
     wait_until(lambda: bytes_on_disk(server) < 2 << 20, 60, "the space comes back")
+
+
+def test_expiry_is_prompt(t):
+    """Of large ones, too, whose end the disk knows: nobody needs to ask for them."""
+    server = t.varve(maxmemory="32mb")
+    c = server.connect()
+    for n in range(20):
+        fill_hash(c, b"big:%d" % n, 2 * A_CALL)
+        c.call("PEXPIRE", b"big:%d" % n, 1000 if n < 10 else 100000)
+    wait_until(lambda: plain(c.call("DBSIZE")) == 10, 1.0 + LATE_S, "ten have expired")
+    server.restart()
+    c = server.connect()
+    assert plain(c.call("DBSIZE")) == 10
+    for n in range(10, 20):
+        c.call("PEXPIRE", b"big:%d" % n, 1)
+    wait_until(lambda: plain(c.call("DBSIZE")) == 0, LATE_S, "the others have expired")
 
 
 def test_kill_9_keeps_what_was_acknowledged(t):

@@ -130,6 +130,7 @@ int commands_expire_cycle(struct commands *c, int64_t now_ms, int max);
 // The same for spread collections, which the disk tells of: a round that waits goes on with a later
 // call. Returns how many entries of the index it has dealt with.
 int commands_reap(struct commands *c, int64_t now_ms, int max);
+bool commands_may_reap(const struct commands *c); // what such a round waited for has arrived
 
 // Statistics of a command, for INFO.
 struct command_stats {

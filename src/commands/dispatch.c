@@ -470,6 +470,11 @@ int commands_expire_cycle(struct commands *c, int64_t now_ms, int max)
     return removed;
 }
 
+bool commands_may_reap(const struct commands *c)
+{
+    return c->reap_txn != NULL && !c->reap_waits;
+}
+
 static void reap_again(struct txn *txn, void *arg)
 {
     struct commands *c = arg;

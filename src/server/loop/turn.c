@@ -135,9 +135,20 @@ void turn_end(struct server *s)
         uv_stop(s->loop);
 }
 
+// A round of the reaper that has waited goes on at once, not with the next cron.
+static void reap_what_arrived(struct server *s)
+{
+    if (s->commands == NULL || !commands_may_reap(s->commands))
+        return;
+    turn_tick(s);
+    commands_reap(s->commands, s->turn.now_ms, EXPIRED_A_TURN);
+    s->turn.work = true;
+}
+
 void turn_on_check(uv_check_t *check)
 {
     struct server *s = check->data;
+    reap_what_arrived(s);
     if (!list_empty(&s->turn.ready))
         serve_ready(s);
     if (s->turn.work)
@@ -147,6 +158,7 @@ void turn_on_check(uv_check_t *check)
 void turn_on_prepare(uv_prepare_t *prepare)
 {
     struct server *s = prepare->data;
+    reap_what_arrived(s);
     if (s->turn.work)
         turn_end(s);
 }
