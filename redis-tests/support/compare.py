@@ -29,16 +29,28 @@ ACCEPTED = [
     (
         "unknown cursors",
         "scan",
-        lambda args, a, b: b == ("-", b"ERR invalid cursor") and plain_cursor(args) != 0,
+        lambda args, a, b: b == ("-", b"ERR invalid cursor") and plain_cursor(args[1:]) != 0,
         "a cursor is remembered, not computed: one that was never handed out is an error rather "
         "than a walk from anywhere",
+    ),
+    (
+        "unknown cursors of hashes",
+        "hscan",
+        lambda args, a, b: b == ("-", b"ERR invalid cursor") and plain_cursor(args[2:]) != 0,
+        "as of SCAN",
+    ),
+    (
+        "unknown cursors of sets",
+        "sscan",
+        lambda args, a, b: b == ("-", b"ERR invalid cursor") and plain_cursor(args[2:]) != 0,
+        "as of SCAN",
     ),
 ]
 
 
 def plain_cursor(args):
     try:
-        return int(args[1])
+        return int(args[0])
     except (ValueError, IndexError):
         return 0
 
@@ -97,11 +109,11 @@ def type_only(args, a, b, context):
 
 def memory_usage(args, a, b, context):
     """Bytes that stand for the same key and value. Redis' strings grow ahead of need, to twice
-    their length, and each of the two has overheads of its own."""
+    their length and then to the next size of its allocator; each has overheads of its own."""
     if a[0] != ":" or b[0] != ":":
         return a == b
     x, y = int(a[1]), int(b[1])
-    return 0 < x <= 2 * y + 500 and 0 < y <= 2 * x + 500
+    return 0 < x <= 3 * y + 500 and 0 < y <= 2 * x + 500
 
 
 def lastsave(args, a, b, context):

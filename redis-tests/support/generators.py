@@ -664,6 +664,7 @@ WEIGHTS = {
 # unsafe to mutate: a garbled argument could make something else of the connection, or a time to
 # live that is neither long nor over.
 NOT_MUTATED = {
+    "spop",
     "hello",
     "command|info",
     "debug",

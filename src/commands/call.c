@@ -96,3 +96,8 @@ bool call_value_fits(struct call *call, size_t len)
     commands_reply_status(call->commands, call->reply, NO_MEMORY);
     return false;
 }
+
+struct slice call_cursor(struct slice arg)
+{
+    return arg.len > 0 ? slice_of(arg.data, strnlen((const char *)arg.data, arg.len)) : arg;
+}

@@ -49,6 +49,8 @@ int call_help(struct call *call, const char *const *lines);
 int call_subcommand_syntax_error(struct call *call);
 // As call_int, for Redis' `int`: another error where it does not fit one.
 bool call_int32(struct call *call, struct slice arg, int64_t *out);
+// What Redis sees of a cursor: nothing behind a zero byte. Empty stands for 0.
+struct slice call_cursor(struct slice arg);
 // Whether a value of this length may be stored; else the error is replied.
 bool call_value_fits(struct call *call, size_t len);
 // Replies that several families give.

@@ -46,7 +46,8 @@ static bool parse_cursor(struct call *call, struct slice arg, struct scan *scan)
 {
     uint64_t number;
     *scan = (struct scan){.count = SCAN_COUNT_DEFAULT};
-    if (arg.len == 0) // Redis takes it for 0
+    arg = call_cursor(arg);
+    if (arg.len == 0)
         return true;
     if (number_parse_uint(arg, &number)) {
         if (number == 0)

@@ -161,7 +161,8 @@ int members_scan(struct call *call, enum value_type kind)
     struct scan s = {.count = SCAN_COUNT_DEFAULT, .fields = {.proto = call->reply->proto}};
     struct members m;
     s.fields.out = &s.bytes;
-    if (call->argv[2].len > 0 && !number_parse_uint(call->argv[2], &s.cursor))
+    struct slice cursor = call_cursor(call->argv[2]);
+    if (cursor.len > 0 && !number_parse_uint(cursor, &s.cursor))
         return call_error(call, "ERR invalid cursor");
     int status = kind == TYPE_HASH ? call_open_hash(call, LOOKUP_READ, &m)
                                    : call_open_set(call, LOOKUP_READ, call->argv[1], &m);
