@@ -4,8 +4,8 @@
 
 #include <stdio.h>
 
-#include "commands/command.h"
-#include "commands/parts/number.h"
+#include "base/coding.h"
+#include "commands/dispatch.h"
 
 enum { WORD_SHOWN = 128 };
 
@@ -100,4 +100,22 @@ bool call_value_fits(struct call *call, size_t len)
 struct slice call_cursor(struct slice arg)
 {
     return arg.len > 0 ? slice_of(arg.data, strnlen((const char *)arg.data, arg.len)) : arg;
+}
+
+static void remember_place(struct commands *c, struct session *s, struct slice data)
+{
+    cursors_add(&c->cursors, get_le64(data.data), slice_skip(data, 8));
+}
+
+int64_t call_next_cursor(struct call *call, struct slice after)
+{
+    uint8_t head[8];
+    uint64_t number = databases_next_cursor(call->keys->dbs);
+    struct buf *work = &call->commands->work;
+    put_le64(head, number);
+    buf_clear(work);
+    buf_append(work, head, sizeof head);
+    buf_append_slice(work, after);
+    call_defer(call, buf_slice(work), remember_place);
+    return (int64_t)number;
 }

@@ -51,6 +51,8 @@ int call_subcommand_syntax_error(struct call *call);
 bool call_int32(struct call *call, struct slice arg, int64_t *out);
 // What Redis sees of a cursor: nothing behind a zero byte. Empty stands for 0.
 struct slice call_cursor(struct slice arg);
+// A cursor that stands for the place behind `after`, remembered when the attempt is committed.
+int64_t call_next_cursor(struct call *call, struct slice after);
 // Whether a value of this length may be stored; else the error is replied.
 bool call_value_fits(struct call *call, size_t len);
 // Replies that several families give.

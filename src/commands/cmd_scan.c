@@ -14,7 +14,6 @@
 // RANDOMKEY: of a small database, one of all keys. Of a large one the engine draws (draw.c), each
 // key as likely as any other; where nearly all that it hits is gone, it is the next key that is
 // there.
-#include "base/coding.h"
 #include "base/random.h"
 #include "commands/dispatch.h"
 #include "commands/families.h"
@@ -132,24 +131,6 @@ struct found {
     bool hard; // matching `last`, the only key looked at, takes long
 };
 
-static void remember_place(struct commands *c, struct session *s, struct slice data)
-{
-    cursors_add(&c->cursors, get_le64(data.data), slice_skip(data, 8));
-}
-
-static int64_t next_cursor(struct call *call, const struct found *found)
-{
-    uint8_t head[8];
-    uint64_t number = databases_next_cursor(call->keys->dbs);
-    struct buf *work = &call->commands->work;
-    put_le64(head, number);
-    buf_clear(work);
-    buf_append(work, head, sizeof head);
-    buf_append_slice(work, buf_slice(&found->last));
-    call_defer(call, buf_slice(work), remember_place);
-    return (int64_t)number;
-}
-
 static void add_found(struct found *found, struct slice key)
 {
     reply_bulk(&found->keys, key);
@@ -232,7 +213,8 @@ static int scan_command(struct call *call)
         status = scan_exact(call, &scan, &found);
     else if (scan.prefix.len <= KEY_MAX)
         status = scan_walk(call, &scan, &found);
-    int64_t cursor = status == OK && found.more ? next_cursor(call, &found) : 0;
+    int64_t cursor =
+        status == OK && found.more ? call_next_cursor(call, buf_slice(&found.last)) : 0;
     if (status == OK && found.hard) {
         call->stream = stream_match_new(call, scan.pattern, buf_slice(&found.last), cursor);
     } else if (status == OK) {

@@ -7,7 +7,6 @@
 // at, as SCAN's does for a key (cursors.h).
 #include "commands/collections/members_reply.h"
 
-#include "base/coding.h"
 #include "commands/dispatch.h"
 #include "commands/parts/glob.h"
 
@@ -90,24 +89,6 @@ static bool parse_scan(struct call *call, struct scan *s)
     return true;
 }
 
-static void remember_field(struct commands *c, struct session *s, struct slice data)
-{
-    cursors_add(&c->cursors, get_le64(data.data), slice_skip(data, 8));
-}
-
-static int64_t next_cursor(struct call *call, const struct scan *s)
-{
-    uint8_t head[8];
-    uint64_t number = databases_next_cursor(call->keys->dbs);
-    struct buf *work = &call->commands->work;
-    put_le64(head, number);
-    buf_clear(work);
-    buf_append(work, head, sizeof head);
-    buf_append_slice(work, buf_slice(&s->last));
-    call_defer(call, buf_slice(work), remember_field);
-    return (int64_t)number;
-}
-
 static void look(struct scan *s, bool has_values, struct slice field, struct slice value)
 {
     if (s->filtered && !glob_match(s->pattern, field, false))
@@ -151,7 +132,7 @@ static int scan_walk(struct call *call, struct members *h, struct scan *s)
 static void reply_scan(struct call *call, const struct scan *s)
 {
     reply_array(call->reply, 2);
-    reply_bulk_int(call->reply, s->more ? next_cursor(call, s) : 0);
+    reply_bulk_int(call->reply, s->more ? call_next_cursor(call, buf_slice(&s->last)) : 0);
     reply_array(call->reply, s->found);
     buf_append_slice(call->reply->out, buf_slice(&s->bytes));
 }
