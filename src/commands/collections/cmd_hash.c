@@ -105,24 +105,11 @@ static int hsetnx_command(struct call *call)
 
 static int hdel_command(struct call *call)
 {
-    struct members h;
-    int64_t removed = 0;
-    bool waits = false;
-    int status = call_open_hash(call, LOOKUP_WRITE, &h);
+    struct members m;
+    int status = call_open_hash(call, LOOKUP_WRITE, &m);
     if (status != OK && status != NOT_FOUND)
         return call_status(status);
-    for (int i = 2; i < call->argc && status == OK && h.count > 0; i++) {
-        int one = members_remove(&h, call->argv[i]);
-        if (one < 0)
-            return one;
-        removed += one == OK;
-        waits |= one == WAIT;
-    }
-    if (waits)
-        return WAIT;
-    members_close(&h);
-    reply_int(call->reply, removed);
-    return OK;
+    return members_remove_given(call, &m);
 }
 
 // --- Counting ------------------------------------------------------------------------------------

@@ -56,23 +56,10 @@ static int sadd_command(struct call *call)
 static int srem_command(struct call *call)
 {
     struct members m;
-    int64_t removed = 0;
-    bool waits = false;
     int status = call_open_set(call, LOOKUP_WRITE, call->argv[1], &m);
     if (status != OK && status != NOT_FOUND)
         return call_status(status);
-    for (int i = 2; i < call->argc && status == OK && m.count > 0; i++) {
-        int one = members_remove(&m, call->argv[i]);
-        if (one < 0)
-            return one;
-        removed += one == OK;
-        waits |= one == WAIT;
-    }
-    if (waits)
-        return WAIT;
-    members_close(&m);
-    reply_int(call->reply, removed);
-    return OK;
+    return members_remove_given(call, &m);
 }
 
 static int smove_command(struct call *call)

@@ -55,6 +55,24 @@ int members_reply_all(struct call *call, struct members *m, enum show show)
     return OK;
 }
 
+int members_remove_given(struct call *call, struct members *m)
+{
+    int64_t removed = 0;
+    bool waits = false;
+    for (int i = 2; i < call->argc && m->count > 0; i++) {
+        int status = members_remove(m, call->argv[i]);
+        if (status < 0)
+            return status;
+        removed += status == OK;
+        waits |= status == WAIT;
+    }
+    if (waits)
+        return WAIT;
+    members_close(m);
+    reply_int(call->reply, removed);
+    return OK;
+}
+
 // --- Walking -------------------------------------------------------------------------------------
 
 struct scan {

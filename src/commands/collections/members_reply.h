@@ -27,6 +27,8 @@ int members_reply_now(struct call *call, struct members *m, enum show show);
 // The whole of a spread one as a stream (stream.h), its header included.
 struct stream *stream_members_new(struct call *call, const struct members *m, enum show show);
 
+// Removes the call's third argument and all behind it, closes m, and replies how many were there.
+int members_remove_given(struct call *call, struct members *m);
 // HSCAN and SSCAN.
 int members_scan(struct call *call, enum value_type kind);
 
